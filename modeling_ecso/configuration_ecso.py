@@ -1,0 +1,69 @@
+"""`ECSOLlavaConfig`: LLaVA's configuration plus the ECSO settings, under ``ecso``.
+
+Its ``model_type`` is ``ecso_llava``, never ``llava``: with ``llava``, the Auto classes would load
+the stock class without a word when remote code is not trusted, and the protection with it.
+"""
+
+from typing import Any
+
+from transformers.models.llava.configuration_llava import LlavaConfig
+
+from .errors_ecso import ECSOConfigError
+from .settings_ecso import ECSOConfig
+
+
+class ECSOLlavaConfig(LlavaConfig):
+    """Configuration of `ECSOLlavaForConditionalGeneration`.
+
+    Takes what `LlavaConfig` takes, and ``ecso``: an `ECSOConfig`, or a complete dictionary of its
+    settings; without it, the ``paper`` preset. Assigning a dictionary to ``config.ecso`` later
+    changes only the settings it holds.
+
+    Raises:
+        ECSOConfigError: A setting under ``ecso`` is missing, unknown or not allowed.
+    """
+
+    model_type = "ecso_llava"
+
+    ecso: ECSOConfig | dict | None = None
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        """Set an attribute; whatever is put under ``ecso`` becomes a validated `ECSOConfig`."""
+        if key == "ecso":
+            value = self._as_settings(value)
+        super().__setattr__(key, value)
+
+    def _as_settings(self, value: Any) -> ECSOConfig:
+        current = self.__dict__.get("ecso")
+        if value is None:
+            return current or ECSOConfig.from_preset("paper")
+        if isinstance(value, dict):
+            return current.updated(value) if current else ECSOConfig.from_dict(value)
+        if type(value).__name__ == "ECSOConfig":
+            # By name, since code loaded from the Hub has an ECSOConfig of its own.
+            return ECSOConfig.from_dict(value.to_dict())
+        raise ECSOConfigError(f"ecso must be an ECSOConfig or a dict, not {type(value).__name__}")
+
+    @classmethod
+    def get_config_dict(
+        cls, pretrained_model_name_or_path: Any, **kwargs: Any
+    ) -> tuple[dict, dict]:
+        """Read ``config.json``; a stock LLaVA's is adopted, with the ``paper`` preset.
+
+        Raises:
+            ECSOConfigError: The file is that of an ECSO model and holds no settings.
+        """
+        stored, kwargs = super().get_config_dict(pretrained_model_name_or_path, **kwargs)
+        if stored.get("model_type") == LlavaConfig.model_type:
+            stored["model_type"] = cls.model_type
+        elif stored.get("model_type") == cls.model_type and "ecso" not in stored:
+            raise ECSOConfigError(
+                "ecso is missing from config.json; save the model again with its settings"
+            )
+        return stored, kwargs
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the configuration as plain values, ready for JSON."""
+        plain = super().to_dict()
+        plain["ecso"] = self.ecso.to_dict()
+        return plain

@@ -1,0 +1,247 @@
+"""From a rendered prompt back to the conversation, and from a step's prompt to token ids.
+
+`generate()` is given token ids, not messages. `ConversationReader.read` finds in them what the
+user wrote; `ConversationReader.write` puts a step's prompt into the same frame: the system text of
+the conversation, a user turn that opens with all its images, the opening of the answer. So what
+precedes and includes the images is, token for token, what the direct step has seen.
+
+Covered: any chat template that renders a user turn as fixed text around images and text. A prompt
+written by hand. Several turns and images between them. User text that imitates role markers: roles
+are plain words in LLaVA's template, a forged turn cannot be told from a real one, so everything
+after the first role marker counts as the user's and nothing is ever dropped.
+Not covered: hiding inside the picture; text before the first role marker is taken for the
+system's, which a chat template never lets a user write.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from .errors_ecso import ECSOProcessorError, ECSOProtocolError
+
+
+# Stand-ins while a template is probed; private-use characters, so that no template touches them.
+_PROBES = ("\ue100", "\ue101", "\ue102")
+_IMAGE_MARK = "\ue103"
+
+
+@dataclass(frozen=True, repr=False)
+class Conversation:
+    """What a prompt says. Has no repr: it holds the user's text.
+
+    Args:
+        system: Text before the first user turn, as rendered.
+        query: Everything after it that is text: for one turn exactly the user's text, for several
+            all of them, the earlier ones marked as such.
+        image_lengths: Number of tokens of each image, in order.
+        starts_with_bos: Whether the prompt began with the tokenizer's start token.
+    """
+
+    system: str
+    query: str
+    image_lengths: tuple[int, ...]
+    starts_with_bos: bool
+
+
+class ConversationReader:
+    """Reads and writes prompts in the format of one processor's chat template.
+
+    Args:
+        processor: A transformers processor with a tokenizer and a chat template.
+        image_token_id: The id that stands for image features in the prompt.
+
+    Raises:
+        ECSOProcessorError: The processor has no chat template, or one that cannot be read.
+    """
+
+    def __init__(self, processor: Any, image_token_id: int):
+        """Probe the chat template once."""
+        self.processor = processor
+        self._tokenizer = processor.tokenizer
+        self._image_token_id = image_token_id
+        self._image_token = self._tokenizer.convert_ids_to_tokens(image_token_id)
+        self._probe_template()
+        added = self._tokenizer.added_tokens_decoder.values()
+        specials = {self._image_token, *self._tokenizer.all_special_tokens}
+        specials |= {token.content for token in added if token.special}
+        longest_first = sorted(filter(None, specials), key=len, reverse=True)
+        self._special_text = re.compile("|".join(map(re.escape, longest_first)))
+
+    def read(self, ids: list[int], image_token_counts: list[int]) -> Conversation:
+        """Return the conversation that a prompt holds.
+
+        Args:
+            ids: The prompt without padding.
+            image_token_counts: Number of image tokens of each image of this prompt, in order.
+        """
+        bos = self._tokenizer.bos_token_id
+        starts_with_bos = bos is not None and ids[:1] == [bos]
+        text = self._decode(ids[1:] if starts_with_bos else ids)
+        start = text.find(self._user_marker)
+        system, turns = (text[:start], text[start:]) if start >= 0 else ("", text)
+        if _IMAGE_MARK in system:
+            # An image before the first role marker: the prompt is written by hand, all of it by
+            # the user as far as anyone can tell.
+            system, turns = "", text
+        return Conversation(
+            system=system,
+            query=self._query(turns),
+            image_lengths=tuple(image_token_counts),
+            starts_with_bos=starts_with_bos,
+        )
+
+    def write(self, conversation: Conversation, prompt: str, with_images: bool) -> list[int]:
+        """Return the token ids that ask ``prompt`` in the frame of a conversation.
+
+        Args:
+            conversation: Gives the system text and, if wanted, the places of its images.
+            prompt: The user turn. Special tokens spelled out in it, an image token for one, are
+                broken up, so that they stay text.
+            with_images: Whether the turn opens with the conversation's images.
+
+        Returns:
+            Ids without padding; each image takes as many image tokens as in the conversation.
+
+        Raises:
+            ECSOProtocolError: The tokenizer put image tokens where there is no image.
+        """
+        lengths = conversation.image_lengths if with_images else ()
+        rendered = self._render(self._as_plain_text(prompt), images=len(lengths))
+        turn = rendered[max(rendered.find(self._user_marker), 0) :]
+        ids = self._tokenizer(conversation.system + turn, add_special_tokens=False).input_ids
+        if ids.count(self._image_token_id) != len(lengths):
+            raise ECSOProtocolError("the step's prompt holds more image tokens than images")
+        remaining = iter(lengths)
+        expanded = [self._tokenizer.bos_token_id] if conversation.starts_with_bos else []
+        for token in ids:
+            expanded += [token] * (next(remaining) if token == self._image_token_id else 1)
+        return expanded
+
+    def answer_text(self, ids: list[int]) -> str:
+        """Return the text of generated ids, without special tokens and outer blanks."""
+        return self._tokenizer.decode(
+            ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        ).strip()
+
+    def answer_ids(self, text: str) -> list[int]:
+        """Return ``text`` as the ids that the model would have generated for it, unended."""
+        opening = self._answer_opening
+        before = self._tokenizer(opening, add_special_tokens=False).input_ids
+        whole = self._tokenizer(
+            opening + self._answer_gap + text, add_special_tokens=False
+        ).input_ids
+        if whole[: len(before)] == before:
+            return whole[len(before) :]
+        return self._tokenizer(text, add_special_tokens=False).input_ids
+
+    def word_ids(self, word: str) -> list[int]:
+        """Return every single token that reads as ``word``, whatever its case and blanks."""
+        blanks = str.maketrans("▁Ġ", "  ")
+        return [
+            token_id
+            for token, token_id in self._tokenizer.get_vocab().items()
+            if token.translate(blanks).strip().casefold() == word
+        ]
+
+    def _probe_template(self) -> None:
+        """Learn the role markers and the text around images from the template itself."""
+        first, answer, second = _PROBES
+        one_turn = self._render(first, images=0)
+        two_turns = self._render_messages(
+            [
+                {"role": "user", "content": [{"type": "text", "text": first}]},
+                {"role": "assistant", "content": [{"type": "text", "text": answer}]},
+                {"role": "user", "content": [{"type": "text", "text": second}]},
+            ]
+        )
+        with_image = self._render(first, images=1)
+        try:
+            before, self._answer_opening = one_turn.split(first)
+            between = two_turns.split(answer)[1].split(second)[0]
+            image_gap = with_image.split(self._image_token)[1].split(first)[0]
+            to_answer = two_turns.split(first)[1].split(answer)[0]
+        except (ValueError, IndexError):
+            raise ECSOProcessorError(
+                "the processor's chat template does not render user texts, answers and images one "
+                "after the other; pass processor= with the template the model was trained with"
+            ) from None
+        self._user_opening = _common_ending(before, between)
+        self._user_marker = self._user_opening.strip()
+        self._answer_marker = self._answer_opening.strip()
+        if not self._user_marker or not self._answer_marker:
+            raise ECSOProcessorError(
+                "the processor's chat template has no text that opens a user turn and an answer; "
+                "pass processor= with the template the model was trained with"
+            )
+        self._answer_gap = to_answer.removeprefix(self._answer_opening)
+        # Some tokenizers decode a blank after a special token that nobody wrote.
+        self._leading_images = re.compile(f"(?:{_IMAGE_MARK} ?{re.escape(image_gap)})+")
+
+    def _render(self, text: str, images: int) -> str:
+        content = [{"type": "image"}] * images + [{"type": "text", "text": text}]
+        return self._render_messages([{"role": "user", "content": content}])
+
+    def _render_messages(self, messages: list[dict]) -> str:
+        try:
+            return self.processor.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=True
+            )
+        except Exception as error:
+            raise ECSOProcessorError(
+                f"the processor's chat template cannot be used ({type(error).__name__}); pass "
+                "processor= with the template the model was trained with"
+            ) from None
+
+    def _decode(self, ids: list[int]) -> str:
+        """Return the text of a prompt, each run of image tokens as one mark."""
+        spans: list[list[int]] = [[]]
+        for position, token in enumerate(ids):
+            if token != self._image_token_id:
+                spans[-1].append(token)
+            elif position == 0 or ids[position - 1] != self._image_token_id:
+                spans.append([])
+        texts = [
+            self._tokenizer.decode(
+                span, skip_special_tokens=False, clean_up_tokenization_spaces=False
+            ).replace(_IMAGE_MARK, " ")
+            for span in spans
+        ]
+        return _IMAGE_MARK.join(texts)
+
+    def _query(self, turns: str) -> str:
+        """Return the text of the turns without frame and images, earlier turns marked."""
+        body = turns
+        if body.startswith(self._user_opening):
+            body = body[len(self._user_opening) :]
+        else:
+            body = body.removeprefix(self._user_marker)
+        if body.endswith(self._answer_opening):
+            body = body[: -len(self._answer_opening)]
+        elif body.rstrip().endswith(self._answer_marker):
+            body = body.rstrip().removesuffix(self._answer_marker).rstrip()
+        opening_images = self._leading_images.match(body)
+        if opening_images:
+            body = body[opening_images.end() :]
+        body = body.lstrip(_IMAGE_MARK).replace(_IMAGE_MARK, " ")
+        if self._user_marker not in body and self._answer_marker not in body:
+            return body
+        earlier, marker, latest = body.rpartition(self._user_marker)
+        if not marker:
+            return f"{self._user_marker} {body.strip()}"
+        return (
+            f"Earlier turns:\n{self._user_marker} {earlier.strip()}\n\n"
+            f"Latest turn:\n{latest.strip()}"
+        )
+
+    def _as_plain_text(self, text: str) -> str:
+        """Return ``text`` with every spelled-out special token broken by a blank."""
+        while self._special_text.search(text):
+            text = self._special_text.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
+        return text
+
+
+def _common_ending(one: str, other: str) -> str:
+    length = 0
+    while length < min(len(one), len(other)) and one[-1 - length] == other[-1 - length]:
+        length += 1
+    return one[len(one) - length :]

@@ -1,0 +1,39 @@
+"""The exceptions of this package, split by who can do something about them.
+
+    ECSOError
+    ├── ECSOInputError (ValueError)      the caller: an argument of generate()
+    │   ├── ECSOConfigError              the caller: a stored or passed ECSO setting
+    │   └── ECSOProcessorError           the caller: no processor to read the prompt with
+    ├── ECSOStepError (RuntimeError)     the model: a step after the draft failed
+    └── ECSOProtocolError (RuntimeError) this package: an illegal transition, a bug
+
+Every class is also a built-in's child, because code loaded from the Hub has classes of its own:
+``except modeling_ecso.ECSOInputError`` does not catch them, ``except ValueError`` does.
+
+Messages say what is wrong, which value, and what to do. They never carry a prompt, an image, a
+draft or a caption.
+"""
+
+
+class ECSOError(Exception):
+    """Base of every error this package raises."""
+
+
+class ECSOInputError(ECSOError, ValueError):
+    """An argument cannot be used; the message says which one and what to pass instead."""
+
+
+class ECSOConfigError(ECSOInputError):
+    """An ECSO setting is missing, unknown or malformed; the message names its key."""
+
+
+class ECSOProcessorError(ECSOInputError):
+    """No processor was passed or found, so the prompt cannot be read; pass ``processor=``."""
+
+
+class ECSOStepError(ECSOError, RuntimeError):
+    """A step after the draft failed and ``on_error`` is ``"raise"``; there is no answer."""
+
+
+class ECSOProtocolError(ECSOError, RuntimeError):
+    """The protocol was driven out of order; a bug in the driver, never in the caller's input."""

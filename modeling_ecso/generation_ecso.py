@@ -1,0 +1,176 @@
+"""`ECSOGenerationMixin`: the `generate()` that protects by itself.
+
+The main path: `generate()` → `ProtectedRun` (next step → run → feed result) → `Protocol` (what is
+next) and `StepRunner` (runs it). An architecture mixes this in before its own class and says which
+processor it uses; see `modeling_ecso.py`.
+"""
+
+import inspect
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+
+from .conversation_ecso import ConversationReader
+from .errors_ecso import ECSOInputError
+from .processor_ecso import find_processor
+from .request_ecso import read_request
+from .run_ecso import ProtectedRun
+from .settings_ecso import ECSOConfig
+from .steps_ecso import StepRunner
+
+
+# True while a step runs: whatever calls generate() from inside one (an assistant model that is
+# itself protected, a custom decoding loop) means the plain one.
+_inside_a_step: ContextVar[bool] = ContextVar("ecso_inside_a_step", default=False)
+
+
+class ECSOGenerationMixin:
+    """Replaces `generate()` by one that runs direct → detect → caption → safe.
+
+    The class it is mixed into sets `processor_class` and has an `ECSOConfig` in ``config.ecso``.
+    """
+
+    processor_class: type
+    processor: Any = None
+
+    @torch.no_grad()
+    def generate(
+        self,
+        inputs: torch.Tensor | None = None,
+        generation_config: Any = None,
+        *args: Any,
+        ecso: Any = None,
+        processor: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Return an answer that has passed the protocol.
+
+        Takes what the parent class's `generate()` takes, and two arguments more. Sampling, beams,
+        ``num_return_sequences``, token limits, ``stopping_criteria``, ``logits_processor``,
+        assistant models and ``cache_implementation`` apply to the answer, whether it is the draft
+        or the safe answer; detect and caption are greedy. Each returned sequence is judged. A
+        streamer is given the answer once it is settled, never a draft that is to be judged.
+
+        Args:
+            inputs: Prompt ids, long, (batch, length); the same as ``input_ids``.
+            generation_config: As in the parent class.
+            *args: Further arguments of the parent class, by position.
+            ecso: False: the plain `generate()` of the parent class. True: protect, even where the
+                stored settings are switched off. A dictionary or an `ECSOConfig`: settings for
+                this call. None: the stored ones.
+            processor: The model's processor. Without it: ``tokenizer`` if that is a processor,
+                else the attribute ``processor``, else loaded from where the model came from.
+            **kwargs: Model inputs (``input_ids``, ``attention_mask``, ``pixel_values``) and
+                generation settings, as in the parent class.
+
+        Returns:
+            As in the parent class: long, (batch × num_return_sequences, prompt + answer), the
+            prompt as it was given, the answer right-padded; or with
+            ``return_dict_in_generate=True`` an output that also has ``ecso_traces``.
+
+        Raises:
+            ECSOInputError: An argument cannot be used with the protocol.
+            ECSOProcessorError: There is no processor to read the prompt with.
+            ECSOStepError: A step after the draft failed and ``on_error`` is ``raise``.
+            Whatever the parent class raises for the direct step.
+
+        Cost: one generation for text alone or a benign answer plus one short one for the verdict;
+            two more for an answer judged unsafe.
+
+        Source: arXiv 2403.09572, section 4.
+        """
+        settings = self._ecso_settings(ecso)
+        if not settings.enabled or _inside_a_step.get():
+            return super().generate(inputs, generation_config, *args, **kwargs)
+        names = list(inspect.signature(super().generate).parameters)
+        arguments = {"inputs": inputs, "generation_config": generation_config, **kwargs}
+        arguments.update(zip(names[2:], args, strict=False))
+        run = self.protected_run(ecso=settings, processor=processor, **arguments)
+        for _ in run:
+            pass
+        return run.output
+
+    def protected_run(
+        self, *, ecso: Any = None, processor: Any = None, **kwargs: Any
+    ) -> ProtectedRun:
+        """Return the run behind `generate()`, to watch the steps as they happen.
+
+        Iterate over it for a `StepEvent` after each step, then read ``output`` and ``traces``.
+        Iterate under `torch.no_grad()`.
+
+        Args:
+            ecso: As in `generate()`; the protocol runs whether or not it is switched off.
+            processor: As in `generate()`.
+            **kwargs: As in `generate()`, by name.
+
+        Raises:
+            ECSOInputError: An argument cannot be used with the protocol.
+            ECSOProcessorError: There is no processor to read the prompt with.
+        """
+        settings = self._ecso_settings(ecso)
+        reader = self._conversation_reader(processor, kwargs.get("tokenizer"))
+        request = read_request(self, self.image_token_counts, kwargs)
+        runner = StepRunner(self._generate_plainly, self, reader, request, settings)
+        return ProtectedRun(runner, request, settings)
+
+    def image_token_counts(
+        self, image_tokens: list[int], pixel_values: torch.Tensor
+    ) -> list[list[int]]:
+        """Return, for each row, the number of tokens of each of its images.
+
+        For architectures that give every image the same number of tokens, such as LLaVA-1.5;
+        others override this.
+
+        Args:
+            image_tokens: Number of image tokens in each row.
+            pixel_values: Float, (images in the batch, channels, height, width).
+
+        Raises:
+            ECSOInputError: The image tokens cannot be shared out evenly over the images.
+        """
+        images = len(pixel_values)
+        each, rest = divmod(sum(image_tokens), images) if images else (0, 1)
+        if rest or not each or any(count % each for count in image_tokens):
+            raise ECSOInputError(
+                f"{sum(image_tokens)} image tokens do not fit {images} images; "
+                "let the processor make input_ids and pixel_values together"
+            )
+        return [[each] * (count // each) for count in image_tokens]
+
+    def _ecso_settings(self, override: Any) -> ECSOConfig:
+        stored = self.config.ecso
+        if override is None:
+            return stored
+        if isinstance(override, bool):
+            return stored.updated({"enabled": override})
+        if isinstance(override, dict):
+            return stored.updated(override)
+        if hasattr(override, "to_dict"):
+            return ECSOConfig.from_dict(override.to_dict())
+        raise ECSOInputError(
+            f"ecso= is a {type(override).__name__}; pass True, False, a dict or an ECSOConfig"
+        )
+
+    def _generate_plainly(self, **kwargs: Any) -> Any:
+        inside = _inside_a_step.set(True)
+        try:
+            return super().generate(**kwargs)
+        finally:
+            _inside_a_step.reset(inside)
+
+    def _conversation_reader(self, passed: Any, tokenizer: Any) -> ConversationReader:
+        """Return the reader for this call's processor; the last one is kept."""
+        kept = self.__dict__.get("_kept_reader")
+        found = find_processor(
+            passed,
+            tokenizer,
+            self.processor or (kept and kept.processor),
+            self.processor_class,
+            self.config.name_or_path,
+            self._hub_arguments,
+        )
+        if kept is None or kept.processor is not found:
+            kept = ConversationReader(found, self.config.image_token_id)
+            self.__dict__["_kept_reader"] = kept
+        return kept

@@ -1,0 +1,89 @@
+"""`ECSOLlavaForConditionalGeneration`: LLaVA whose `generate()` protects by itself.
+
+Every module that ships is imported here by name: transformers copies remote code by following
+these lines, and follows them one level deep when it loads from a local folder.
+"""
+
+from typing import Any
+
+from transformers import LlavaForConditionalGeneration, LlavaProcessor
+from transformers.conversion_mapping import (
+    get_checkpoint_conversion_mapping,
+    register_checkpoint_conversion_mapping,
+)
+from transformers.utils import logging
+
+from .configuration_ecso import ECSOLlavaConfig
+from .conversation_ecso import ConversationReader  # noqa: F401
+from .errors_ecso import ECSOConfigError
+from .generation_ecso import ECSOGenerationMixin
+from .outputs_ecso import ECSOGenerateOutput  # noqa: F401
+from .presets_ecso import PRESETS  # noqa: F401
+from .processor_ecso import RememberSource
+from .protocol_ecso import Protocol  # noqa: F401
+from .request_ecso import GenerationRequest  # noqa: F401
+from .run_ecso import ProtectedRun  # noqa: F401
+from .settings_ecso import ECSOConfig  # noqa: F401
+from .steps_ecso import StepRunner  # noqa: F401
+from .trace_ecso import Trace  # noqa: F401
+from .verdict_ecso import Verdict  # noqa: F401
+
+
+logger = logging.get_logger(__name__)
+
+AUTO_MAP = {
+    "AutoConfig": "configuration_ecso.ECSOLlavaConfig",
+    "AutoModel": "modeling_ecso.ECSOLlavaForConditionalGeneration",
+    "AutoModelForImageTextToText": "modeling_ecso.ECSOLlavaForConditionalGeneration",
+    "AutoModelForMultimodalLM": "modeling_ecso.ECSOLlavaForConditionalGeneration",
+}
+
+
+class ECSOLlavaForConditionalGeneration(
+    ECSOGenerationMixin, RememberSource, LlavaForConditionalGeneration
+):
+    """LLaVA, protected: same weights, same `forward`, another `generate()`.
+
+    `from_pretrained` takes ECSO checkpoints and stock LLaVA ones alike; the latter get the
+    ``paper`` preset. Weights keep the layout of stock checkpoints, in both directions.
+
+    Args:
+        config: An `ECSOLlavaConfig`.
+
+    Raises:
+        ECSOConfigError: The configuration holds no ECSO settings.
+    """
+
+    config_class = ECSOLlavaConfig
+    processor_class = LlavaProcessor
+
+    def __init__(self, config: ECSOLlavaConfig):
+        """Build the model; warn where its stored settings leave it unprotected."""
+        if getattr(config, "ecso", None) is None:
+            raise ECSOConfigError(
+                f"the model needs an ECSOLlavaConfig, not a {type(config).__name__}; load it with "
+                "ECSOLlavaConfig.from_pretrained(), which takes stock LLaVA configurations too"
+            )
+        super().__init__(config)
+        if not config.ecso.enabled:
+            logger.warning(
+                "ECSO is switched off in this model's configuration (ecso.enabled is false): its "
+                "answers are NOT protected. Set config.ecso.enabled = True, or call "
+                "generate(ecso=True)."
+            )
+
+    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> Any:
+        """Save as any transformers model, with the code that every Auto class loads it by."""
+        self.config.auto_map = {**(getattr(self.config, "auto_map", None) or {}), **AUTO_MAP}
+        return super().save_pretrained(save_directory, *args, **kwargs)
+
+
+# transformers converts the keys of stock LLaVA checkpoints for its own classes only. Without this
+# line the output layer of a loaded model would be random, with a mere warning.
+register_checkpoint_conversion_mapping(
+    ECSOLlavaForConditionalGeneration.__name__,
+    get_checkpoint_conversion_mapping("llava"),
+    overwrite=True,
+)
+ECSOLlavaConfig.register_for_auto_class("AutoConfig")
+ECSOLlavaForConditionalGeneration.register_for_auto_class("AutoModelForImageTextToText")

@@ -1,0 +1,320 @@
+"""The protocol itself: direct → detect → caption → safe, as a machine that never calls a model.
+
+It says what to ask next and is told the reply, so that `generate()`, a server and a test drive
+one and the same machine:
+
+    protocol = Protocol(settings, query, has_image=True)
+    while (ask := protocol.ask) is not None:
+        protocol.receive(run(ask))          # or protocol.fail(...)
+    protocol.outcome                        # whose text is the answer: direct, safe or refusal
+
+                 no image, not judged
+        ┌──────────────────────────────────────────────────┐
+    DIRECT ──► DETECT ──safe──────────────────────────────►│
+                 │ unsafe                                  ▼
+                 ├──image──► CAPTION ──► SAFE ──────────► DONE
+                 └──no image───────────► SAFE              ▲
+                                          │ judged         │
+                                          └──► RECHECK ────┘
+
+Covered: a draft judged unsafe, or one that could not be judged, is forgotten at once; whatever
+fails after the draft ends in the refusal; the safe step is a `TextAsk`, which has no field to put
+an image in.
+Not covered: what happens inside a step; a harmful text that the model itself judges harmless.
+
+Source: arXiv 2403.09572, section 4; the published loop in github.com/gyhdog99/ecso at b00b386,
+llava/eval/model_mmsafe_tell_ask.py.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from .errors_ecso import ECSOProtocolError
+from .settings_ecso import ECSOConfig
+from .trace_ecso import Outcome, Step, StepRecord, Trace
+from .verdict_ecso import Verdict, read_exact, read_normalized, read_probability, worst
+
+
+@dataclass(frozen=True)
+class DirectAsk:
+    """Answer the conversation as the caller wrote it."""
+
+    step: Step = Step.DIRECT
+
+
+@dataclass(frozen=True)
+class TextAsk:
+    """Answer each prompt on its own, from text alone; there is no way to attach an image.
+
+    Args:
+        step: The step this belongs to.
+        prompts: User turns, one for each reply that is wanted.
+        max_new_tokens: Token limit of each reply; None: that of the call.
+    """
+
+    step: Step
+    prompts: tuple[str, ...]
+    max_new_tokens: int | None
+
+
+@dataclass(frozen=True)
+class ImageAsk:
+    """Answer each prompt on its own, with the images of the conversation in view.
+
+    Args:
+        step: The step this belongs to.
+        prompts: User turns, one for each reply that is wanted.
+        max_new_tokens: Token limit of each reply; None: that of the call.
+    """
+
+    step: Step
+    prompts: tuple[str, ...]
+    max_new_tokens: int | None
+
+
+Ask = DirectAsk | TextAsk | ImageAsk
+
+
+@dataclass(frozen=True, repr=False)
+class Reply:
+    """What the model said to an `Ask`. Has no repr: a reply may be an unsafe draft.
+
+    Args:
+        texts: One text for each prompt asked, decoded and stripped.
+        tokens: Number of tokens generated, over all texts.
+        milliseconds: Wall time of the step; rows that share a batch share its time.
+        p_unsafe: For the detect step, p(unsafe) for each prompt, None where it is not known.
+    """
+
+    texts: tuple[str, ...]
+    tokens: int = 0
+    milliseconds: float = 0.0
+    p_unsafe: tuple[float | None, ...] = ()
+
+
+class _State(Enum):
+    """Where the machine stands; the state's value is the step it is waiting for."""
+
+    DIRECT = Step.DIRECT
+    DETECT = Step.DETECT
+    CAPTION = Step.CAPTION
+    SAFE = Step.SAFE
+    RECHECK = "recheck"
+    DONE = "done"
+
+
+class Protocol:
+    """The protocol for one answer to one conversation.
+
+    Args:
+        settings: Prompts and policies.
+        query: All text of the conversation that the user controls.
+        has_image: Whether the conversation holds an image.
+    """
+
+    def __init__(self, settings: ECSOConfig, query: str, has_image: bool):
+        """Start at the direct step."""
+        self._settings = settings
+        self._query = query
+        self._has_image = has_image
+        self._state = _State.DIRECT
+        self._to_judge: str | None = None  # never anything but an answer not yet judged
+        self._caption: str | None = None
+        self._verdict: Verdict | None = None
+        self._p_unsafe: float | None = None
+        self._records: list[StepRecord] = []
+        self._outcome: Outcome | None = None
+        self._failed_step: Step | None = None
+        self._kept_draft: str | None = None
+
+    @property
+    def ask(self) -> Ask | None:
+        """What to ask the model next; None when the protocol has ended."""
+        settings = self._settings
+        if self._state is _State.DIRECT:
+            return DirectAsk()
+        if self._state is _State.DETECT:
+            kind = ImageAsk if self._has_image else TextAsk
+            return kind(Step.DETECT, self._detect_prompts(), settings.detect_max_new_tokens)
+        if self._state is _State.CAPTION:
+            prompt = settings.caption_prompt.format(query=self._query)
+            return ImageAsk(Step.CAPTION, (prompt,), settings.caption_max_new_tokens)
+        if self._state is _State.SAFE:
+            kind = ImageAsk if self._has_image and settings.image_in_safe_step else TextAsk
+            return kind(Step.SAFE, (self._safe_prompt(),), settings.safe_max_new_tokens)
+        if self._state is _State.RECHECK:
+            # The safe answer was written with eyes closed and is judged so: an image that misled
+            # the draft gets no second chance to mislead the judge.
+            return TextAsk(Step.DETECT, self._detect_prompts(), settings.detect_max_new_tokens)
+        return None
+
+    @property
+    def outcome(self) -> Outcome:
+        """Whose text is the answer.
+
+        Raises:
+            ECSOProtocolError: The protocol has not ended.
+        """
+        if self._outcome is None:
+            raise ECSOProtocolError(f"there is no answer yet; the next step is {self._state.name}")
+        return self._outcome
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict on the draft; None until it is judged."""
+        return self._verdict
+
+    @property
+    def p_unsafe(self) -> float | None:
+        """p(unsafe) of the draft; None where it is not known."""
+        return self._p_unsafe
+
+    @property
+    def caption(self) -> str | None:
+        """The query-aware description of the image; None until there is one."""
+        return self._caption
+
+    @property
+    def last_record(self) -> StepRecord:
+        """The step that was run last."""
+        return self._records[-1]
+
+    @property
+    def trace(self) -> Trace:
+        """What happened. Raises ECSOProtocolError before the end."""
+        return Trace(
+            preset=self._settings.preset,
+            outcome=self.outcome,
+            verdict=self._verdict,
+            p_unsafe=self._p_unsafe,
+            caption=self._caption,
+            steps=tuple(self._records),
+            failed_step=self._failed_step,
+            draft=self._kept_draft,
+        )
+
+    def receive(self, reply: Reply) -> None:
+        """Take the model's reply to the last `ask` and move on.
+
+        Raises:
+            ECSOProtocolError: The protocol has ended, or the reply does not fit what was asked.
+        """
+        ask = self.ask
+        if ask is None:
+            raise ECSOProtocolError("a reply came after the protocol had ended")
+        expected = 1 if isinstance(ask, DirectAsk) else len(ask.prompts)
+        if len(reply.texts) != expected:
+            raise ECSOProtocolError(
+                f"step {ask.step.value} wants {expected} texts, got {len(reply.texts)}"
+            )
+        if reply.p_unsafe and len(reply.p_unsafe) != expected:
+            raise ECSOProtocolError(
+                f"step {ask.step.value} wants {expected} probabilities, got {len(reply.p_unsafe)}"
+            )
+        self._records.append(StepRecord(ask.step, reply.tokens, reply.milliseconds))
+        self._AFTER[self._state](self, reply)
+
+    def fail(self) -> None:
+        """Take note that the last `ask` could not be answered: the answer is the refusal.
+
+        Raises:
+            ECSOProtocolError: The protocol has ended, or there is no draft yet, in which case
+                the failure is the caller's to see.
+        """
+        ask = self.ask
+        if ask is None or isinstance(ask, DirectAsk):
+            raise ECSOProtocolError(f"a failure cannot be taken in state {self._state.name}")
+        if self._state is _State.DETECT:
+            self._verdict = Verdict.UNCLEAR
+        self._failed_step = ask.step
+        self._end(Outcome.REFUSAL)
+
+    def _after_direct(self, reply: Reply) -> None:
+        if not self._has_image and not self._settings.judge_text_only:
+            self._end(Outcome.DIRECT)
+            return
+        self._to_judge = reply.texts[0]
+        self._state = _State.DETECT
+
+    def _after_detect(self, reply: Reply) -> None:
+        self._verdict, self._p_unsafe = self._judge(reply)
+        if not self._is_unsafe(self._verdict):
+            self._end(Outcome.DIRECT)
+            return
+        if self._settings.keep_draft:
+            self._kept_draft = self._to_judge
+        self._to_judge = None
+        self._state = _State.CAPTION if self._has_image else _State.SAFE
+
+    def _after_caption(self, reply: Reply) -> None:
+        self._caption = reply.texts[0]
+        self._state = _State.SAFE
+
+    def _after_safe(self, reply: Reply) -> None:
+        if not self._settings.judge_safe_answer:
+            self._end(Outcome.SAFE)
+            return
+        self._to_judge = reply.texts[0]
+        self._state = _State.RECHECK
+
+    def _after_recheck(self, reply: Reply) -> None:
+        verdict, _ = self._judge(reply)
+        self._end(Outcome.REFUSAL if self._is_unsafe(verdict) else Outcome.SAFE)
+
+    _AFTER = {
+        _State.DIRECT: _after_direct,
+        _State.DETECT: _after_detect,
+        _State.CAPTION: _after_caption,
+        _State.SAFE: _after_safe,
+        _State.RECHECK: _after_recheck,
+    }
+
+    def _end(self, outcome: Outcome) -> None:
+        self._to_judge = None
+        self._outcome = outcome
+        self._state = _State.DONE
+
+    def _judge(self, reply: Reply) -> tuple[Verdict, float | None]:
+        """Return the verdict over all windows, and the highest p(unsafe) that is known."""
+        known = [p for p in reply.p_unsafe if p is not None]
+        rule = self._settings.verdict
+        if rule == "logits":
+            threshold = self._settings.unsafe_threshold
+            verdicts = [read_probability(p, threshold) for p in reply.p_unsafe]
+        else:
+            read = read_exact if rule == "exact" else read_normalized
+            verdicts = [read(text) for text in reply.texts]
+        return worst(verdicts), max(known, default=None)
+
+    def _is_unsafe(self, verdict: Verdict) -> bool:
+        if verdict is Verdict.UNCLEAR:
+            return self._settings.unclear_is_unsafe
+        return verdict is Verdict.UNSAFE
+
+    def _detect_prompts(self) -> tuple[str, ...]:
+        clean = _without_marks if self._settings.escape_fields else str
+        query = clean(self._query)
+        template = self._settings.detect_prompt
+        # Windows are cut from the answer as it stands, so that escaping cannot shift them.
+        return tuple(
+            template.format(query=query, response=clean(window)) for window in self._windows()
+        )
+
+    def _windows(self) -> list[str]:
+        text, size = self._to_judge, self._settings.window_chars
+        if self._settings.draft_view == "head":
+            return [text[:size]]
+        stride = size - self._settings.window_overlap_chars
+        last_start = max(len(text) - self._settings.window_overlap_chars, 1)
+        return [text[start : start + size] for start in range(0, last_start, stride)]
+
+    def _safe_prompt(self) -> str:
+        if not self._has_image:
+            return self._settings.text_only_safe_prompt.format(query=self._query)
+        return self._settings.safe_prompt.format(caption=self._caption, query=self._query)
+
+
+def _without_marks(text: str) -> str:
+    """Return ``text`` with every ``<<<`` and ``>>>`` broken, so that it cannot close a field."""
+    return re.sub(r"<(?=<)|>(?=>)", r"\g<0> ", text)

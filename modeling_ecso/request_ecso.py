@@ -1,0 +1,197 @@
+"""The arguments of one `generate()` call, read once: rows, their images, the answer's limits."""
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from .errors_ecso import ECSOInputError
+
+
+# Arguments of generate() that are neither generation settings nor inputs of the model.
+CALL_ARGUMENTS = (
+    "logits_processor",
+    "stopping_criteria",
+    "prefix_allowed_tokens_fn",
+    "synced_gpus",
+    "assistant_model",
+    "assistant_tokenizer",
+    "tokenizer",
+    "custom_generate",
+    "trust_remote_code",
+)
+
+# Inputs that would put something into the answer which the later steps cannot see.
+HIDDEN_INPUTS = {
+    "inputs_embeds": "pass input_ids, from which the conversation can be read",
+    "past_key_values": "pass the whole conversation with its images and no cache",
+    "mm_encoder_outputs": "pass pixel_values",
+    "image_sizes": "towers with pictures of varying size are not supported yet",
+    "negative_prompt_ids": "guidance by a negative prompt is not supported",
+}
+
+
+@dataclass(repr=False)
+class Row:
+    """One row of the batch, without padding.
+
+    Args:
+        ids: Prompt token ids.
+        pixel_values: Float, (images of the row, channels, height, width); None without images.
+        image_token_counts: Number of image tokens of each image.
+    """
+
+    ids: list[int]
+    pixel_values: torch.Tensor | None
+    image_token_counts: list[int]
+
+
+@dataclass(repr=False)
+class GenerationRequest:
+    """What the caller asked for. Has no repr: it holds prompts and images.
+
+    Args:
+        arguments: All keyword arguments of the call, for the direct step, without the streamer.
+        input_ids: Long, (batch, length), left-padded.
+        rows: The same, row by row.
+        streamer: Where the answer goes as well; None for nowhere.
+        settings: The call's generation settings, merged with the model's.
+        model_arguments: Arguments for `forward` that are no tensors of this batch.
+        new_tokens: Most tokens of an answer.
+    """
+
+    arguments: dict[str, Any]
+    input_ids: torch.Tensor
+    rows: list[Row]
+    streamer: Any
+    settings: Any
+    model_arguments: dict[str, Any]
+    new_tokens: int
+    call_arguments: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def prompt_length(self) -> int:
+        """Length of the padded prompts, in tokens."""
+        return self.input_ids.shape[1]
+
+    def answer_settings(self, max_new_tokens: int, count: int) -> Any:
+        """Return the caller's generation settings for an answer to another prompt.
+
+        Args:
+            max_new_tokens: Token limit of the answer.
+            count: Number of answers to each prompt.
+        """
+        settings = copy.deepcopy(self.settings)
+        if settings.min_length:
+            # Counted from the caller's prompt, which is not the one that is answered.
+            settings.min_new_tokens = max(settings.min_length - self.prompt_length, 0)
+            settings.min_length = 0
+        settings.max_length = None
+        settings.max_new_tokens = max_new_tokens
+        settings.num_return_sequences = count
+        settings.return_dict_in_generate = True
+        return settings
+
+
+def read_request(
+    model: Any, image_token_counts: Any, arguments: dict[str, Any]
+) -> GenerationRequest:
+    """Return the request in the keyword arguments of a `generate()` call.
+
+    Args:
+        model: The model that is called.
+        image_token_counts: Function of (image tokens in each row, image inputs) to the number of
+            tokens of each image, by row.
+        arguments: The keyword arguments, by name.
+
+    Raises:
+        ECSOInputError: The prompt is missing, or something the protocol cannot look into is given.
+    """
+    arguments = {key: value for key, value in arguments.items() if value is not None}
+    for name, remedy in HIDDEN_INPUTS.items():
+        if name in arguments:
+            raise ECSOInputError(
+                f"{name} cannot be used with ECSO: {remedy}; or call with ecso=False"
+            )
+    if arguments.get("synced_gpus"):
+        raise ECSOInputError(
+            "synced_gpus cannot be used with ECSO: rows end after different steps, the other "
+            "ranks would wait for ever; or call with ecso=False"
+        )
+    streamer = arguments.pop("streamer", None)
+    input_ids = arguments.pop("inputs", None)
+    input_ids = arguments.setdefault("input_ids", input_ids)
+    if not isinstance(input_ids, torch.Tensor) or input_ids.dim() != 2 or not input_ids.numel():
+        raise ECSOInputError(
+            "ECSO reads the conversation from input_ids, (batch, length); pass them"
+        )
+    call_arguments = {name: arguments[name] for name in CALL_ARGUMENTS if name in arguments}
+    model_inputs = {
+        key: value
+        for key, value in arguments.items()
+        if key not in CALL_ARGUMENTS and key != "generation_config"
+    }
+    given = arguments.get("generation_config")
+    settings, model_arguments = model._prepare_generation_config(given, **model_inputs)
+    mask = arguments.get("attention_mask")
+    if mask is None:
+        mask = _mask_of(input_ids, settings)
+    tensors = ("input_ids", "attention_mask", "pixel_values", "position_ids")
+    return GenerationRequest(
+        arguments=arguments,
+        input_ids=input_ids,
+        rows=_rows(model, image_token_counts, input_ids, mask, arguments.get("pixel_values")),
+        streamer=streamer,
+        settings=settings,
+        model_arguments={k: v for k, v in model_arguments.items() if k not in tensors},
+        new_tokens=_new_tokens(model, arguments, settings),
+        call_arguments=call_arguments,
+    )
+
+
+def _mask_of(input_ids: torch.Tensor, settings: Any) -> torch.Tensor:
+    """Return the mask that transformers infers where the caller gives none."""
+    pad, eos = settings.pad_token_id, settings.eos_token_id
+    ends = eos if isinstance(eos, list) else [eos]
+    if pad is None or pad in ends:
+        return torch.ones_like(input_ids)
+    return input_ids.ne(pad).long()
+
+
+def _rows(
+    model: Any,
+    image_token_counts: Any,
+    input_ids: torch.Tensor,
+    mask: torch.Tensor,
+    pixel_values: torch.Tensor | None,
+) -> list[Row]:
+    prompts = [ids[keep.bool()].tolist() for ids, keep in zip(input_ids, mask, strict=True)]
+    image_tokens = [prompt.count(model.config.image_token_id) for prompt in prompts]
+    if pixel_values is None:
+        if any(image_tokens):
+            raise ECSOInputError(
+                "the prompt has image tokens and there are no pixel_values; pass both"
+            )
+        return [Row(prompt, None, []) for prompt in prompts]
+    counts = image_token_counts(image_tokens, pixel_values)
+    rows, start = [], 0
+    for prompt, row_counts in zip(prompts, counts, strict=True):
+        images = pixel_values[start : start + len(row_counts)] if row_counts else None
+        rows.append(Row(prompt, images, row_counts))
+        start += len(row_counts)
+    return rows
+
+
+def _new_tokens(model: Any, arguments: dict[str, Any], settings: Any) -> int:
+    """Return how many tokens the answer may have, by the rules of transformers."""
+    if settings.max_new_tokens is not None:
+        return settings.max_new_tokens
+    given = arguments.get("generation_config")
+    explicit = (arguments, "max_length") if "max_length" in arguments else None
+    stored = [
+        source.max_length for source in (given, model.generation_config) if source is not None
+    ]
+    if explicit or any(length is not None for length in stored):
+        return max(settings.max_length - arguments["input_ids"].shape[1], 1)
+    return settings.max_length  # transformers' default counts new tokens

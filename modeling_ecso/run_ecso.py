@@ -1,0 +1,195 @@
+"""One protected `generate()` call: next step → run → feed result, for all rows of a batch.
+
+Covered: a step that fails for one row (too long a prompt, a broken model) refuses that row and
+leaves the others alone; errors after the draft carry neither text nor traceback of the steps.
+Not covered: errors of the direct step, which are the caller's own and come through as they are.
+"""
+
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers.utils import logging
+
+from .errors_ecso import ECSOStepError
+from .outputs_ecso import replaced_output, with_traces
+from .protocol_ecso import Protocol, Reply
+from .request_ecso import GenerationRequest
+from .settings_ecso import ECSOConfig
+from .steps_ecso import Answer, StepRunner
+from .trace_ecso import Outcome, Step, StepRecord, Trace
+from .verdict_ecso import Verdict
+
+
+logger = logging.get_logger(__name__)
+
+# The order in which rows that stand at different steps are served, so that they meet again.
+_ORDER = list(Step)
+
+
+@dataclass(frozen=True)
+class StepEvent:
+    """A step has been run for one answer. Holds nothing of a draft.
+
+    Args:
+        index: The answer's place in the output.
+        record: The step, its tokens and milliseconds.
+        verdict: The verdict on the draft, once there is one.
+        p_unsafe: p(unsafe) of the draft, where it is known.
+        caption: The description of the image, once there is one.
+        outcome: Whose text is the answer, once that is settled.
+    """
+
+    index: int
+    record: StepRecord
+    verdict: Verdict | None
+    p_unsafe: float | None
+    caption: str | None
+    outcome: Outcome | None
+
+
+class ProtectedRun:
+    """The steps of one call. Iterate for a `StepEvent` after each; then read `output`.
+
+    Args:
+        runner: Runs steps on the model.
+        request: What the caller asked for.
+        settings: The protocol's settings.
+    """
+
+    def __init__(self, runner: StepRunner, request: GenerationRequest, settings: ECSOConfig):
+        """Prepare; nothing runs before the iteration."""
+        self._runner = runner
+        self._request = request
+        self._settings = settings
+        self._output: Any = None
+        self._traces: tuple[Trace, ...] = ()
+
+    @property
+    def output(self) -> Any:
+        """What `generate()` returns; None before the last step."""
+        return self._output
+
+    @property
+    def traces(self) -> tuple[Trace, ...]:
+        """One trace for each answer; empty before the last step."""
+        return self._traces
+
+    def __iter__(self) -> Iterator[StepEvent]:
+        """Run the protocol.
+
+        Raises:
+            ECSOStepError: A step after the draft failed and ``on_error`` is ``raise``.
+        """
+        failed_step = yield from self._steps()
+        if failed_step:
+            # Raised here, where no frame of the traceback holds a draft.
+            raise ECSOStepError(
+                f"the {failed_step.value} step could not be run, so there is no answer; see the "
+                "log for the kind of error, or set ecso.on_error to 'refuse'"
+            )
+
+    def _steps(self) -> Iterator[StepEvent]:
+        """Run all steps; return the step that failed, where that is not answered by a refusal."""
+        runner, streamer = self._runner, self._request.streamer
+        streams_direct = streamer is not None and not self._anything_is_judged()
+        direct, drafts, replies = runner.answer_directly(streamer if streams_direct else None)
+        answers_per_row = len(drafts) // len(self._request.rows)
+        protocols = [
+            Protocol(self._settings, conversation.query, bool(conversation.image_lengths))
+            for conversation in runner.conversations
+            for _ in range(answers_per_row)
+        ]
+        answers: dict[tuple[int, Outcome], Answer] = {}
+        for index, protocol in enumerate(protocols):
+            protocol.receive(replies[index])
+            answers[index, Outcome.DIRECT] = drafts[index]
+            yield _event(index, protocol)
+
+        while waiting := [index for index, protocol in enumerate(protocols) if protocol.ask]:
+            step = min((protocols[index].ask.step for index in waiting), key=_ORDER.index)
+            group = [index for index in waiting if protocols[index].ask.step is step]
+            asks = [(index // answers_per_row, protocols[index].ask) for index in group]
+            for index, result in zip(group, self._run_step(step, asks), strict=True):
+                if result is None:
+                    protocols[index].fail()
+                    if self._settings.on_error == "raise":
+                        return step
+                    continue
+                reply, answer = result
+                if answer is not None:
+                    answers[index, Outcome.SAFE] = answer
+                protocols[index].receive(reply)
+                yield _event(index, protocols[index])
+
+        outcomes = [protocol.outcome for protocol in protocols]
+        self._traces = tuple(protocol.trace for protocol in protocols)
+        sources = [answers.get((i, outcome)) for i, outcome in enumerate(outcomes)]
+        self._output = self._assemble(direct, sources)
+        if streamer is not None and not streams_direct:
+            self._stream(streamer)
+        return None
+
+    def _anything_is_judged(self) -> bool:
+        has_image = any(conversation.image_lengths for conversation in self._runner.conversations)
+        return has_image or self._settings.judge_text_only
+
+    def _run_step(
+        self, step: Step, asks: list[tuple[int, Any]]
+    ) -> list[tuple[Reply, Answer | None] | None]:
+        """Return reply and, for the safe step, answer for each ask; None where it failed."""
+        try:
+            if step is Step.SAFE:
+                answers, replies = self._runner.answer_safely(asks)
+                return list(zip(replies, answers, strict=True))
+            return [(reply, None) for reply in self._runner.ask(asks)]
+        except Exception as error:
+            # Kind and place, never the message: it may quote what was being read.
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            cause = f"{type(error).__name__} in {where.name}, line {where.lineno}"
+        if len(asks) == 1:
+            logger.warning(f"ECSO: the {step.value} step failed ({cause}); the draft is withheld")
+            return [None]
+        # One row must not take the others down with it.
+        return [self._run_step(step, [ask])[0] for ask in asks]
+
+    def _assemble(self, direct: Any, sources: list[Answer | None]) -> Any:
+        """Return what the parent would return for the final answers."""
+        is_tensor = isinstance(direct, torch.Tensor)
+        if not any(trace.is_unsafe for trace in self._traces):
+            return direct if is_tensor else with_traces(direct, self._traces)
+        final = [source.ids if source else self._runner.refusal() for source in sources]
+        longest = max(map(len, final))
+        pad = self._runner.pad_id
+        padded = [ids + [pad] * (longest - len(ids)) for ids in final]
+        prompts = self._request.input_ids
+        prompts = prompts.repeat_interleave(len(final) // len(prompts), dim=0)
+        answers = torch.tensor(padded, dtype=prompts.dtype, device=prompts.device)
+        sequences = torch.cat([prompts, answers], dim=1)  # (sequences, prompt + longest answer)
+        if is_tensor:
+            return sequences
+        return replaced_output(direct, sequences, sources, self._traces)
+
+    def _stream(self, streamer: Any) -> None:
+        """Give the streamer what it would have been given: prompt, then token by token."""
+        output = self._output
+        sequences = output if isinstance(output, torch.Tensor) else output.sequences
+        sequences = sequences.cpu()
+        length = self._request.prompt_length
+        streamer.put(sequences[:, :length])
+        for position in range(length, sequences.shape[1]):
+            streamer.put(sequences[:, position])
+        streamer.end()
+
+
+def _event(index: int, protocol: Protocol) -> StepEvent:
+    return StepEvent(
+        index=index,
+        record=protocol.last_record,
+        verdict=protocol.verdict,
+        p_unsafe=protocol.p_unsafe,
+        caption=protocol.caption,
+        outcome=None if protocol.ask else protocol.outcome,
+    )

@@ -1,0 +1,88 @@
+"""What is told about a protected answer: the four steps, how it ended, what each step cost."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from .verdict_ecso import Verdict
+
+
+class Step(StrEnum):
+    """The paper's four steps, named alike in code, traces, logs and on screen."""
+
+    DIRECT = "direct"
+    DETECT = "detect"
+    CAPTION = "caption"
+    SAFE = "safe"
+
+
+class Outcome(StrEnum):
+    """Whose text is the answer."""
+
+    DIRECT = "direct"
+    SAFE = "safe"
+    REFUSAL = "refusal"
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One step that was run.
+
+    Args:
+        step: Which one. The detect step stands here twice where the safe answer was judged too.
+        tokens: Number of tokens it generated.
+        milliseconds: Its wall time; rows that share a batch share its time.
+    """
+
+    step: Step
+    tokens: int
+    milliseconds: float
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What the protocol did for one answer.
+
+    Args:
+        preset: The preset that the settings started from.
+        outcome: Whose text is the answer.
+        verdict: The verdict on the draft; None where it was not judged.
+        p_unsafe: Probability that the draft is unsafe, in [0, 1]; None where it is not known.
+        caption: The query-aware description of the image; None where the step was not reached.
+        steps: The steps run, in order.
+        failed_step: The step that could not be run and led to the refusal.
+        draft: The unsafe draft, only with ``keep_draft``; never part of the repr.
+    """
+
+    preset: str
+    outcome: Outcome
+    verdict: Verdict | None
+    p_unsafe: float | None
+    caption: str | None
+    steps: tuple[StepRecord, ...]
+    failed_step: Step | None = None
+    draft: str | None = field(default=None, repr=False)
+
+    @property
+    def is_unsafe(self) -> bool:
+        """Whether the draft was withheld."""
+        return self.outcome is not Outcome.DIRECT
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON; the draft only where it was kept."""
+        plain = {
+            "preset": self.preset,
+            "outcome": self.outcome.value,
+            "unsafe": self.is_unsafe,
+            "verdict": self.verdict.value if self.verdict else None,
+            "p_unsafe": self.p_unsafe,
+            "caption": self.caption,
+            "steps": [
+                {"step": r.step.value, "tokens": r.tokens, "ms": round(r.milliseconds, 1)}
+                for r in self.steps
+            ],
+            "failed_step": self.failed_step.value if self.failed_step else None,
+        }
+        if self.draft is not None:
+            plain["draft"] = self.draft
+        return plain
