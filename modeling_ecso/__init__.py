@@ -1,46 +1,44 @@
 """ECSO-LLaVA: vision-language models whose `generate()` protects by itself.
 
-Code loaded from the Hub does not come through this file; see `modeling_ecso.modeling_ecso`.
+Names are imported when they are first used, so that `ecso --help` does not wait for torch. Code
+loaded from the Hub does not come through this file; see `modeling_ecso.modeling_ecso`.
 """
 
-from .configuration_ecso import ECSOLlavaConfig
-from .errors_ecso import (
-    ECSOConfigError,
-    ECSOError,
-    ECSOInputError,
-    ECSOProcessorError,
-    ECSOProtocolError,
-    ECSOStepError,
-)
-from .generation_ecso import ECSOGenerationMixin
-from .modeling_ecso import ECSOLlavaForConditionalGeneration
-from .outputs_ecso import ECSOGenerateBeamOutput, ECSOGenerateOutput
-from .protocol_ecso import Protocol
-from .run_ecso import ProtectedRun, StepEvent
-from .settings_ecso import ECSOConfig
-from .trace_ecso import Outcome, Step, StepRecord, Trace
-from .verdict_ecso import Verdict
+from importlib import import_module
+from typing import Any
 
 
-__all__ = [
-    "ECSOConfig",
-    "ECSOConfigError",
-    "ECSOError",
-    "ECSOGenerateBeamOutput",
-    "ECSOGenerateOutput",
-    "ECSOGenerationMixin",
-    "ECSOInputError",
-    "ECSOLlavaConfig",
-    "ECSOLlavaForConditionalGeneration",
-    "ECSOProcessorError",
-    "ECSOProtocolError",
-    "ECSOStepError",
-    "Outcome",
-    "ProtectedRun",
-    "Protocol",
-    "Step",
-    "StepEvent",
-    "StepRecord",
-    "Trace",
-    "Verdict",
-]
+_HOMES = {
+    "configuration_ecso": ("ECSOLlavaConfig",),
+    "errors_ecso": (
+        "ECSOConfigError",
+        "ECSOError",
+        "ECSOInputError",
+        "ECSOProcessorError",
+        "ECSOProtocolError",
+        "ECSOStepError",
+    ),
+    "generation_ecso": ("ECSOGenerationMixin",),
+    "modeling_ecso": ("ECSOLlavaForConditionalGeneration",),
+    "outputs_ecso": ("ECSOGenerateBeamOutput", "ECSOGenerateOutput"),
+    "protocol_ecso": ("DirectAsk", "ImageAsk", "Protocol", "Reply", "TextAsk"),
+    "run_ecso": ("ProtectedRun", "StepEvent"),
+    "settings_ecso": ("ECSOConfig",),
+    "trace_ecso": ("Outcome", "Step", "StepRecord", "Trace"),
+    "verdict_ecso": ("Verdict",),
+}
+
+__all__ = sorted(name for names in _HOMES.values() for name in names)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from the module it lives in."""
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f".{module}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names, imported or not."""
+    return sorted({*globals(), *__all__})

@@ -137,14 +137,16 @@ def read_request(
     mask = arguments.get("attention_mask")
     if mask is None:
         mask = _mask_of(input_ids, settings)
-    tensors = ("input_ids", "attention_mask", "pixel_values", "position_ids")
+    # Tensors of this batch do not fit other prompts; the output switches are in the settings too.
+    not_carried = ("input_ids", "attention_mask", "pixel_values", "position_ids")
+    not_carried += ("output_attentions", "output_hidden_states")
     return GenerationRequest(
         arguments=arguments,
         input_ids=input_ids,
         rows=_rows(model, image_token_counts, input_ids, mask, arguments.get("pixel_values")),
         streamer=streamer,
         settings=settings,
-        model_arguments={k: v for k, v in model_arguments.items() if k not in tensors},
+        model_arguments={k: v for k, v in model_arguments.items() if k not in not_carried},
         new_tokens=_new_tokens(model, arguments, settings),
         call_arguments=call_arguments,
     )

@@ -1,0 +1,53 @@
+"""Loads the model that a command works with: the embedded one, a folder or a Hub id."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .problem import Problem
+
+
+TINY = Path(__file__).parent.parent / "tiny"
+
+
+class LoadedModel(NamedTuple):
+    """A protected model, its processor, and the name to show."""
+
+    model: Any
+    processor: Any
+    name: str
+
+
+def load_model(source: str | None) -> LoadedModel:
+    """Return a model ready to answer, on the GPU if there is one.
+
+    Args:
+        source: Folder or Hub id, of an ECSO model or a stock LLaVA; None: the embedded tiny one.
+
+    Raises:
+        Problem: It is no model, not a LLaVA, or its settings are broken.
+    """
+    import torch
+    from transformers import LlavaProcessor
+    from transformers.utils import logging
+
+    from .. import ECSOInputError, ECSOLlavaConfig, ECSOLlavaForConditionalGeneration
+
+    logging.disable_progress_bar()
+    name = source or "tiny"
+    location = source or str(TINY)
+    try:
+        stored, _ = ECSOLlavaConfig.get_config_dict(location)
+        kind = stored.get("model_type")
+        if kind != ECSOLlavaConfig.model_type:
+            raise Problem(f"{name}: a model of type {kind!r}; give a llava or an ecso_llava model")
+        processor = LlavaProcessor.from_pretrained(location)
+        model = ECSOLlavaForConditionalGeneration.from_pretrained(location, dtype="auto")
+    except ECSOInputError as error:
+        raise Problem(f"{name}: {error}") from None
+    except (OSError, ValueError, TypeError, KeyError):
+        raise Problem(
+            f"{name}: no model could be loaded from there; give the folder or Hub id of a LLaVA "
+            "model with its processor"
+        ) from None
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return LoadedModel(model.eval().to(device), processor, name)

@@ -1,0 +1,47 @@
+"""Opens pictures from files that may be anything."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from .problem import Problem
+
+
+# A model scales every picture down to some hundred pixels a side; this is far above any camera.
+MAX_PIXELS = 100_000_000
+
+
+def open_picture(path: str) -> Any:
+    """Return a picture as RGB, turned as its camera says.
+
+    Args:
+        path: File to open.
+
+    Raises:
+        Problem: No such file, not a picture, cut short, or more than ``MAX_PIXELS`` pixels; the
+            size is read before the pixels are.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    file = Path(path)
+    if not file.exists():
+        raise Problem(f"{path}: no such file; give the path of a picture")
+    if not file.is_file():
+        raise Problem(f"{path}: not a file; give the path of a picture")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(file)
+        if picture.width * picture.height > MAX_PIXELS:
+            raise Problem(_too_large(path, f"{picture.width} x {picture.height} pixels"))
+        return ImageOps.exif_transpose(picture).convert("RGB")
+    except Image.DecompressionBombError:
+        raise Problem(_too_large(path, "the picture")) from None
+    except UnidentifiedImageError:
+        raise Problem(f"{path}: not a picture Pillow can read; convert it to PNG or JPEG") from None
+    except (OSError, SyntaxError, ValueError):
+        raise Problem(f"{path}: the picture is damaged or cut short; get it again") from None
+
+
+def _too_large(path: str, what: str) -> str:
+    return f"{path}: {what} is more than {MAX_PIXELS // 10**6} million pixels; make it smaller"

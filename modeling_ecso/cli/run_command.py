@@ -1,0 +1,213 @@
+"""`ecso run`: one protected answer, with the four steps shown as they happen."""
+
+import argparse
+import json
+from collections.abc import Callable
+from typing import Any
+
+from .models import LoadedModel, load_model
+from .pictures import open_picture
+from .problem import Problem
+
+
+def add_to(commands: Any) -> None:
+    """Add the subcommand to the parser of `ecso`."""
+    parser = commands.add_parser(
+        "run",
+        help="answer a query about pictures, protected",
+        description="Answer a query about pictures, protected, and show the four steps.",
+    )
+    parser.add_argument("images", nargs="*", metavar="IMAGE", help="pictures; none: text only")
+    parser.add_argument("--query", required=True, metavar="TEXT", help="what to ask")
+    parser.add_argument(
+        "--model",
+        metavar="DIR_OR_ID",
+        help="an ECSO or a stock LLaVA model, folder or Hub id (default: the embedded tiny one)",
+    )
+    parser.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="reference, paper or hardened (default: what the model stores)",
+    )
+    parser.add_argument("--no-ecso", action="store_true", help="answer without protection")
+    parser.add_argument(
+        "--max-new-tokens", type=int, default=256, metavar="N", help="answer limit (default: 256)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+    parser.add_argument("--show-draft", action="store_true", help="show an unsafe draft as well")
+    parser.set_defaults(function=run)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Answer and print; returns the exit status.
+
+    Raises:
+        Problem: Something in the arguments cannot be used.
+    """
+    _check(chosen)
+    pictures = [open_picture(path) for path in chosen.images]
+    loaded = load_model(chosen.model)
+    show = _Screen(chosen, loaded)
+    if chosen.no_ecso:
+        report = _answer_unprotected(chosen, loaded, pictures)
+    else:
+        report = _answer_protected(chosen, loaded, pictures, show.step)
+    if chosen.json:
+        print(json.dumps(report, ensure_ascii=False))
+    else:
+        show.answer(report)
+    return 0
+
+
+def _check(chosen: argparse.Namespace) -> None:
+    from ..presets_ecso import PRESETS
+
+    if not chosen.query.strip():
+        raise Problem("--query is empty; say what to ask")
+    if chosen.max_new_tokens < 1:
+        raise Problem(f"--max-new-tokens is {chosen.max_new_tokens}; give a number from 1")
+    if chosen.preset is not None and chosen.preset not in PRESETS:
+        raise Problem(f"--preset {chosen.preset!r} is unknown; choose from {', '.join(PRESETS)}")
+
+
+def _model_inputs(chosen: argparse.Namespace, loaded: LoadedModel, pictures: list[Any]) -> Any:
+    content = [{"type": "image"}] * len(pictures) + [{"type": "text", "text": chosen.query}]
+    prompt = loaded.processor.apply_chat_template(
+        [{"role": "user", "content": content}], add_generation_prompt=True
+    )
+    try:
+        inputs = loaded.processor(text=prompt, images=pictures or None, return_tensors="pt")
+    except (ValueError, IndexError, StopIteration):
+        raise Problem(
+            "the query spells out the model's image token without a picture for it; leave it out"
+        ) from None
+    return inputs.to(loaded.model.device, dtype=loaded.model.dtype)
+
+
+def _answer_unprotected(
+    chosen: argparse.Namespace, loaded: LoadedModel, pictures: list[Any]
+) -> dict[str, Any]:
+    inputs = _model_inputs(chosen, loaded, pictures)
+    ids = loaded.model.generate(**inputs, ecso=False, max_new_tokens=chosen.max_new_tokens)
+    answer = _decoded(loaded, ids[0, inputs["input_ids"].shape[1] :])
+    return {
+        "answer": answer,
+        "protected": False,
+        "unsafe": False,
+        "p_unsafe": None,
+        "caption": None,
+        "preset": None,
+        "model": loaded.name,
+        "steps": [],
+    }
+
+
+def _answer_protected(
+    chosen: argparse.Namespace,
+    loaded: LoadedModel,
+    pictures: list[Any],
+    on_step: Callable[[Any], None],
+) -> dict[str, Any]:
+    import torch
+
+    from .. import ECSOInputError
+
+    changes: dict[str, Any] = {"keep_draft": chosen.show_draft, "enabled": True}
+    if chosen.preset:
+        changes["preset"] = chosen.preset
+    inputs = _model_inputs(chosen, loaded, pictures)
+    try:
+        run = loaded.model.protected_run(
+            **inputs,
+            ecso=changes,
+            processor=loaded.processor,
+            max_new_tokens=chosen.max_new_tokens,
+        )
+    except ECSOInputError as error:
+        raise Problem(str(error)) from None
+    with torch.inference_mode():
+        for event in run:
+            on_step(event)
+    trace = run.traces[0].to_dict()
+    answer = _decoded(loaded, run.output[0, inputs["input_ids"].shape[1] :])
+    report = {
+        "answer": answer,
+        "protected": True,
+        "unsafe": trace["unsafe"],
+        "p_unsafe": trace["p_unsafe"],
+        "caption": trace["caption"],
+        "preset": trace["preset"],
+        "model": loaded.name,
+        "steps": trace["steps"],
+        "outcome": trace["outcome"],
+        "verdict": trace["verdict"],
+    }
+    if chosen.show_draft:
+        report["draft"] = trace.get("draft", None if trace["unsafe"] else answer)
+    return report
+
+
+def _decoded(loaded: LoadedModel, ids: Any) -> str:
+    return loaded.processor.decode(ids, skip_special_tokens=True).strip()
+
+
+class _Screen:
+    """Prints the steps and the answer for a person; silent with ``--json``."""
+
+    def __init__(self, chosen: argparse.Namespace, loaded: LoadedModel):
+        from rich.console import Console
+
+        self._console = Console(quiet=chosen.json, highlight=False)
+        self._has_image = bool(chosen.images)
+        protection = "off" if chosen.no_ecso else "on"
+        self._console.print(f"[bold]ECSO[/] {protection} · model {loaded.name}", style="cyan")
+        for path in chosen.images:
+            self._line("picture", path)
+        self._line("query", chosen.query)
+        self._console.print()
+
+    def step(self, event: Any) -> None:
+        """Print one step with its cost."""
+        record = event.record
+        said = {
+            "direct": self._after_direct,
+            "detect": self._after_detect,
+            "caption": lambda event: event.caption,
+            "safe": lambda event: "answered again, without the picture",
+        }[record.step.value](event)
+        cost = f"{record.tokens} tokens, {record.milliseconds:.0f} ms"
+        self._line(record.step.value, f"{said}  ({cost})")
+
+    def answer(self, report: dict[str, Any]) -> None:
+        """Print the answer, and the draft where it was asked for."""
+        if report.get("draft") and report["unsafe"]:
+            self._line("draft", report["draft"])
+        self._console.print()
+        if not report["protected"]:
+            self._line("answer", f"{report['answer']}  (not protected)")
+        elif report["outcome"] == "refusal":
+            self._line("answer", f"{report['answer']}  (the configured refusal)")
+        else:
+            self._line("answer", report["answer"])
+
+    def _after_direct(self, event: Any) -> str:
+        if event.outcome is not None:
+            return "answered; text alone is not judged by this preset"
+        return "draft written, withheld until it is judged"
+
+    def _after_detect(self, event: Any) -> str:
+        said = f"the draft is {event.verdict.value}"
+        if event.p_unsafe is not None:
+            said += f", p(unsafe) = {event.p_unsafe:.3f}"
+        return said
+
+    def _line(self, label: str, text: str) -> None:
+        from rich.table import Table
+        from rich.text import Text
+
+        # A grid keeps long texts in their column; Text keeps brackets in them from being markup.
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(width=8)
+        grid.add_column()
+        grid.add_row(Text(label, style="bold"), Text(text))
+        self._console.print(grid)
