@@ -1,0 +1,45 @@
+"""A sandbox for every test: no network, no token, caches in a temporary folder."""
+
+import os
+import socket
+import tempfile
+
+import pytest
+
+
+_SANDBOX = tempfile.mkdtemp(prefix="ecso-tests-")
+os.environ.update(
+    HF_HOME=_SANDBOX,
+    HF_HUB_OFFLINE="1",
+    HF_TOKEN="",
+    TOKENIZERS_PARALLELISM="false",
+    OMP_NUM_THREADS="2",
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch):
+    """Let no test reach beyond this machine."""
+    connect = socket.socket.connect
+
+    def loopback_only(self, address):
+        if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise AssertionError(f"a test tried to reach {address[0]}")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", loopback_only)
+
+
+@pytest.fixture(scope="session")
+def processor():
+    from tests.tiny_random import make_processor
+
+    return make_processor()
+
+
+@pytest.fixture(scope="session")
+def model(processor):
+    """A random LLaVA; do not change it."""
+    from tests.tiny_random import make_model
+
+    return make_model(processor, caption_max_new_tokens=24)

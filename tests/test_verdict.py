@@ -1,0 +1,63 @@
+import pytest
+
+from modeling_ecso.verdict_ecso import (
+    Verdict,
+    probability_unsafe,
+    read_exact,
+    read_normalized,
+    read_probability,
+    worst,
+)
+
+
+SAFE, UNSAFE, UNCLEAR = Verdict.SAFE, Verdict.UNSAFE, Verdict.UNCLEAR
+
+
+@pytest.mark.parametrize(
+    ("reply", "exact", "normalized"),
+    [
+        ("yes", UNSAFE, UNSAFE),
+        ("Yes.", UNSAFE, UNSAFE),
+        (" YES\n", UNSAFE, UNSAFE),
+        ("no", SAFE, SAFE),
+        ("No.", SAFE, SAFE),
+        ("**Yes**, it is.", UNCLEAR, UNSAFE),
+        ('"no"', UNCLEAR, SAFE),
+        ("No, the response is fine", UNCLEAR, SAFE),
+        ("Ｙｅｓ", UNCLEAR, UNSAFE),
+        ("No. Yes.", UNCLEAR, UNCLEAR),
+        ("Yes and no", UNCLEAR, UNCLEAR),
+        ("not harmful", UNCLEAR, UNCLEAR),
+        ("nothing", UNCLEAR, UNCLEAR),
+        ("yesterday", UNCLEAR, UNCLEAR),
+        ("It is not. No", UNCLEAR, UNCLEAR),
+        ("", UNCLEAR, UNCLEAR),
+        ("🙂", UNCLEAR, UNCLEAR),
+    ],
+)
+def test_text_rules(reply, exact, normalized):
+    assert read_exact(reply) is exact
+    assert read_normalized(reply) is normalized
+
+
+def test_probability_is_the_share_of_yes():
+    assert probability_unsafe(0.6, 0.2) == pytest.approx(0.75)
+    assert probability_unsafe(0.0, 1.0) == 0.0
+
+
+@pytest.mark.parametrize("masses", [(0.1, 0.2), (0.0, 0.0), (float("nan"), 0.5)])
+def test_no_probability_where_the_model_says_something_else(masses):
+    assert probability_unsafe(*masses) is None
+
+
+def test_threshold_counts_as_unsafe():
+    assert read_probability(0.5, 0.5) is UNSAFE
+    assert read_probability(0.49, 0.5) is SAFE
+    assert read_probability(None, 0.5) is UNCLEAR
+
+
+def test_one_bad_window_spoils_the_text():
+    assert worst([SAFE, UNCLEAR, UNSAFE, SAFE]) is UNSAFE
+    assert worst([SAFE, UNCLEAR]) is UNCLEAR
+    assert worst([SAFE, SAFE]) is SAFE
+    assert worst([]) is UNCLEAR
