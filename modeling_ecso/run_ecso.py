@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from transformers.utils import logging
 
-from .errors_ecso import ECSOStepError
+from .errors_ecso import ECSOProtocolError, ECSOStepError
 from .outputs_ecso import replaced_output, with_traces
 from .protocol_ecso import Protocol, Reply
 from .request_ecso import GenerationRequest
@@ -64,6 +64,10 @@ class ProtectedRun:
         self._runner = runner
         self._request = request
         self._settings = settings
+        has_image = any(conversation.image_lengths for conversation in runner.conversations)
+        # Where nothing is judged, the draft is the answer and may be streamed as it is written.
+        self._streams_direct = not has_image and not settings.judge_text_only
+        self._has_draft = False
         self._output: Any = None
         self._traces: tuple[Trace, ...] = ()
 
@@ -82,20 +86,33 @@ class ProtectedRun:
 
         Raises:
             ECSOStepError: A step after the draft failed and ``on_error`` is ``raise``.
+            ECSOProtocolError: A bug of this package, after the draft.
+            Whatever the parent class raises for the direct step.
         """
-        failed_step = yield from self._steps()
+        broken = None
+        try:
+            failed_step = yield from self._steps()
+        except Exception as error:
+            if not self._has_draft:
+                raise
+            broken = _kind_and_place(error)
+        # From here on no frame, hence no traceback, holds a draft.
+        if broken:
+            raise ECSOProtocolError(f"the answer could not be put together ({broken})")
         if failed_step:
-            # Raised here, where no frame of the traceback holds a draft.
             raise ECSOStepError(
                 f"the {failed_step.value} step could not be run, so there is no answer; see the "
                 "log for the kind of error, or set ecso.on_error to 'refuse'"
             )
+        if self._request.streamer is not None and not self._streams_direct:
+            self._stream(self._request.streamer)
 
     def _steps(self) -> Iterator[StepEvent]:
         """Run all steps; return the step that failed, where that is not answered by a refusal."""
-        runner, streamer = self._runner, self._request.streamer
-        streams_direct = streamer is not None and not self._anything_is_judged()
-        direct, drafts, replies = runner.answer_directly(streamer if streams_direct else None)
+        runner = self._runner
+        streamer = self._request.streamer if self._streams_direct else None
+        direct, drafts, replies = runner.answer_directly(streamer)
+        self._has_draft = True
         answers_per_row = len(drafts) // len(self._request.rows)
         protocols = [
             Protocol(self._settings, conversation.query, bool(conversation.image_lengths))
@@ -128,13 +145,7 @@ class ProtectedRun:
         self._traces = tuple(protocol.trace for protocol in protocols)
         sources = [answers.get((i, outcome)) for i, outcome in enumerate(outcomes)]
         self._output = self._assemble(direct, sources)
-        if streamer is not None and not streams_direct:
-            self._stream(streamer)
         return None
-
-    def _anything_is_judged(self) -> bool:
-        has_image = any(conversation.image_lengths for conversation in self._runner.conversations)
-        return has_image or self._settings.judge_text_only
 
     def _run_step(
         self, step: Step, asks: list[tuple[int, Any]]
@@ -146,9 +157,7 @@ class ProtectedRun:
                 return list(zip(replies, answers, strict=True))
             return [(reply, None) for reply in self._runner.ask(asks)]
         except Exception as error:
-            # Kind and place, never the message: it may quote what was being read.
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            cause = f"{type(error).__name__} in {where.name}, line {where.lineno}"
+            cause = _kind_and_place(error)
         if len(asks) == 1:
             logger.warning(f"ECSO: the {step.value} step failed ({cause}); the draft is withheld")
             return [None]
@@ -182,6 +191,12 @@ class ProtectedRun:
         for position in range(length, sequences.shape[1]):
             streamer.put(sequences[:, position])
         streamer.end()
+
+
+def _kind_and_place(error: Exception) -> str:
+    """Describe an error without its message, which may quote what was being read."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {where.name}, line {where.lineno}"
 
 
 def _event(index: int, protocol: Protocol) -> StepEvent:
