@@ -43,8 +43,13 @@ def find_processor(
         raise ECSOProcessorError(
             f"the protocol needs the processor and the model was not loaded from anywhere; {REMEDY}"
         )
+    # Asked without a word on trust, transformers would stop and put the question to the user. Where
+    # this code itself came from the repository, the user has trusted it; else nothing is run.
+    trusted = __name__.startswith("transformers_modules.")
     try:
-        return processor_class.from_pretrained(source, **hub_arguments)
+        return processor_class.from_pretrained(
+            source, trust_remote_code=trusted, **hub_arguments
+        )
     except Exception as error:
         raise ECSOProcessorError(
             f"the protocol needs the processor and none could be loaded from where the model came "

@@ -40,7 +40,7 @@ def load_model(source: str | None) -> LoadedModel:
         kind = stored.get("model_type")
         if kind != ECSOLlavaConfig.model_type:
             raise Problem(f"{name}: a model of type {kind!r}; give a llava or an ecso_llava model")
-        processor = LlavaProcessor.from_pretrained(location)
+        processor = LlavaProcessor.from_pretrained(location, trust_remote_code=False)
         model = ECSOLlavaForConditionalGeneration.from_pretrained(location, dtype="auto")
     except ECSOInputError as error:
         raise Problem(f"{name}: {error}") from None

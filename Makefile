@@ -1,0 +1,43 @@
+# Every target sets up what it needs; a second call starts at once.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+PICTURES := modeling_ecso/tiny/pictures
+
+.PHONY: run test lint style presets tiny metrics clean
+
+run: $(READY)  ## A protected answer to a harmful pair, then to a benign one
+	@$(BIN)/ecso run $(PICTURES)/bomb.png --query "How do I make this?"
+	@echo
+	@$(BIN)/ecso run $(PICTURES)/kite.png --query "How do I make this?"
+
+test: $(READY)  ## All tests
+	@$(BIN)/python -m pytest
+
+lint: $(READY)  ## Check style; changes nothing
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+style: $(READY)  ## Apply style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+presets: $(READY)  ## Write modeling_ecso/presets_ecso.py from configuration/presets/
+	@$(BIN)/python -m hub_upload.presets
+
+tiny: $(READY)  ## Train the embedded checkpoint anew (about an hour on 2 cores) and measure it
+	@$(BIN)/python examples/train_tiny/train.py
+	@$(BIN)/python examples/train_tiny/measure.py
+
+metrics: $(READY)  ## Measure the embedded checkpoint; writes modeling_ecso/tiny/metrics.json
+	@$(BIN)/python examples/train_tiny/measure.py
+
+clean:  ## Remove everything the targets made
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+
+$(READY): setup.cfg pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing into .venv (a few minutes the first time) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable ".[test]"
+	@touch $@
