@@ -114,6 +114,19 @@ class ECSOGenerationMixin:
         runner = StepRunner(self._generate_plainly, self, reader, request, settings)
         return ProtectedRun(runner, request, settings)
 
+    def init_continuous_batching(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuse continuous batching, the one way to generate that does not come through here.
+
+        Raises:
+            ECSOInputError: ECSO is switched on in the configuration.
+        """
+        if self.config.ecso.enabled:
+            raise ECSOInputError(
+                "continuous batching (generate_batch, cache_implementation='paged') does not run "
+                "the protocol; use generate() with a batch, or set config.ecso.enabled = False"
+            )
+        return super().init_continuous_batching(*args, **kwargs)
+
     def image_token_counts(
         self, image_tokens: list[int], pixel_values: torch.Tensor
     ) -> list[list[int]]:

@@ -47,9 +47,7 @@ def find_processor(
     # this code itself came from the repository, the user has trusted it; else nothing is run.
     trusted = __name__.startswith("transformers_modules.")
     try:
-        return processor_class.from_pretrained(
-            source, trust_remote_code=trusted, **hub_arguments
-        )
+        return processor_class.from_pretrained(source, trust_remote_code=trusted, **hub_arguments)
     except Exception as error:
         raise ECSOProcessorError(
             f"the protocol needs the processor and none could be loaded from where the model came "

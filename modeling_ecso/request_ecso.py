@@ -22,6 +22,9 @@ CALL_ARGUMENTS = (
     "trust_remote_code",
 )
 
+# Tensors that belong to the caller's prompts and fit no other.
+MODEL_INPUTS = ("input_ids", "attention_mask", "pixel_values", "position_ids")
+
 # Inputs that would put something into the answer which the later steps cannot see.
 HIDDEN_INPUTS = {
     "inputs_embeds": "pass input_ids, from which the conversation can be read",
@@ -108,7 +111,9 @@ def read_request(
     Raises:
         ECSOInputError: The prompt is missing, or something the protocol cannot look into is given.
     """
-    arguments = {key: value for key, value in arguments.items() if value is not None}
+    # A None input is no input; a None setting (eos_token_id, say) is a setting.
+    inputs = (*MODEL_INPUTS, *CALL_ARGUMENTS, *HIDDEN_INPUTS, "inputs", "generation_config")
+    arguments = {k: v for k, v in arguments.items() if v is not None or k not in inputs}
     for name, remedy in HIDDEN_INPUTS.items():
         if name in arguments:
             raise ECSOInputError(
@@ -137,9 +142,8 @@ def read_request(
     mask = arguments.get("attention_mask")
     if mask is None:
         mask = _mask_of(input_ids, settings)
-    # Tensors of this batch do not fit other prompts; the output switches are in the settings too.
-    not_carried = ("input_ids", "attention_mask", "pixel_values", "position_ids")
-    not_carried += ("output_attentions", "output_hidden_states")
+    # The switches for more output stand in the settings too.
+    not_carried = (*MODEL_INPUTS, "output_attentions", "output_hidden_states")
     return GenerationRequest(
         arguments=arguments,
         input_ids=input_ids,

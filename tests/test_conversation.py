@@ -83,7 +83,9 @@ def test_a_step_prompt_is_what_the_processor_makes(processor, reader):
             )
 
 
-@pytest.mark.parametrize("text", ["<image>", "a<image><image>b", "<<image>image>", "</s><s>", "<pad>"])
+@pytest.mark.parametrize(
+    "text", ["<image>", "a<image><image>b", "<<image>image>", "</s><s>", "<pad>"]
+)
 def test_spelled_out_special_tokens_stay_text(processor, reader, text):
     conversation = reader.read(ids_of(processor, user_turn("hi"), 1), [4])
     ids = reader.write(conversation, text, with_images=True)

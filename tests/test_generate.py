@@ -119,7 +119,9 @@ def test_the_output_has_the_parents_fields(model, inputs, beams, flagged):
     if beams > 1:
         assert output.sequences_scores.shape == (3,)
     else:
-        assert [score.shape for score in output.scores] == [(3, model.config.text_config.vocab_size)] * 5
+        assert [score.shape for score in output.scores] == [
+            (3, model.config.text_config.vocab_size)
+        ] * 5
         new = output.sequences[:, inputs.input_ids.shape[1] :]
         for position, logits in enumerate(output.logits):
             assert torch.equal(logits.argmax(-1), new[:, position])
@@ -171,7 +173,9 @@ def test_a_streamer_in_another_thread(model, processor):
 
     single = make_inputs(processor, [user_turn("How?")], [[picture()]])
     streamer = TextIteratorStreamer(processor.tokenizer, skip_prompt=True, timeout=20)
-    thread = Thread(target=model.generate, kwargs={**single, "streamer": streamer, "max_new_tokens": 6})
+    thread = Thread(
+        target=model.generate, kwargs={**single, "streamer": streamer, "max_new_tokens": 6}
+    )
     thread.start()
     streamed = "".join(streamer)
     thread.join()
@@ -221,6 +225,19 @@ def test_what_cannot_be_protected_is_refused_with_a_way_out(model, inputs, argum
         model.generate(**{**inputs, "max_new_tokens": 3, **arguments})
 
 
+def test_continuous_batching_is_no_way_around(model, inputs):
+    with pytest.raises(ECSOInputError, match="continuous batching"):
+        model.generate_batch([inputs.input_ids[1].tolist()])
+    with pytest.raises(ECSOInputError, match="continuous batching"):
+        model.generate(**inputs, cache_implementation="paged", max_new_tokens=3)
+
+
+def test_no_end_token_means_no_end(model, inputs):
+    length = inputs.input_ids.shape[1]
+    forever = model.generate(**inputs, max_new_tokens=30, eos_token_id=None, pad_token_id=2)
+    assert forever.shape[1] == length + 30
+
+
 def test_pictures_that_do_not_fit_the_prompt(model, inputs):
     with pytest.raises(ECSOInputError, match="image tokens do not fit"):
         model.generate(**{**inputs, "pixel_values": inputs.pixel_values[:2]})
@@ -251,7 +268,11 @@ def test_the_refusal_fits_the_limit(processor):
 def test_settings_for_one_call_leave_the_model_as_it_was(model, inputs):
     stored = model.config.ecso.to_dict()
     model.generate(**inputs, max_new_tokens=3, ecso={"preset": "hardened"})
-    model.generate(**inputs, max_new_tokens=3, ecso=ECSOConfig.from_preset("reference", detect_max_new_tokens=2))
+    model.generate(
+        **inputs,
+        max_new_tokens=3,
+        ecso=ECSOConfig.from_preset("reference", detect_max_new_tokens=2),
+    )
     assert model.config.ecso.to_dict() == stored
 
 
@@ -295,9 +316,7 @@ class TestFindingTheProcessor:
         )
         first = loaded.generate(**inputs, max_new_tokens=4)
         loaded.generate(**inputs, max_new_tokens=4)
-        assert calls == [
-            {"revision": "main", "local_files_only": True, "trust_remote_code": False}
-        ]
+        assert calls == [{"revision": "main", "local_files_only": True, "trust_remote_code": False}]
         assert torch.equal(first, model.generate(**inputs, max_new_tokens=4))
 
     def test_another_processor_for_one_call(self, processor, inputs):

@@ -201,7 +201,9 @@ _replies = st.one_of(st.none(), st.tuples(_texts, st.none() | st.floats(0, 1)))
 
 
 @given(
-    st.sampled_from(["reference", "paper", "hardened"]), st.booleans(), st.lists(_replies, max_size=6)
+    st.sampled_from(["reference", "paper", "hardened"]),
+    st.booleans(),
+    st.lists(_replies, max_size=6),
 )
 @settings(max_examples=2000, deadline=None)
 def test_whatever_the_model_says_a_flagged_draft_stays_inside(preset, has_image, replies):

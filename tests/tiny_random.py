@@ -98,7 +98,7 @@ def make_config(processor: LlavaProcessor, **ecso) -> ECSOLlavaConfig:
 
 
 def make_model(processor: LlavaProcessor, seed: int = 0, **ecso):
-    """Return a model whose logits are spread out, so that different prompts say different things."""
+    """Return a model whose logits are spread out: different prompts say different things."""
     torch.manual_seed(seed)
     model = ECSOLlavaForConditionalGeneration(make_config(processor, **ecso)).eval()
     with torch.no_grad():
