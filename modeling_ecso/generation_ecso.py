@@ -1,8 +1,8 @@
 """`ECSOGenerationMixin`: the `generate()` that protects by itself.
 
-The main path: `generate()` → `ProtectedRun` (next step → run → feed result) → `Protocol` (what is
-next) and `StepRunner` (runs it). An architecture mixes this in before its own class and says which
-processor it uses; see `modeling_ecso.py`.
+The main path: `generate()` → `ProtectedRun` (next step → run → feed result), which asks `Protocol`
+what is next and has `StepRunner` run it. An architecture mixes this in before its own class and
+says which processor it uses; see `modeling_ecso.py`.
 """
 
 import inspect
@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from .batch_ecso import BatchRunner
 from .conversation_ecso import ConversationReader
 from .errors_ecso import ECSOInputError
 from .processor_ecso import find_processor
@@ -111,7 +112,10 @@ class ECSOGenerationMixin:
         settings = self._ecso_settings(ecso)
         reader = self._conversation_reader(processor, kwargs.get("tokenizer"))
         request = read_request(self, self.image_token_counts, kwargs)
-        runner = StepRunner(self._generate_plainly, self, reader, request, settings)
+        batches = BatchRunner(
+            self._generate_plainly, self, reader, request, settings.share_image_prefix
+        )
+        runner = StepRunner(batches, self, reader, request, settings)
         return ProtectedRun(runner, request, settings)
 
     def init_continuous_batching(self, *args: Any, **kwargs: Any) -> Any:

@@ -13,20 +13,22 @@ from transformers.conversion_mapping import (
 )
 from transformers.utils import logging
 
+from .batch_ecso import BatchRunner
 from .configuration_ecso import ECSOLlavaConfig
-from .conversation_ecso import ConversationReader  # noqa: F401
+from .conversation_ecso import ConversationReader
 from .errors_ecso import ECSOConfigError
 from .generation_ecso import ECSOGenerationMixin
-from .outputs_ecso import ECSOGenerateOutput  # noqa: F401
-from .presets_ecso import PRESETS  # noqa: F401
+from .outputs_ecso import ECSOGenerateOutput
+from .prefix_cache_ecso import PrefixCache
+from .presets_ecso import PRESETS
 from .processor_ecso import RememberSource
-from .protocol_ecso import Protocol  # noqa: F401
-from .request_ecso import GenerationRequest  # noqa: F401
-from .run_ecso import ProtectedRun  # noqa: F401
-from .settings_ecso import ECSOConfig  # noqa: F401
-from .steps_ecso import StepRunner  # noqa: F401
-from .trace_ecso import Trace  # noqa: F401
-from .verdict_ecso import Verdict  # noqa: F401
+from .protocol_ecso import Protocol
+from .request_ecso import GenerationRequest
+from .run_ecso import ProtectedRun
+from .settings_ecso import ECSOConfig
+from .steps_ecso import StepRunner
+from .trace_ecso import Trace
+from .verdict_ecso import Verdict
 
 
 logger = logging.get_logger(__name__)

@@ -17,8 +17,9 @@ class ECSOGenerateOutput(GenerateDecoderOnlyOutput):
     """Output with ``return_dict_in_generate=True``, without beams.
 
     Where an answer is not the draft, ``scores`` and ``logits`` hold those of the answer, NaN where
-    it has none (the refusal, positions after its end); ``attentions``, ``hidden_states`` and
-    ``past_key_values`` are None, since they would hold the draft's.
+    it has none (the refusal, positions after its end); ``attentions`` and ``hidden_states`` are
+    None, since they would hold the draft's. ``past_key_values`` is always None: a protected call
+    takes the whole conversation and no cache.
 
     Args:
         ecso_traces: One `Trace` for each sequence.

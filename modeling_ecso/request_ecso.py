@@ -43,11 +43,13 @@ class Row:
         ids: Prompt token ids.
         pixel_values: Float, (images of the row, channels, height, width); None without images.
         image_token_counts: Number of image tokens of each image.
+        padding: Number of padding tokens in front of it; None if there are some elsewhere.
     """
 
     ids: list[int]
     pixel_values: torch.Tensor | None
     image_token_counts: list[int]
+    padding: int | None
 
 
 @dataclass(repr=False)
@@ -77,6 +79,19 @@ class GenerationRequest:
     def prompt_length(self) -> int:
         """Length of the padded prompts, in tokens."""
         return self.input_ids.shape[1]
+
+    @property
+    def keeps_a_plain_cache(self) -> bool:
+        """Whether the direct step leaves its keys and values where they can be found again."""
+        settings = self.settings
+        draws_on_another = {"assistant_model", "custom_generate"} & self.call_arguments.keys()
+        return bool(
+            settings.use_cache
+            and settings.cache_implementation is None
+            and not settings.prompt_lookup_num_tokens
+            and not draws_on_another
+            and all(row.padding is not None for row in self.rows)
+        )
 
     def answer_settings(self, max_new_tokens: int, count: int) -> Any:
         """Return the caller's generation settings for an answer to another prompt.
@@ -173,20 +188,26 @@ def _rows(
     pixel_values: torch.Tensor | None,
 ) -> list[Row]:
     prompts = [ids[keep.bool()].tolist() for ids, keep in zip(input_ids, mask, strict=True)]
+    padding = [_padding_in_front(keep) for keep in mask.tolist()]
     image_tokens = [prompt.count(model.config.image_token_id) for prompt in prompts]
     if pixel_values is None:
         if any(image_tokens):
             raise ECSOInputError(
                 "the prompt has image tokens and there are no pixel_values; pass both"
             )
-        return [Row(prompt, None, []) for prompt in prompts]
+        return [Row(ids, None, [], pad) for ids, pad in zip(prompts, padding, strict=True)]
     counts = image_token_counts(image_tokens, pixel_values)
     rows, start = [], 0
-    for prompt, row_counts in zip(prompts, counts, strict=True):
+    for prompt, row_counts, pad in zip(prompts, counts, padding, strict=True):
         images = pixel_values[start : start + len(row_counts)] if row_counts else None
-        rows.append(Row(prompt, images, row_counts))
+        rows.append(Row(prompt, images, row_counts, pad))
         start += len(row_counts)
     return rows
+
+
+def _padding_in_front(mask: list[int]) -> int | None:
+    padding = len(mask) - sum(mask)
+    return None if any(mask[:padding]) else padding
 
 
 def _new_tokens(model: Any, arguments: dict[str, Any], settings: Any) -> int:

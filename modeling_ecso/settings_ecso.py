@@ -97,6 +97,7 @@ class ECSOConfig:
             against the paper; for measurements only.
         judge_text_only: Judge answers to conversations without an image too.
         judge_safe_answer: Judge the safe answer too; if it is unsafe, return the refusal.
+        share_image_prefix: Prefill the images once for the first three steps; same answers, faster.
         detect_max_new_tokens: Token limit of the detect step.
         caption_max_new_tokens: Token limit of the caption step.
         safe_max_new_tokens: Token limit of the safe step; None: that of the call.
@@ -124,6 +125,7 @@ class ECSOConfig:
     image_in_safe_step: bool
     judge_text_only: bool
     judge_safe_answer: bool
+    share_image_prefix: bool
     detect_max_new_tokens: int
     caption_max_new_tokens: int
     safe_max_new_tokens: int | None
@@ -216,6 +218,7 @@ _CHECKS: dict[str, Check] = {
     "image_in_safe_step": _boolean,
     "judge_text_only": _boolean,
     "judge_safe_answer": _boolean,
+    "share_image_prefix": _boolean,
     "detect_max_new_tokens": _whole_number(at_least=1),
     "caption_max_new_tokens": _whole_number(at_least=1),
     "safe_max_new_tokens": _whole_number(at_least=1, or_null=True),

@@ -1,6 +1,8 @@
 """A sandbox for every test: no network, no token, caches in a temporary folder."""
 
+import atexit
 import os
+import shutil
 import socket
 import tempfile
 
@@ -8,6 +10,7 @@ import pytest
 
 
 _SANDBOX = tempfile.mkdtemp(prefix="ecso-tests-")
+atexit.register(shutil.rmtree, _SANDBOX, ignore_errors=True)
 os.environ.update(
     HF_HOME=_SANDBOX,
     HF_HUB_OFFLINE="1",

@@ -1,0 +1,214 @@
+"""Generates from a batch of prompts: padding, pictures, the shared image prefix, token ids out."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+from transformers import DynamicCache
+from transformers.utils import logging
+
+from .conversation_ecso import ConversationReader
+from .errors_ecso import ECSOInputError
+from .prefix_cache_ecso import PrefixCache, shared_prefix
+from .request_ecso import GenerationRequest
+
+
+logger = logging.get_logger(__name__)
+
+# Windows of long drafts can be many times the rows of the batch; this keeps memory in bounds.
+SMALLEST_FULL_BATCH = 8
+
+
+class StepPrompt(NamedTuple):
+    """One prompt of a step: the row it belongs to, whether it sees the row's images, its text."""
+
+    row: int
+    sees_images: bool
+    text: str
+
+
+class BatchRunner:
+    """Runs prompts of one `generate()` call on the model.
+
+    Args:
+        generate: The unprotected `generate()` of the model.
+        model: The model, for its configuration.
+        reader: Reads and writes prompts.
+        request: What the caller asked for.
+        share_prefix: Whether the images are prefilled once for several steps.
+    """
+
+    def __init__(
+        self,
+        generate: Callable[..., Any],
+        model: Any,
+        reader: ConversationReader,
+        request: GenerationRequest,
+        share_prefix: bool,
+    ):
+        """Read the conversations of all rows."""
+        self._generate = generate
+        self._reader = reader
+        self._request = request
+        self._share_prefix = share_prefix
+        self._text_config = model.config.get_text_config(decoder=True)
+        self._longest_prompt = getattr(self._text_config, "max_position_embeddings", None)
+        self._image_token_id = model.config.image_token_id
+        self._prefix_cache: PrefixCache | None = None
+        self.conversations = [reader.read(row.ids, row.image_token_counts) for row in request.rows]
+
+    def run_direct(self, streamer: Any) -> tuple[Any, list[list[int]]]:
+        """Run the caller's own prompts; return the parent's output and the new ids by sequence."""
+        prefixes = self._prefixes()
+        arguments = dict(self._request.arguments)
+        cache = DynamicCache(config=self._text_config) if any(prefixes) else None
+        if cache is not None:
+            arguments["past_key_values"] = cache
+        output = self._generate(**arguments, streamer=streamer)
+        sequences = output
+        if not isinstance(output, torch.Tensor):
+            sequences = output.sequences
+            # No protected call takes it back, and it is about to be cut up.
+            output.past_key_values = None
+        if cache is not None and PrefixCache.can_share(cache):
+            copies = len(cache.layers[0].keys) // len(prefixes)
+            padding = [row.padding for row in self._request.rows]
+            self._prefix_cache = PrefixCache(cache, prefixes, padding, copies)
+        return output, self._answer_ids(sequences, self._request.input_ids.shape[1])
+
+    def run_all(
+        self, prompts: list[StepPrompt], settings: Any
+    ) -> Iterator[tuple[StepPrompt, list[int], torch.Tensor | None]]:
+        """Run any number of prompts, in batches, the cheapest way each allows.
+
+        Args:
+            prompts: What to run, each prompt once.
+            settings: Generation settings with ``return_dict_in_generate``.
+
+        Yields:
+            Prompt, new ids, and the logits of the first one, (vocabulary,), if asked for.
+        """
+        size = max(len(self._request.rows), SMALLEST_FULL_BATCH)
+        cheap = [prompt for prompt in prompts if self._has_prefix(prompt)]
+        plain = [prompt for prompt in prompts if not self._has_prefix(prompt)]
+        for group in (cheap, plain):
+            for start in range(0, len(group), size):
+                batch = group[start : start + size]
+                output, answers = self.run(batch, settings, use_prefix=group is cheap)
+                logits = output.logits[0] if output.logits else [None] * len(batch)
+                yield from zip(batch, answers, logits, strict=True)
+
+    def run(
+        self,
+        prompts: list[StepPrompt],
+        settings: Any,
+        call_arguments: dict[str, Any] | None = None,
+        use_prefix: bool = False,
+    ) -> tuple[Any, list[list[int]]]:
+        """Run prompts as one batch; return the output and the new ids by sequence.
+
+        Args:
+            prompts: What to run.
+            settings: Generation settings with ``return_dict_in_generate``.
+            call_arguments: Further arguments of `generate()`.
+            use_prefix: Continue from the shared prefixes, which all prompts must have.
+
+        Raises:
+            ECSOInputError: A prompt is longer than the model reads.
+        """
+        ids = [self._token_ids(prompt) for prompt in prompts]
+        inputs = self._after_prefix(prompts, ids) if use_prefix else self._whole(prompts, ids)
+        output = self._generate(
+            **inputs,
+            generation_config=settings,
+            **self._request.model_arguments,
+            **(call_arguments or {}),
+        )
+        return output, self._answer_ids(output.sequences, inputs["input_ids"].shape[1])
+
+    @property
+    def end_ids(self) -> list[int]:
+        """The ids that end an answer."""
+        ends = self._request.settings.eos_token_id
+        if ends is None:
+            return []
+        return list(ends) if isinstance(ends, list | tuple) else [ends]
+
+    @property
+    def pad_id(self) -> int:
+        """The id that fills rows shorter than the longest."""
+        pad = self._request.settings.pad_token_id
+        return pad if pad is not None else next(iter(self.end_ids), 0)
+
+    def _prefixes(self) -> list[list[int]]:
+        """Return what direct, detect and caption have in common, by row; nothing if not shared."""
+        request = self._request
+        if not self._share_prefix:
+            return []
+        if not request.keeps_a_plain_cache:
+            logger.debug("ECSO: this way of decoding shares no image prefix; same answer, slower")
+            return []
+        return [
+            shared_prefix(row.ids, self._reader.write(said, "", True), self._image_token_id)
+            if row.image_token_counts
+            else []
+            for row, said in zip(request.rows, self.conversations, strict=True)
+        ]
+
+    def _has_prefix(self, prompt: StepPrompt) -> bool:
+        cache = self._prefix_cache
+        return prompt.sees_images and cache is not None and bool(cache.prefixes[prompt.row])
+
+    def _token_ids(self, prompt: StepPrompt) -> list[int]:
+        said = self.conversations[prompt.row]
+        ids = self._reader.write(said, prompt.text, prompt.sees_images)
+        if self._longest_prompt and len(ids) >= self._longest_prompt:
+            raise ECSOInputError(
+                f"a step's prompt has {len(ids)} tokens, the model reads {self._longest_prompt}"
+            )
+        return ids
+
+    def _whole(self, prompts: list[StepPrompt], ids: list[list[int]]) -> dict[str, Any]:
+        input_ids, attention_mask = self._left_padded(ids)
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        rows = [self._request.rows[prompt.row] for prompt in prompts if prompt.sees_images]
+        pixels = [row.pixel_values for row in rows if row.pixel_values is not None]
+        if pixels:
+            inputs["pixel_values"] = torch.cat(pixels)
+        return inputs
+
+    def _after_prefix(self, prompts: list[StepPrompt], ids: list[list[int]]) -> dict[str, Any]:
+        cache = self._prefix_cache
+        rows = [prompt.row for prompt in prompts]
+        heads = [cache.prefixes[row] for row in rows]
+        tails = [whole[len(head) :] for whole, head in zip(ids, heads, strict=True)]
+        head_ids, head_mask = self._left_padded(heads, cache.length)
+        tail_ids, tail_mask = self._left_padded(tails)
+        return {
+            "input_ids": torch.cat([head_ids, tail_ids], dim=1),
+            "attention_mask": torch.cat([head_mask, tail_mask], dim=1),
+            "past_key_values": cache.for_rows(rows),
+        }
+
+    def _left_padded(
+        self, ids: list[list[int]], length: int | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return ids and mask, long, (prompts, longest of them or ``length``)."""
+        longest = length or max(map(len, ids))
+        device = self._request.input_ids.device
+        padded = [[self.pad_id] * (longest - len(row)) + row for row in ids]
+        mask = [[0] * (longest - len(row)) + [1] * len(row) for row in ids]
+        return torch.tensor(padded, device=device), torch.tensor(mask, device=device)
+
+    def _answer_ids(self, sequences: torch.Tensor, prompt_length: int) -> list[list[int]]:
+        """Return what was generated, by sequence, up to and including the end token."""
+        ends = set(self.end_ids)
+        answers = []
+        for row in sequences[:, prompt_length:].tolist():
+            end = next((at for at, token in enumerate(row) if token in ends), None)
+            if end is not None:
+                row = row[: end + 1]
+            while end is None and row and row[-1] == self.pad_id:
+                row.pop()
+            answers.append(row)
+        return answers

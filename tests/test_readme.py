@@ -1,0 +1,60 @@
+"""What the README shows is true: its snippets run, its commands work, its figures are measured."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from modeling_ecso.cli.models import TINY
+
+
+PROJECT = Path(__file__).parent.parent
+README = (PROJECT / "README.md").read_text("utf-8")
+SNIPPETS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("index", range(len(SNIPPETS)))
+def test_the_snippets_run(index, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(PROJECT)
+    code = SNIPPETS[index].replace("my-model", str(tmp_path / "my-model"))
+    exec(compile(code, f"README snippet {index}", "exec"), {"__name__": "__main__"})
+
+
+def test_there_are_snippets():
+    assert len(SNIPPETS) >= 3
+
+
+def test_make_run_works_a_second_time():
+    done = subprocess.run(["make", "run"], cwd=PROJECT, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("answer ") == 2
+    assert "caption" in done.stdout
+
+
+@pytest.mark.parametrize("command", re.findall(r"^ecso run .*$", README, flags=re.MULTILINE))
+def test_the_commands_run(command, monkeypatch, capsys):
+    import shlex
+
+    from modeling_ecso.cli import main
+
+    monkeypatch.chdir(PROJECT)
+    assert main(shlex.split(command)[1:]) == 0
+
+
+def test_the_figures_are_those_that_were_measured():
+    metrics = json.loads((TINY / "metrics.json").read_text("utf-8"))["drawn"]
+    for name, value in metrics.items():
+        if name.endswith("_percent"):
+            assert f"| {value:.1f} % |" in README, f"{name} is {value:.1f} %"
+
+
+def test_the_tree_names_what_is_there():
+    tree = README.split("```text\n")[1].split("```")[0]
+    for module in (PROJECT / "modeling_ecso").glob("*_ecso.py"):
+        assert module.stem in tree, module.stem
+    for line in tree.splitlines():
+        name = line.split()[0] if line.split() else ""
+        if name.endswith("/") and not line.startswith(" "):
+            assert (PROJECT / name).is_dir(), name
