@@ -1,5 +1,7 @@
 """A LLaVA with random weights, its processor and tokenizer, made in code: no downloads."""
 
+import json
+
 import torch
 from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -7,6 +9,7 @@ from transformers import (
     CLIPImageProcessor,
     CLIPVisionConfig,
     LlamaConfig,
+    LlamaTokenizer,
     LlavaProcessor,
     PreTrainedTokenizerFast,
 )
@@ -55,12 +58,35 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def make_processor() -> LlavaProcessor:
+def make_llama_tokenizer(legacy: bool) -> LlamaTokenizer:
+    """Return a tokenizer of the kind LLaVA-1.5 has: sentencepiece blanks, byte fallback."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+    byte_tokens = [f"<0x{byte:02X}>" for byte in range(256)]
+    trainer = trainers.BpeTrainer(
+        vocab_size=560,
+        special_tokens=["<unk>", "<s>", "</s>", *byte_tokens],
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator([CORPUS] * 4, trainer)
+    learned = json.loads(tokenizer.to_str())["model"]
+    return LlamaTokenizer(
+        vocab=learned["vocab"],
+        merges=[tuple(pair) for pair in learned["merges"]],
+        legacy=legacy,
+        pad_token="<pad>",
+        extra_special_tokens=["<image>"],
+        add_bos_token=True,
+        padding_side="left",
+    )
+
+
+def make_processor(tokenizer=None) -> LlavaProcessor:
     return LlavaProcessor(
         image_processor=CLIPImageProcessor(
             size={"shortest_edge": 8}, crop_size={"height": 8, "width": 8}
         ),
-        tokenizer=make_tokenizer(),
+        tokenizer=tokenizer or make_tokenizer(),
         patch_size=4,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
