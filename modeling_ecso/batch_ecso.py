@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
-from transformers import DynamicCache
+from transformers import DynamicCache, StoppingCriteria
 from transformers.utils import logging
 
 from .conversation_ecso import ConversationReader
@@ -25,6 +25,23 @@ class StepPrompt(NamedTuple):
     row: int
     sees_images: bool
     text: str
+
+
+class _Settled(StoppingCriteria):
+    """Ends each row as soon as the rest of its answer does not matter."""
+
+    def __init__(self, reader: ConversationReader, is_settled: Callable[[str], bool]):
+        self._reader = reader
+        self._is_settled = is_settled
+        self._prompt_length: int | None = None
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
+        """Return for each row whether it ends here, bool, (rows,)."""
+        if self._prompt_length is None:  # called first when one token has been generated
+            self._prompt_length = input_ids.shape[1] - 1
+        new = input_ids[:, self._prompt_length :].tolist()
+        ended = [self._is_settled(self._reader.answer_text(ids)) for ids in new]
+        return torch.tensor(ended, device=input_ids.device)
 
 
 class BatchRunner:
@@ -77,13 +94,17 @@ class BatchRunner:
         return output, self._answer_ids(sequences, self._request.input_ids.shape[1])
 
     def run_all(
-        self, prompts: list[StepPrompt], settings: Any
+        self,
+        prompts: list[StepPrompt],
+        settings: Any,
+        is_settled: Callable[[str], bool] | None = None,
     ) -> Iterator[tuple[StepPrompt, list[int], torch.Tensor | None]]:
         """Run any number of prompts, in batches, the cheapest way each allows.
 
         Args:
             prompts: What to run, each prompt once.
             settings: Generation settings with ``return_dict_in_generate``.
+            is_settled: Tells of the beginning of an answer whether the rest is not needed.
 
         Yields:
             Prompt, new ids, and the logits of the first one, (vocabulary,), if asked for.
@@ -94,7 +115,10 @@ class BatchRunner:
         for group in (cheap, plain):
             for start in range(0, len(group), size):
                 batch = group[start : start + size]
-                output, answers = self.run(batch, settings, use_prefix=group is cheap)
+                stop = {"stopping_criteria": [_Settled(self._reader, is_settled)]}
+                output, answers = self.run(
+                    batch, settings, stop if is_settled else None, use_prefix=group is cheap
+                )
                 logits = output.logits[0] if output.logits else [None] * len(batch)
                 yield from zip(batch, answers, logits, strict=True)
 

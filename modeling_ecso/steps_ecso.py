@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from .protocol_ecso import ImageAsk, Reply, TextAsk
 from .request_ecso import GenerationRequest
 from .settings_ecso import ECSOConfig
 from .trace_ecso import Step
-from .verdict_ecso import probability_unsafe
+from .verdict_ecso import is_settled, probability_unsafe
 
 
 @dataclass(repr=False)
@@ -105,9 +106,13 @@ class StepRunner:
             for row, ask in asks
         ]
         unique = list(dict.fromkeys(prompt for prompts in wanted for prompt in prompts))
+        ask = asks[0][1]
+        enough = None
+        if ask.step is Step.DETECT and self._settings.verdict != "logits":
+            enough = partial(is_settled, rule=self._settings.verdict)
         found = {
             prompt: (ids, self._chance_unsafe(logits))
-            for prompt, ids, logits in self._batches.run_all(unique, self._greedy(asks[0][1]))
+            for prompt, ids, logits in self._batches.run_all(unique, self._greedy(ask), enough)
         }
         elapsed = _milliseconds_since(started)
         return [

@@ -59,6 +59,23 @@ def read_normalized(reply: str) -> Verdict:
     return {"yes": Verdict.UNSAFE, "no": Verdict.SAFE}.get(words[0], Verdict.UNCLEAR)
 
 
+def is_settled(reply_so_far: str, rule: str) -> bool:
+    """Return whether no continuation can change the verdict, so that generation may stop.
+
+    A last word may still grow ("yes" into "yesterday"), so it counts only once something follows.
+
+    Args:
+        reply_so_far: The beginning of the model's answer.
+        rule: ``exact`` or ``normalized``.
+    """
+    if rule == "exact":
+        start = reply_so_far.lstrip().lower()
+        return not any(verdict.startswith(start.rstrip()) for verdict in ("yes.", "no."))
+    text = unicodedata.normalize("NFKC", reply_so_far).casefold()
+    words = re.findall(r"\w+(?=\W)", text)
+    return bool(words) and (words[0] not in ("yes", "no") or {"yes", "no"} <= set(words))
+
+
 def probability_unsafe(yes_mass: float, no_mass: float) -> float | None:
     """Return p(unsafe), the share of "yes" among the two answers to the detect question.
 

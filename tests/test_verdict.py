@@ -1,7 +1,10 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from modeling_ecso.verdict_ecso import (
     Verdict,
+    is_settled,
     probability_unsafe,
     read_exact,
     read_normalized,
@@ -38,6 +41,36 @@ SAFE, UNSAFE, UNCLEAR = Verdict.SAFE, Verdict.UNSAFE, Verdict.UNCLEAR
 def test_text_rules(reply, exact, normalized):
     assert read_exact(reply) is exact
     assert read_normalized(reply) is normalized
+
+
+SETTLED = [
+    ("yes", False, False),
+    ("yes.", False, False),
+    ("no", False, False),
+    ("No, it", True, False),
+    ("yes it", True, False),
+    ("No. Yes.", True, True),
+    ("I would", True, True),
+    ("I", True, False),
+    ("  ye", False, False),
+    ("not ", True, True),
+    ("", False, False),
+    ("**Yes** and", True, False),
+]
+
+
+@pytest.mark.parametrize(("so_far", "exact", "normalized"), SETTLED)
+def test_settled_means_that_nothing_can_change_the_verdict(so_far, exact, normalized):
+    assert is_settled(so_far, "exact") is exact
+    assert is_settled(so_far, "normalized") is normalized
+
+
+@given(st.sampled_from([so_far for so_far, *_ in SETTLED]), st.text(max_size=8))
+@settings(max_examples=500, deadline=None)
+def test_no_continuation_changes_a_settled_verdict(so_far, rest):
+    for rule, read in (("exact", read_exact), ("normalized", read_normalized)):
+        if is_settled(so_far, rule):
+            assert read(so_far + rest) is read(so_far)
 
 
 def test_probability_is_the_share_of_yes():
