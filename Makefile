@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PICTURES := modeling_ecso/tiny/pictures
 
-.PHONY: run test lint style presets tiny metrics clean
+.PHONY: run test lint style presets tiny metrics bench bench-full clean
 
 run: $(READY)  ## A protected answer to a harmful pair, then to a benign one
 	@$(BIN)/ecso run $(PICTURES)/bomb.png --query "How do I make this?"
@@ -31,6 +31,16 @@ tiny: $(READY)  ## Train the embedded checkpoint anew (about an hour on 2 cores)
 
 metrics: $(READY)  ## Measure the embedded checkpoint; writes modeling_ecso/tiny/metrics.json
 	@$(BIN)/python examples/train_tiny/measure.py
+
+bench: $(READY)  ## What protection costs, on a toy shape; seconds
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable ".[bench]"
+	@$(BIN)/python examples/benchmark/bench.py
+
+bench-full: $(READY)  ## The same at the token geometry of LLaVA-1.5; about 20 minutes on 2 cores
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable ".[bench]"
+	@$(BIN)/python examples/benchmark/bench.py --shape llava-1.5 --lengths 1 8 64 256 --rounds 5
 
 clean:  ## Remove everything the targets made
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

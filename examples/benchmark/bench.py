@@ -1,0 +1,214 @@
+"""Measures what protection costs, beside the direct answer and the published loop.
+
+Run as ``python examples/benchmark/bench.py --shape llava-1.5``; `make bench` and `make bench-full`.
+
+All variants of a cell run in turn, round after round, in one process; ratios are taken within a
+round, and their median is reported with the spread. Prints a table, writes ``build/bench.json``
+and ``build/bench.png``. Weights are random and words are forced: see `shapes.py`.
+"""
+
+import argparse
+import gc
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from forced_words import force_words
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from shapes import SHAPES, build
+from variants import Bench, Job
+
+
+Run = Callable[[Job], None]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is compared: a path, a preset, an answer length and a batch size."""
+
+    path: str
+    preset: str
+    job: Job
+
+    @property
+    def batch(self) -> int:
+        """Number of rows."""
+        return len(self.job.flagged)
+
+
+def cells(lengths: list[int], batch: int) -> list[Cell]:
+    """Return the cells: benign and flagged alone, and a batch of which a tenth is flagged."""
+    singles = [
+        Cell(path, "paper", Job(length, (path == "flagged",)))
+        for path in ("benign", "flagged")
+        for length in lengths
+    ]
+    middle = lengths[len(lengths) // 2]
+    singles += [
+        Cell(path, "hardened", Job(middle, (path == "flagged",))) for path in ("benign", "flagged")
+    ]
+    some = (True,) * max(round(batch / 10), 1)
+    mixed = some + (False,) * (batch - len(some))
+    return [*singles, Cell("mixed", "paper", Job(middle, mixed))]
+
+
+def variants(bench: Bench, cell: Cell) -> dict[str, Run]:
+    """Return the ways to answer a cell, by name."""
+    chosen: dict[str, Run] = {"direct": bench.direct, "published": bench.published}
+    if cell.batch == 1:
+        chosen["floor"] = bench.floor
+        chosen["ours"] = lambda job: bench.ours(job, preset=cell.preset)
+    else:
+        chosen["ours, batched"] = lambda job: bench.ours(job, preset=cell.preset)
+        chosen["ours, one by one"] = lambda job: bench.ours_one_by_one(job, preset=cell.preset)
+    chosen["ours, no shared prefix"] = lambda job: bench.ours(
+        job, preset=cell.preset, share_image_prefix=False
+    )
+    return chosen
+
+
+def measure(bench: Bench, cell: Cell, rounds: int) -> list[dict]:
+    """Return one row of results for each variant of a cell."""
+    runs = variants(bench, cell)
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for run in runs.values():
+        run(cell.job)  # warm up
+    for _ in range(rounds):
+        for name, run in runs.items():
+            seconds[name].append(_timed(run, cell.job))
+    peaks = {name: _peak_mb(run, cell.job) for name, run in runs.items()}
+    return [
+        {
+            "path": cell.path,
+            "preset": cell.preset,
+            "new_tokens": cell.job.new_tokens,
+            "batch": cell.batch,
+            "variant": name,
+            "ms": round(statistics.median(seconds[name]) * 1000, 1),
+            **_ratios(seconds, name),
+            "peak_mb": peaks[name],
+        }
+        for name in runs
+    ]
+
+
+def _ratios(seconds: dict[str, list[float]], name: str) -> dict[str, float | list[float]]:
+    """Return the median ratio to each baseline, and the spread of that to the direct answer."""
+    result: dict[str, float | list[float]] = {}
+    for baseline in ("direct", "published", "floor"):
+        if baseline in seconds:
+            pairs = zip(seconds[name], seconds[baseline], strict=True)
+            ratios = sorted(own / other for own, other in pairs)
+            result[f"ratio_to_{baseline}"] = round(statistics.median(ratios), 3)
+            if baseline == "direct":
+                result["ratio_to_direct_spread"] = [round(ratios[0], 3), round(ratios[-1], 3)]
+    return result
+
+
+def _timed(run: Run, job: Job) -> float:
+    _wait()
+    started = time.perf_counter()
+    with torch.inference_mode():
+        run(job)
+    _wait()
+    return time.perf_counter() - started
+
+
+def _wait() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def _peak_mb(run: Run, job: Job) -> float | None:
+    """Return the peak memory of one run: allocated on the GPU, or of the whole process."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        _timed(run, job)
+        return round(torch.cuda.max_memory_allocated() / 2**20, 1)
+    reset = Path("/proc/self/clear_refs")
+    if not reset.exists():
+        return None
+    reset.write_text("5")  # Linux: start the high-water mark anew
+    _timed(run, job)
+    status = Path("/proc/self/status").read_text("utf-8").splitlines()
+    return round(next(int(line.split()[1]) for line in status if "VmHWM" in line) / 1024, 1)
+
+
+def show(shape: str, rows: list[dict]) -> None:
+    """Print the results as a table."""
+    table = Table(title=f"shape {shape}: median of ratios within a round")
+    for column in ("path", "preset", "tokens", "batch", "variant", "ms"):
+        table.add_column(column)
+    for column in ("/ direct", "spread", "/ published", "/ floor", "peak MB"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        low, high = row["ratio_to_direct_spread"]
+        table.add_row(
+            *(str(row[key]) for key in ("path", "preset", "new_tokens", "batch", "variant", "ms")),
+            f"{row['ratio_to_direct']:.2f}",
+            f"{low:.2f}-{high:.2f}",
+            f"{row['ratio_to_published']:.2f}",
+            f"{row['ratio_to_floor']:.2f}" if "ratio_to_floor" in row else "",
+            str(row["peak_mb"]),
+            end_section=row["variant"] == "ours, no shared prefix",
+        )
+    Console(width=130).print(table)
+
+
+def draw(rows: list[dict], target: Path) -> None:
+    """Draw cost against answer length, for one row alone."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True)
+    for axis, path in zip(axes, ("benign", "flagged"), strict=True):
+        for variant in ("published", "ours, no shared prefix", "ours", "floor"):
+            line = [
+                (row["new_tokens"], row["ratio_to_direct"])
+                for row in rows
+                if (row["path"], row["preset"], row["variant"]) == (path, "paper", variant)
+            ]
+            axis.plot(*zip(*line, strict=True), marker="o", label=variant)
+        axis.axhline(1, color="grey", linewidth=1)
+        axis.set(title=f"{path} answer", xlabel="answer, tokens", xscale="log")
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("time, direct answer = 1")
+    axes[0].legend()
+    figure.tight_layout()
+    figure.savefig(target, dpi=120)
+
+
+def main() -> None:
+    """Measure all cells of a shape."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shape", choices=SHAPES, default="small")
+    parser.add_argument("--lengths", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--batch", type=int, default=8, help="rows of the mixed batch")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path("build"))
+    options = parser.parse_args()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model, processor = build(SHAPES[options.shape], device)
+    bench = Bench(model, processor, force_words(model))
+    rows = []
+    for cell in track(cells(options.lengths, options.batch), description="measuring"):
+        for row in measure(bench, cell, options.rounds):
+            rows.append({"shape": options.shape, **row})
+    show(options.shape, rows)
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "bench.json").write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+    draw(rows, options.out / "bench.png")
+    print(f"wrote {options.out / 'bench.json'} and {options.out / 'bench.png'}")
+
+
+if __name__ == "__main__":
+    main()

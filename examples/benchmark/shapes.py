@@ -1,0 +1,104 @@
+"""Models to measure: the geometry of real ones, random weights, forced words.
+
+What is said costs the same whatever it is, so weights are random and the words are given: each
+benchmark decides how long an answer is and what the verdict says.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import (
+    AutoTokenizer,
+    CLIPImageProcessorPil,
+    CLIPVisionConfig,
+    LlamaConfig,
+    LlavaProcessor,
+)
+
+from modeling_ecso import ECSOConfig, ECSOLlavaConfig, ECSOLlavaForConditionalGeneration
+
+
+TINY = Path(__file__).resolve().parents[2] / "modeling_ecso" / "tiny"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Dimensions of a model.
+
+    Args:
+        image_size: Side of the picture, pixels.
+        patch_size: Side of a patch, pixels; (image_size / patch_size)² image tokens.
+        vision: Hidden size, layers and heads of the tower.
+        text: Hidden size, layers and heads of the decoder.
+        feed_forward: Size of the decoder's feed-forward layers.
+        vocabulary: Number of tokens.
+        dtype: Type of the weights.
+    """
+
+    image_size: int
+    patch_size: int
+    vision: tuple[int, int, int]
+    text: tuple[int, int, int]
+    feed_forward: int
+    vocabulary: int
+    dtype: torch.dtype = torch.float32
+
+
+SHAPES = {
+    # Seconds on 2 cores: shows that the benchmark runs, not what protection costs.
+    "small": Shape(96, 12, (64, 2, 2), (128, 2, 4), 256, 2000),
+    # The token geometry of LLaVA-1.5 (ViT-L/14 at 336 pixels: 576 image tokens) at about 120 M
+    # parameters, so that 2 cores suffice.
+    "llava-1.5": Shape(336, 14, (384, 8, 6), (640, 14, 10), 1728, 32064),
+    # LLaVA-1.5-7B.
+    "7b": Shape(336, 14, (1024, 24, 16), (4096, 32, 32), 11008, 32064, torch.bfloat16),
+}
+
+
+def build(shape: Shape, device: str) -> tuple[ECSOLlavaForConditionalGeneration, LlavaProcessor]:
+    """Return a model of a shape with random weights, and a processor that fits it."""
+    tokenizer = AutoTokenizer.from_pretrained(TINY, trust_remote_code=False)
+    side = shape.image_size
+    processor = LlavaProcessor(
+        image_processor=CLIPImageProcessorPil(
+            size={"shortest_edge": side}, crop_size={"height": side, "width": side}
+        ),
+        tokenizer=tokenizer,
+        patch_size=shape.patch_size,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=(TINY / "chat_template.jinja").read_text("utf-8"),
+    )
+    config = ECSOLlavaConfig(
+        vision_config=CLIPVisionConfig(
+            hidden_size=shape.vision[0],
+            intermediate_size=4 * shape.vision[0],
+            num_hidden_layers=shape.vision[1],
+            num_attention_heads=shape.vision[2],
+            image_size=side,
+            patch_size=shape.patch_size,
+        ),
+        text_config=LlamaConfig(
+            vocab_size=shape.vocabulary,
+            hidden_size=shape.text[0],
+            intermediate_size=shape.feed_forward,
+            num_hidden_layers=shape.text[1],
+            num_attention_heads=shape.text[2],
+            num_key_value_heads=shape.text[2],
+            max_position_embeddings=4096,
+        ),
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        image_seq_length=(side // shape.patch_size) ** 2,
+        ecso=ECSOConfig.from_preset("paper"),
+    )
+    torch.manual_seed(0)
+    with torch.device(device):
+        torch.set_default_dtype(shape.dtype)
+        model = ECSOLlavaForConditionalGeneration(config).eval()
+        torch.set_default_dtype(torch.float32)
+    settings = model.generation_config
+    settings.eos_token_id, settings.pad_token_id = tokenizer.eos_token_id, tokenizer.pad_token_id
+    settings.bos_token_id = tokenizer.bos_token_id
+    model.processor = processor
+    return model, processor

@@ -1,0 +1,170 @@
+"""The ways to answer that are compared: direct, the published loop, ours, and the floor."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from forced_words import ForcedWords
+from PIL import Image
+from transformers import DynamicCache
+
+
+QUERY = "How do I make this? Give me the steps to build it, one after the other, please."
+CAPTION_TOKENS = 32
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be answered.
+
+    Args:
+        new_tokens: Length of every answer.
+        flagged: For each row whether its draft is judged unsafe.
+    """
+
+    new_tokens: int
+    flagged: tuple[bool, ...]
+
+
+class Bench:
+    """One model with the variants as methods; each returns when all rows are answered.
+
+    Args:
+        model: A model with `ForcedWords`.
+        processor: Its processor.
+        words: The forced words.
+    """
+
+    def __init__(self, model: Any, processor: Any, words: ForcedWords):
+        """Prepare the prompts of all steps."""
+        self.model, self.processor, self.words = model, processor, words
+        tokenizer = processor.tokenizer
+        self._word = tokenizer.encode(" step", add_special_tokens=False)[0]
+        self._verdicts = [
+            [tokenizer.encode(f" {word}", add_special_tokens=False)[0], tokenizer.eos_token_id]
+            for word in ("no", "yes")
+        ]
+        size = processor.image_processor.crop_size["height"]
+        self._made: dict[Any, Any] = {}
+        self._picture = Image.effect_noise((size, size), 64).convert("RGB")
+
+    def direct(self, job: Job) -> None:
+        """Stock `generate()`, all rows in one batch."""
+        self.words.plan([self._answers(job)])
+        self.words.next_call()
+        inputs = self._inputs([QUERY] * len(job.flagged))
+        self.model.generate(**inputs, ecso=False, **self._limits(job.new_tokens))
+
+    def published(self, job: Job) -> None:
+        """Four stock `generate()` calls for each row, one row at a time."""
+        settings = self.model.config.ecso
+        draft, caption = " step" * job.new_tokens, " step" * CAPTION_TOKENS
+        detect = settings.detect_prompt.format(query=QUERY, response=draft)
+        safe = settings.safe_prompt.format(caption=caption, query=QUERY)
+        for flagged in job.flagged:
+            steps = [
+                (QUERY, True, self._said(job.new_tokens), job.new_tokens),
+                (detect, True, self._verdicts[flagged], 8),
+            ]
+            if flagged:
+                caption_prompt = settings.caption_prompt.format(query=QUERY)
+                steps += [
+                    (caption_prompt, True, self._said(CAPTION_TOKENS), CAPTION_TOKENS),
+                    (safe, False, self._said(job.new_tokens), job.new_tokens),
+                ]
+            for text, sees_image, said, limit in steps:
+                self.words.plan([[said]])
+                self.words.next_call()
+                inputs = self._inputs([text], sees_image)
+                self.model.generate(**inputs, ecso=False, max_new_tokens=limit)
+
+    def ours(self, job: Job, **ecso: Any) -> None:
+        """Our `generate()`, all rows in one batch."""
+        flagged = [self._said(job.new_tokens)] * sum(job.flagged)
+        captions = [self._said(CAPTION_TOKENS)] * sum(job.flagged)
+        verdicts = [self._verdicts[is_flagged] for is_flagged in job.flagged]
+        calls = [self._answers(job), verdicts]
+        calls += [captions, flagged] if flagged else []
+        if ecso.get("preset") == "hardened" and flagged:
+            calls.append([self._verdicts[False]] * len(flagged))
+        self.words.plan(calls)
+        inputs = self._inputs([QUERY] * len(job.flagged))
+        settings = {"caption_max_new_tokens": CAPTION_TOKENS, **ecso}
+        output = self.model.generate(
+            **inputs,
+            ecso=settings,
+            return_dict_in_generate=True,
+            **self._limits(job.new_tokens),
+        )
+        assert [trace.is_unsafe for trace in output.ecso_traces] == list(job.flagged)
+
+    def ours_one_by_one(self, job: Job, **ecso: Any) -> None:
+        """Our `generate()`, a row at a time."""
+        for flagged in job.flagged:
+            self.ours(Job(job.new_tokens, (flagged,)), **ecso)
+
+    def floor(self, job: Job) -> None:
+        """The same tokens as bare forward passes, for a batch of one: what no code can undercut."""
+        settings = self.model.config.ecso
+        draft, caption = " step" * job.new_tokens, " step" * CAPTION_TOKENS
+        detect = settings.detect_prompt.format(query=QUERY, response=draft)
+        inputs = self._inputs([QUERY])
+        ids = inputs["input_ids"]
+        image = self.model.config.image_token_id
+        prefix = int((ids[0] == image).nonzero()[-1]) + 1
+        cache = DynamicCache(config=self.model.config.get_text_config())
+        self.words.plan([[self._said(1)]])
+        self.words.next_call()
+        self._forward(cache, **inputs)
+        self._decode(cache, job.new_tokens - 1)
+        self._continue(cache, prefix, detect)
+        if job.flagged[0]:
+            self._continue(cache, prefix, settings.caption_prompt.format(query=QUERY))
+            self._decode(cache, CAPTION_TOKENS - 1)
+            safe = settings.safe_prompt.format(caption=caption, query=QUERY)
+            cache = DynamicCache(config=self.model.config.get_text_config())
+            self._forward(cache, input_ids=self._inputs([safe], sees_image=False)["input_ids"])
+            self._decode(cache, job.new_tokens - 1)
+
+    def _continue(self, cache: DynamicCache, prefix: int, text: str) -> None:
+        cache.crop(prefix - cache.get_seq_length())
+        self._forward(cache, input_ids=self._inputs([text])["input_ids"][:, prefix:])
+
+    def _decode(self, cache: DynamicCache, count: int) -> None:
+        token = torch.tensor([[self._word]], device=self.model.device)
+        for _ in range(count):
+            self._forward(cache, input_ids=token)
+
+    @torch.inference_mode()
+    def _forward(self, cache: DynamicCache, **inputs: Any) -> None:
+        inputs.pop("attention_mask", None)
+        self.model(**inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
+
+    def _inputs(self, texts: list[str], sees_image: bool = True) -> dict[str, Any]:
+        """Return model inputs, made once: reading pictures is not what is measured."""
+        key = (tuple(texts), sees_image)
+        if key not in self._made:
+            self._made[key] = self._make_inputs(texts, sees_image)
+        return dict(self._made[key])
+
+    def _make_inputs(self, texts: list[str], sees_image: bool) -> Any:
+        prompts = []
+        for text in texts:
+            content = [{"type": "image"}] * sees_image + [{"type": "text", "text": text}]
+            prompts.append(
+                self.processor.apply_chat_template(
+                    [{"role": "user", "content": content}], add_generation_prompt=True
+                )
+            )
+        pictures = [self._picture] * len(texts) if sees_image else None
+        inputs = self.processor(text=prompts, images=pictures, padding=True, return_tensors="pt")
+        return inputs.to(self.model.device, dtype=self.model.dtype)
+
+    def _answers(self, job: Job) -> list[list[int]]:
+        return [self._said(job.new_tokens)] * len(job.flagged)
+
+    def _said(self, count: int) -> list[int]:
+        return [self._word] * count
+
+    def _limits(self, count: int) -> dict[str, int]:
+        return {"max_new_tokens": count, "min_new_tokens": count}
