@@ -9,6 +9,7 @@ from typing import Any
 
 
 _HOMES = {
+    "ask_ecso": ("DirectAsk", "ImageAsk", "Reply", "TextAsk"),
     "configuration_ecso": ("ECSOLlavaConfig",),
     "errors_ecso": (
         "ECSOConfigError",
@@ -21,7 +22,7 @@ _HOMES = {
     "generation_ecso": ("ECSOGenerationMixin",),
     "modeling_ecso": ("ECSOLlavaForConditionalGeneration",),
     "outputs_ecso": ("ECSOGenerateBeamOutput", "ECSOGenerateOutput"),
-    "protocol_ecso": ("DirectAsk", "ImageAsk", "Protocol", "Reply", "TextAsk"),
+    "protocol_ecso": ("Protocol",),
     "run_ecso": ("ProtectedRun", "StepEvent"),
     "settings_ecso": ("ECSOConfig",),
     "trace_ecso": ("Outcome", "Step", "StepRecord", "Trace"),

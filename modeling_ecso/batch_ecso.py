@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
-from transformers import DynamicCache, StoppingCriteria
+from transformers import DynamicCache, StoppingCriteria, StoppingCriteriaList
 from transformers.utils import logging
 
 from .conversation_ecso import ConversationReader
@@ -17,6 +17,9 @@ logger = logging.get_logger(__name__)
 
 # Windows of long drafts can be many times the rows of the batch; this keeps memory in bounds.
 SMALLEST_FULL_BATCH = 8
+
+
+StopRows = Callable[[dict[int, list[int]]], set[int]]
 
 
 class StepPrompt(NamedTuple):
@@ -41,6 +44,34 @@ class _Settled(StoppingCriteria):
             self._prompt_length = input_ids.shape[1] - 1
         new = input_ids[:, self._prompt_length :].tolist()
         ended = [self._is_settled(self._reader.answer_text(ids)) for ids in new]
+        return torch.tensor(ended, device=input_ids.device)
+
+
+class _Checkpoints(StoppingCriteria):
+    """Asks, after given numbers of tokens, which sequences need not be written any further."""
+
+    def __init__(
+        self, batches: "BatchRunner", prompt_length: int, at: list[int], stop_rows: StopRows
+    ):
+        self._batches = batches
+        self._prompt_length = prompt_length
+        self._at = at
+        self._stop_rows = stop_rows
+        self._stopped: set[int] = set()
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
+        """Return for each sequence whether it ends here, bool, (sequences,)."""
+        if input_ids.shape[1] - self._prompt_length in self._at:
+            ends = set(self._batches.end_ids)
+            new = input_ids[:, self._prompt_length :].tolist()
+            unfinished = {
+                index: ids
+                for index, ids in enumerate(new)
+                if index not in self._stopped and not ends & set(ids)
+            }
+            if unfinished:
+                self._stopped |= self._stop_rows(unfinished)
+        ended = [index in self._stopped for index in range(len(input_ids))]
         return torch.tensor(ended, device=input_ids.device)
 
 
@@ -74,24 +105,37 @@ class BatchRunner:
         self._prefix_cache: PrefixCache | None = None
         self.conversations = [reader.read(row.ids, row.image_token_counts) for row in request.rows]
 
-    def run_direct(self, streamer: Any) -> tuple[Any, list[list[int]]]:
-        """Run the caller's own prompts; return the parent's output and the new ids by sequence."""
+    def run_direct(
+        self, streamer: Any, checkpoints: list[int], stop_rows: StopRows
+    ) -> tuple[Any, list[list[int]]]:
+        """Run the caller's own prompts; return the parent's output and the new ids by sequence.
+
+        Args:
+            streamer: Where the tokens go as they come; None for nowhere.
+            checkpoints: Numbers of new tokens after which to ask ``stop_rows``.
+            stop_rows: Given the sequences that are not at their end, by index and new ids, returns
+                the indices of those that need not be written any further.
+        """
+        request = self._request
+        arguments = dict(request.arguments)
         prefixes = self._prefixes()
-        arguments = dict(self._request.arguments)
-        cache = DynamicCache(config=self._text_config) if any(prefixes) else None
-        if cache is not None:
-            arguments["past_key_values"] = cache
+        if any(prefixes):
+            cache = arguments["past_key_values"] = DynamicCache(config=self._text_config)
+            padding = [row.padding for row in request.rows]
+            self._prefix_cache = PrefixCache(cache, prefixes, padding, request.copies)
+        if checkpoints:
+            watch = _Checkpoints(self, request.prompt_length, checkpoints, stop_rows)
+            own = arguments.get("stopping_criteria") or []
+            arguments["stopping_criteria"] = StoppingCriteriaList([*own, watch])
         output = self._generate(**arguments, streamer=streamer)
         sequences = output
         if not isinstance(output, torch.Tensor):
             sequences = output.sequences
             # No protected call takes it back, and it is about to be cut up.
             output.past_key_values = None
-        if cache is not None and PrefixCache.can_share(cache):
-            copies = len(cache.layers[0].keys) // len(prefixes)
-            padding = [row.padding for row in self._request.rows]
-            self._prefix_cache = PrefixCache(cache, prefixes, padding, copies)
-        return output, self._answer_ids(sequences, self._request.input_ids.shape[1])
+        if self._prefix_cache is not None and self._prefix_cache.is_usable:
+            self._prefix_cache.compact()
+        return output, self.answer_ids(sequences, request.prompt_length)
 
     def run_all(
         self,
@@ -148,7 +192,25 @@ class BatchRunner:
             **self._request.model_arguments,
             **(call_arguments or {}),
         )
-        return output, self._answer_ids(output.sequences, inputs["input_ids"].shape[1])
+        return output, self.answer_ids(output.sequences, inputs["input_ids"].shape[1])
+
+    def answer_ids(self, sequences: torch.Tensor, prompt_length: int) -> list[list[int]]:
+        """Return what was generated, by sequence, up to and including the end token.
+
+        Args:
+            sequences: Long, (sequences, prompt + answer).
+            prompt_length: Length of the padded prompts, in tokens.
+        """
+        ends = set(self.end_ids)
+        answers = []
+        for row in sequences[:, prompt_length:].tolist():
+            end = next((at for at, token in enumerate(row) if token in ends), None)
+            if end is not None:
+                row = row[: end + 1]
+            while end is None and row and row[-1] == self.pad_id:
+                row.pop()
+            answers.append(row)
+        return answers
 
     @property
     def end_ids(self) -> list[int]:
@@ -181,7 +243,9 @@ class BatchRunner:
 
     def _has_prefix(self, prompt: StepPrompt) -> bool:
         cache = self._prefix_cache
-        return prompt.sees_images and cache is not None and bool(cache.prefixes[prompt.row])
+        if cache is None or not prompt.sees_images:
+            return False
+        return bool(cache.prefixes[prompt.row]) and cache.is_usable
 
     def _token_ids(self, prompt: StepPrompt) -> list[int]:
         said = self.conversations[prompt.row]
@@ -223,16 +287,3 @@ class BatchRunner:
         padded = [[self.pad_id] * (longest - len(row)) + row for row in ids]
         mask = [[0] * (longest - len(row)) + [1] * len(row) for row in ids]
         return torch.tensor(padded, device=device), torch.tensor(mask, device=device)
-
-    def _answer_ids(self, sequences: torch.Tensor, prompt_length: int) -> list[list[int]]:
-        """Return what was generated, by sequence, up to and including the end token."""
-        ends = set(self.end_ids)
-        answers = []
-        for row in sequences[:, prompt_length:].tolist():
-            end = next((at for at, token in enumerate(row) if token in ends), None)
-            if end is not None:
-                row = row[: end + 1]
-            while end is None and row and row[-1] == self.pad_id:
-                row.pop()
-            answers.append(row)
-        return answers

@@ -13,6 +13,7 @@ from transformers.conversion_mapping import (
 )
 from transformers.utils import logging
 
+from .ask_ecso import TextAsk
 from .batch_ecso import BatchRunner
 from .configuration_ecso import ECSOLlavaConfig
 from .conversation_ecso import ConversationReader

@@ -6,11 +6,11 @@ The prompts of the first three steps begin alike, up to and including the last i
     detect    <s>USER: <image>…<image> \nQUERY: …
               └────── the prefix ─────┘
 
-The direct step runs as it always does, into a `DynamicCache` we keep. Then the keys and values of
-each row's prefix are cut out of it: its left padding, the rest of the prompt and the whole draft
-are gone. A later step continues from there and pays for its own words alone.
+The direct step runs as it always does, into a `DynamicCache` we keep. Out of it the keys and values
+of each row's prefix are cut: its left padding, the rest of the prompt and the draft stay behind. A
+later step continues from there and pays for its own words alone.
 
-    what is kept:        [ 0 0 | prefix ]            one row for each row of the batch
+    what is cut out:     [ 0 0 | prefix ]            one row for each row of the step
     what a step adds:                    [ pad | suffix ]
 
 Positions come from the attention mask, so padding in the middle changes nothing.
@@ -21,17 +21,18 @@ Not covered, and run the plain way with the same result: caches that are not pla
 (static, quantized, offloaded, sliding windows), prompts whose images are not at their beginning.
 """
 
-from typing import Any
 
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 
 class PrefixCache:
-    """Keys and values of the prefixes of all rows, (rows, heads, longest prefix, head size).
+    """The prefixes of all rows of a batch, wherever they lie in the direct step's cache.
+
+    Usable while the draft is still being written; `compact` frees everything else after that.
 
     Args:
-        cache: The direct step's cache, prompts and drafts of all sequences; it is taken apart.
+        cache: The direct step's cache; empty before that step.
         prefixes: For each row its prefix, token ids; empty for a row that has none.
         padding: For each row the number of padding tokens at its left in the direct step.
         copies: Number of sequences of each row in the cache, beams or samples.
@@ -40,17 +41,18 @@ class PrefixCache:
     def __init__(
         self, cache: DynamicCache, prefixes: list[list[int]], padding: list[int], copies: int
     ):
-        """Cut the prefixes out of the cache, layer by layer, so that nothing is held twice."""
+        """Note where the prefixes will lie."""
         self.prefixes = prefixes
         self.length = max(map(len, prefixes))
-        for layer in cache.layers:
-            layer.keys = self._cut(layer.keys, padding, copies)
-            layer.values = self._cut(layer.values, padding, copies)
         self._cache = cache
+        self._starts = padding
+        self._copies = copies
+        self._is_compact = False
 
-    @staticmethod
-    def can_share(cache: Any) -> bool:
-        """Return whether a cache keeps every token of every sequence, ready to be cut."""
+    @property
+    def is_usable(self) -> bool:
+        """Whether the cache keeps every token of every sequence, so that it can be cut."""
+        cache = self._cache
         return (
             type(cache) is DynamicCache
             and bool(cache.layers)
@@ -58,36 +60,39 @@ class PrefixCache:
             and all(type(layer) is DynamicLayer and layer.is_initialized for layer in cache.layers)
         )
 
+    def compact(self) -> None:
+        """Drop all but the prefixes, layer by layer, so that nothing is held twice."""
+        rows = list(range(len(self.prefixes)))
+        for layer in self._cache.layers:
+            layer.keys, layer.values = self._cut(layer.keys, rows), self._cut(layer.values, rows)
+        self._starts = [self.length - len(prefix) for prefix in self.prefixes]
+        self._copies = 1
+        self._is_compact = True
+
     def for_rows(self, rows: list[int]) -> DynamicCache:
         """Return a cache that holds the prefixes of ``rows``, in that order, some perhaps twice.
 
-        The caller may fill it; the prefixes kept here do not change.
+        Keys and values are (rows, heads, longest prefix, head size), shorter prefixes padded at the
+        left. The caller may fill the cache; the prefixes kept here do not change.
         """
+        # Growing a dynamic layer makes a new tensor, so all rows can be lent as they are.
+        lend = self._is_compact and rows == list(range(len(self.prefixes)))
         cache = DynamicCache()
         for layer in self._cache.layers:
-            cache.layers.append(self._layer_for(layer, rows))
+            chosen = DynamicLayer()
+            chosen.lazy_initialization(layer.keys, layer.values)
+            chosen.keys = layer.keys if lend else self._cut(layer.keys, rows)
+            chosen.values = layer.values if lend else self._cut(layer.values, rows)
+            cache.layers.append(chosen)
         return cache
 
-    def _layer_for(self, layer: DynamicLayer, rows: list[int]) -> DynamicLayer:
-        chosen = DynamicLayer()
-        chosen.lazy_initialization(layer.keys, layer.values)
-        if rows == list(range(len(self.prefixes))):
-            # Growing a dynamic layer makes a new tensor, so all rows can be lent as they are.
-            chosen.keys, chosen.values = layer.keys, layer.values
-        else:
-            index = torch.tensor(rows, device=layer.keys.device)
-            chosen.keys, chosen.values = layer.keys[index], layer.values[index]
-        return chosen
-
-    def _cut(self, states: torch.Tensor, padding: list[int], copies: int) -> torch.Tensor:
-        """Return (rows, heads, longest prefix, head size), shorter prefixes padded at the left."""
-        cut = states.new_zeros(len(self.prefixes), states.shape[1], self.length, states.shape[3])
-        for row, prefix in enumerate(self.prefixes):
-            if prefix:
-                start = padding[row]
-                cut[row, :, self.length - len(prefix) :] = states[
-                    row * copies, :, start : start + len(prefix)
-                ]
+    def _cut(self, states: torch.Tensor, rows: list[int]) -> torch.Tensor:
+        cut = states.new_zeros(len(rows), states.shape[1], self.length, states.shape[3])
+        for place, row in enumerate(rows):
+            size, start = len(self.prefixes[row]), self._starts[row]
+            if size:
+                own = states[row * self._copies, :, start : start + size]
+                cut[place, :, self.length - size :] = own
         return cut
 
 

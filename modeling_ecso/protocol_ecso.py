@@ -27,70 +27,13 @@ llava/eval/model_mmsafe_tell_ask.py.
 """
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 
+from .ask_ecso import Ask, DirectAsk, ImageAsk, Reply, TextAsk
 from .errors_ecso import ECSOProtocolError
 from .settings_ecso import ECSOConfig
 from .trace_ecso import Outcome, Step, StepRecord, Trace
 from .verdict_ecso import Verdict, read_exact, read_normalized, read_probability, worst
-
-
-@dataclass(frozen=True)
-class DirectAsk:
-    """Answer the conversation as the caller wrote it."""
-
-    step: Step = Step.DIRECT
-
-
-@dataclass(frozen=True)
-class TextAsk:
-    """Answer each prompt on its own, from text alone; there is no way to attach an image.
-
-    Args:
-        step: The step this belongs to.
-        prompts: User turns, one for each reply that is wanted.
-        max_new_tokens: Token limit of each reply; None: that of the call.
-    """
-
-    step: Step
-    prompts: tuple[str, ...]
-    max_new_tokens: int | None
-
-
-@dataclass(frozen=True)
-class ImageAsk:
-    """Answer each prompt on its own, with the images of the conversation in view.
-
-    Args:
-        step: The step this belongs to.
-        prompts: User turns, one for each reply that is wanted.
-        max_new_tokens: Token limit of each reply; None: that of the call.
-    """
-
-    step: Step
-    prompts: tuple[str, ...]
-    max_new_tokens: int | None
-
-
-Ask = DirectAsk | TextAsk | ImageAsk
-
-
-@dataclass(frozen=True, repr=False)
-class Reply:
-    """What the model said to an `Ask`. Has no repr: a reply may be an unsafe draft.
-
-    Args:
-        texts: One text for each prompt asked, decoded and stripped.
-        tokens: Number of tokens generated, over all texts.
-        milliseconds: Wall time of the step; rows that share a batch share its time.
-        p_unsafe: For the detect step, p(unsafe) for each prompt, None where it is not known.
-    """
-
-    texts: tuple[str, ...]
-    tokens: int = 0
-    milliseconds: float = 0.0
-    p_unsafe: tuple[float | None, ...] = ()
 
 
 class _State(Enum):
@@ -127,6 +70,8 @@ class Protocol:
         self._outcome: Outcome | None = None
         self._failed_step: Step | None = None
         self._kept_draft: str | None = None
+        self._beginning_was_unsafe = False
+        self._beginning_records: list[StepRecord] = []
 
     @property
     def ask(self) -> Ask | None:
@@ -136,7 +81,8 @@ class Protocol:
             return DirectAsk()
         if self._state is _State.DETECT:
             kind = ImageAsk if self._has_image else TextAsk
-            return kind(Step.DETECT, self._detect_prompts(), settings.detect_max_new_tokens)
+            prompts = self._detect_prompts(self._to_judge)
+            return kind(Step.DETECT, prompts, settings.detect_max_new_tokens)
         if self._state is _State.CAPTION:
             prompt = settings.caption_prompt.format(query=self._query)
             return ImageAsk(Step.CAPTION, (prompt,), settings.caption_max_new_tokens)
@@ -146,7 +92,8 @@ class Protocol:
         if self._state is _State.RECHECK:
             # The safe answer was written with eyes closed and is judged so: an image that misled
             # the draft gets no second chance to mislead the judge.
-            return TextAsk(Step.DETECT, self._detect_prompts(), settings.detect_max_new_tokens)
+            prompts = self._detect_prompts(self._to_judge)
+            return TextAsk(Step.DETECT, prompts, settings.detect_max_new_tokens)
         return None
 
     @property
@@ -215,6 +162,36 @@ class Protocol:
         self._records.append(StepRecord(ask.step, reply.tokens, reply.milliseconds))
         self._AFTER[self._state](self, reply)
 
+    def ask_about_beginning(self, text: str) -> TextAsk | ImageAsk | None:
+        """Return what to ask about a draft that is still being written; None: nothing.
+
+        Args:
+            text: The draft so far.
+
+        Raises:
+            ECSOProtocolError: The draft is complete.
+        """
+        if self._state is not _State.DIRECT:
+            raise ECSOProtocolError("the draft is complete; there is no beginning to judge")
+        if not self._is_judged or self._beginning_was_unsafe:
+            return None
+        kind = ImageAsk if self._has_image else TextAsk
+        prompts = self._detect_prompts(text)
+        return kind(Step.DETECT, prompts, self._settings.detect_max_new_tokens)
+
+    def receive_about_beginning(self, reply: Reply) -> bool:
+        """Take the verdict on a beginning; return whether the draft is to be abandoned.
+
+        An unsafe beginning is final: when the direct step's reply comes, the protocol goes on as if
+        the whole draft had been found unsafe. A safe one settles nothing.
+        """
+        self._beginning_records.append(StepRecord(Step.DETECT, reply.tokens, reply.milliseconds))
+        verdict, p_unsafe = self._judge(reply)
+        if self._is_unsafe(verdict):
+            self._beginning_was_unsafe = True
+            self._verdict, self._p_unsafe = verdict, p_unsafe
+        return self._beginning_was_unsafe
+
     def fail(self) -> None:
         """Take note that the last `ask` could not be answered: the answer is the refusal.
 
@@ -231,10 +208,14 @@ class Protocol:
         self._end(Outcome.REFUSAL)
 
     def _after_direct(self, reply: Reply) -> None:
-        if not self._has_image and not self._settings.judge_text_only:
+        self._records += self._beginning_records
+        if not self._is_judged:
             self._end(Outcome.DIRECT)
             return
         self._to_judge = reply.texts[0]
+        if self._beginning_was_unsafe:
+            self._withhold_draft()
+            return
         self._state = _State.DETECT
 
     def _after_detect(self, reply: Reply) -> None:
@@ -242,6 +223,9 @@ class Protocol:
         if not self._is_unsafe(self._verdict):
             self._end(Outcome.DIRECT)
             return
+        self._withhold_draft()
+
+    def _withhold_draft(self) -> None:
         if self._settings.keep_draft:
             self._kept_draft = self._to_judge
         self._to_judge = None
@@ -275,6 +259,10 @@ class Protocol:
         self._outcome = outcome
         self._state = _State.DONE
 
+    @property
+    def _is_judged(self) -> bool:
+        return self._has_image or self._settings.judge_text_only
+
     def _judge(self, reply: Reply) -> tuple[Verdict, float | None]:
         """Return the verdict over all windows, and the highest p(unsafe) that is known."""
         known = [p for p in reply.p_unsafe if p is not None]
@@ -292,17 +280,17 @@ class Protocol:
             return self._settings.unclear_is_unsafe
         return verdict is Verdict.UNSAFE
 
-    def _detect_prompts(self) -> tuple[str, ...]:
+    def _detect_prompts(self, answer: str) -> tuple[str, ...]:
         clean = _without_marks if self._settings.escape_fields else str
         query = clean(self._query)
         template = self._settings.detect_prompt
         # Windows are cut from the answer as it stands, so that escaping cannot shift them.
         return tuple(
-            template.format(query=query, response=clean(window)) for window in self._windows()
+            template.format(query=query, response=clean(part)) for part in self._windows(answer)
         )
 
-    def _windows(self) -> list[str]:
-        text, size = self._to_judge, self._settings.window_chars
+    def _windows(self, text: str) -> list[str]:
+        size = self._settings.window_chars
         if self._settings.draft_view == "head":
             return [text[:size]]
         stride = size - self._settings.window_overlap_chars

@@ -81,15 +81,30 @@ class GenerationRequest:
         return self.input_ids.shape[1]
 
     @property
+    def copies(self) -> int:
+        """Number of sequences that are written for each row, beams or samples."""
+        return max(self.settings.num_beams or 1, self.settings.num_return_sequences or 1)
+
+    @property
+    def writes_token_by_token(self) -> bool:
+        """Whether a sequence, once begun, only grows: so its beginning can be judged."""
+        own_loop = {"assistant_model", "custom_generate"} & self.call_arguments.keys()
+        return (
+            self.settings.num_beams in (None, 1)
+            and not self.settings.prompt_lookup_num_tokens
+            and not own_loop
+        )
+
+    @property
     def keeps_a_plain_cache(self) -> bool:
         """Whether the direct step leaves its keys and values where they can be found again."""
         settings = self.settings
-        draws_on_another = {"assistant_model", "custom_generate"} & self.call_arguments.keys()
+        own_loop = {"assistant_model", "custom_generate"} & self.call_arguments.keys()
         return bool(
             settings.use_cache
             and settings.cache_implementation is None
             and not settings.prompt_lookup_num_tokens
-            and not draws_on_another
+            and not own_loop
             and all(row.padding is not None for row in self.rows)
         )
 

@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from transformers.utils import logging
 
+from .ask_ecso import Reply
 from .errors_ecso import ECSOProtocolError, ECSOStepError
 from .outputs_ecso import replaced_output, with_traces
-from .protocol_ecso import Protocol, Reply
+from .protocol_ecso import Protocol
 from .request_ecso import GenerationRequest
 from .settings_ecso import ECSOConfig
 from .steps_ecso import Answer, StepRunner
@@ -110,15 +111,19 @@ class ProtectedRun:
     def _steps(self) -> Iterator[StepEvent]:
         """Run all steps; return the step that failed, where that is not answered by a refusal."""
         runner = self._runner
-        streamer = self._request.streamer if self._streams_direct else None
-        direct, drafts, replies = runner.answer_directly(streamer)
-        self._has_draft = True
-        answers_per_row = len(drafts) // len(self._request.rows)
+        answers_per_row = self._request.settings.num_return_sequences or 1
         protocols = [
             Protocol(self._settings, conversation.query, bool(conversation.image_lengths))
             for conversation in runner.conversations
             for _ in range(answers_per_row)
         ]
+
+        def unsafe_beginnings(written: dict[int, str]) -> set[int]:
+            return self._unsafe_beginnings(protocols, answers_per_row, written)
+
+        streamer = self._request.streamer if self._streams_direct else None
+        direct, drafts, replies = runner.answer_directly(streamer, unsafe_beginnings)
+        self._has_draft = True
         answers: dict[tuple[int, Outcome], Answer] = {}
         for index, protocol in enumerate(protocols):
             protocol.receive(replies[index])
@@ -146,6 +151,26 @@ class ProtectedRun:
         sources = [answers.get((i, outcome)) for i, outcome in enumerate(outcomes)]
         self._output = self._assemble(direct, sources)
         return None
+
+    def _unsafe_beginnings(
+        self, protocols: list[Protocol], answers_per_row: int, written: dict[int, str]
+    ) -> set[int]:
+        """Judge drafts that are still being written; return those to abandon."""
+        asks = {
+            index: protocols[index].ask_about_beginning(text) for index, text in written.items()
+        }
+        asks = {index: ask for index, ask in asks.items() if ask is not None}
+        if not asks:
+            return set()
+        results = self._run_step(
+            Step.DETECT, [(index // answers_per_row, ask) for index, ask in asks.items()]
+        )
+        # A beginning that could not be judged settles nothing: the whole draft will be judged.
+        return {
+            index
+            for index, result in zip(asks, results, strict=True)
+            if result is not None and protocols[index].receive_about_beginning(result[0])
+        }
 
     def _run_step(
         self, step: Step, asks: list[tuple[int, Any]]

@@ -42,6 +42,13 @@ def _whole_number(at_least: int, or_null: bool = False) -> Check:
     return check
 
 
+def _rising_numbers(value: Any) -> str | None:
+    each = _whole_number(at_least=1)
+    if isinstance(value, list) and not any(map(each, value)) and value == sorted(set(value)):
+        return None
+    return "must be a list of rising whole numbers from 1, perhaps empty"
+
+
 def _probability(value: Any) -> str | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return None if is_number and 0 < value <= 1 else "must be a number above 0, at most 1"
@@ -97,6 +104,9 @@ class ECSOConfig:
             against the paper; for measurements only.
         judge_text_only: Judge answers to conversations without an image too.
         judge_safe_answer: Judge the safe answer too; if it is unsafe, return the refusal.
+        draft_checkpoints: Numbers of tokens after which a draft that is still being written is
+            judged, and abandoned if it is unsafe; the whole draft is judged as well. Beams are
+            judged at their end alone.
         share_image_prefix: Prefill the images once for the first three steps; same answers, faster.
         detect_max_new_tokens: Token limit of the detect step.
         caption_max_new_tokens: Token limit of the caption step.
@@ -125,6 +135,7 @@ class ECSOConfig:
     image_in_safe_step: bool
     judge_text_only: bool
     judge_safe_answer: bool
+    draft_checkpoints: list[int]
     share_image_prefix: bool
     detect_max_new_tokens: int
     caption_max_new_tokens: int
@@ -218,6 +229,7 @@ _CHECKS: dict[str, Check] = {
     "image_in_safe_step": _boolean,
     "judge_text_only": _boolean,
     "judge_safe_answer": _boolean,
+    "draft_checkpoints": _rising_numbers,
     "share_image_prefix": _boolean,
     "detect_max_new_tokens": _whole_number(at_least=1),
     "caption_max_new_tokens": _whole_number(at_least=1),

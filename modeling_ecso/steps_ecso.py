@@ -1,6 +1,7 @@
 """Answers what the protocol asks, for many rows at once. Decides nothing, batches everything."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -8,10 +9,10 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
+from .ask_ecso import ImageAsk, Reply, TextAsk
 from .batch_ecso import BatchRunner, StepPrompt
 from .conversation_ecso import Conversation, ConversationReader
 from .errors_ecso import ECSOInputError
-from .protocol_ecso import ImageAsk, Reply, TextAsk
 from .request_ecso import GenerationRequest
 from .settings_ecso import ECSOConfig
 from .trace_ecso import Step
@@ -78,16 +79,37 @@ class StepRunner:
         """The id that fills rows shorter than the longest."""
         return self._batches.pad_id
 
-    def answer_directly(self, streamer: Any = None) -> tuple[Any, list[Answer], list[Reply]]:
+    def answer_directly(
+        self, streamer: Any, stop_after: Callable[[dict[int, str]], set[int]]
+    ) -> tuple[Any, list[Answer], list[Reply]]:
         """Run the direct step, exactly as the parent class would.
+
+        Args:
+            streamer: Where the tokens go as they come; None for nowhere.
+            stop_after: Asked at the checkpoints of the settings with what is written so far, by
+                sequence; returns the sequences to abandon. Not asked where there are beams.
 
         Returns:
             The parent's output, and for each of its sequences the answer and the reply in it.
         """
         started = time.perf_counter()
-        output, ids = self._batches.run_direct(streamer)
+        judging = 0.0
+
+        def stop_rows(unfinished: dict[int, list[int]]) -> set[int]:
+            nonlocal judging
+            began = time.perf_counter()
+            written = {index: self._reader.answer_text(ids) for index, ids in unfinished.items()}
+            stopped = stop_after(written)
+            judging += time.perf_counter() - began
+            return stopped
+
+        checkpoints = []
+        if self._request.writes_token_by_token:
+            limit = self._request.new_tokens
+            checkpoints = [at for at in self._settings.draft_checkpoints if at < limit]
+        output, ids = self._batches.run_direct(streamer, checkpoints, stop_rows)
         answers = [Answer(new, output, index) for index, new in enumerate(ids)]
-        return output, answers, self._replies(answers, started)
+        return output, answers, self._replies(answers, started + judging)
 
     def ask(self, asks: list[tuple[int, TextAsk | ImageAsk]]) -> list[Reply]:
         """Run a detect or caption step for several rows at once.

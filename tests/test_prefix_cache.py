@@ -148,13 +148,20 @@ def test_shared_prefix():
 
 def test_the_cut_keeps_prefixes_and_nothing_else():
     cache = DynamicCache()
+    prefixes = PrefixCache(cache, [[1, 1], [1, 1, 1]], [2, 0], copies=2)
+    assert not prefixes.is_usable
     # Two rows of two copies, 2 heads, 6 positions; the value of a key is its position.
     states = torch.arange(6.0).view(1, 1, 6, 1).repeat(4, 2, 1, 3)
     cache.update(states.clone(), states.clone(), 0)
-    prefixes = PrefixCache(cache, [[1, 1], [1, 1, 1]], [2, 0], copies=2)
-    kept = prefixes.for_rows([0, 1]).layers[0].keys
-    assert kept.shape == (2, 2, 3, 3)
-    assert kept[:, 0, :, 0].tolist() == [[0.0, 2.0, 3.0], [0.0, 1.0, 2.0]]
+    assert prefixes.is_usable
+    for _ in range(2):  # while the draft is written, and after
+        kept = prefixes.for_rows([0, 1]).layers[0].keys
+        assert kept.shape == (2, 2, 3, 3)
+        assert kept[:, 0, :, 0].tolist() == [[0.0, 2.0, 3.0], [0.0, 1.0, 2.0]]
+        twice = prefixes.for_rows([1, 1]).layers[0].values
+        assert twice[:, 0, :, 0].tolist() == [[0.0, 1.0, 2.0]] * 2
+        prefixes.compact()
+    assert cache.layers[0].keys.shape == (2, 2, 3, 3)
     lent = prefixes.for_rows([0, 1])
     lent.update(torch.ones(2, 2, 1, 3), torch.ones(2, 2, 1, 3), 0)
-    assert prefixes.for_rows([1, 1]).layers[0].keys.shape == (2, 2, 3, 3)
+    assert prefixes.for_rows([0, 1]).get_seq_length() == 3

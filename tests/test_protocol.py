@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modeling_ecso import ECSOConfig, ECSOProtocolError
-from modeling_ecso.protocol_ecso import DirectAsk, ImageAsk, Protocol, Reply, TextAsk
+from modeling_ecso.ask_ecso import DirectAsk, ImageAsk, Reply, TextAsk
+from modeling_ecso.protocol_ecso import Protocol
 from modeling_ecso.trace_ecso import Outcome, Step
 from modeling_ecso.verdict_ecso import Verdict
 
@@ -149,6 +150,33 @@ def test_hardened_fields_cannot_be_closed_from_inside():
     play(machine, attack)
     prompt = machine.ask.prompts[0]
     assert prompt.count("<<<") == prompt.count(">>>") == 4
+
+
+def test_an_unsafe_beginning_is_final():
+    machine = protocol("hardened")
+    assert type(machine.ask_about_beginning("Sure")) is ImageAsk
+    assert machine.receive_about_beginning(Reply(("",), 1, 1.0, (0.1,))) is False
+    assert machine.receive_about_beginning(Reply(("",), 1, 1.0, (0.9,))) is True
+    assert machine.ask_about_beginning("Sure, here") is None
+    steps = play(machine, DRAFT, "a kite", "safe answer", ("", 0.0))
+    assert steps == [Step.DIRECT, Step.CAPTION, Step.SAFE, Step.DETECT]
+    assert machine.trace.p_unsafe == 0.9 and machine.trace.is_unsafe
+    recorded = [record.step.value for record in machine.trace.steps]
+    assert recorded == ["direct", "detect", "detect", "caption", "safe", "detect"]
+
+
+def test_a_safe_beginning_settles_nothing():
+    machine = protocol("hardened")
+    machine.ask_about_beginning("Sure")
+    machine.receive_about_beginning(Reply(("",), 1, 1.0, (0.1,)))
+    play(machine, DRAFT, ("", 0.9))
+    assert machine.ask.step is Step.CAPTION
+    with pytest.raises(ECSOProtocolError):
+        machine.ask_about_beginning("too late")
+
+
+def test_nobody_asks_about_the_beginning_of_what_is_not_judged():
+    assert protocol("paper", has_image=False).ask_about_beginning("Sure") is None
 
 
 def test_a_failed_step_ends_in_the_refusal():

@@ -1,0 +1,62 @@
+"""What the protocol asks of a model, and what it is told in reply."""
+
+from dataclasses import dataclass
+
+from .trace_ecso import Step
+
+
+@dataclass(frozen=True)
+class DirectAsk:
+    """Answer the conversation as the caller wrote it."""
+
+    step: Step = Step.DIRECT
+
+
+@dataclass(frozen=True)
+class TextAsk:
+    """Answer each prompt on its own, from text alone; there is no way to attach an image.
+
+    Args:
+        step: The step this belongs to.
+        prompts: User turns, one for each reply that is wanted.
+        max_new_tokens: Token limit of each reply; None: that of the call.
+    """
+
+    step: Step
+    prompts: tuple[str, ...]
+    max_new_tokens: int | None
+
+
+@dataclass(frozen=True)
+class ImageAsk:
+    """Answer each prompt on its own, with the images of the conversation in view.
+
+    Args:
+        step: The step this belongs to.
+        prompts: User turns, one for each reply that is wanted.
+        max_new_tokens: Token limit of each reply; None: that of the call.
+    """
+
+    step: Step
+    prompts: tuple[str, ...]
+    max_new_tokens: int | None
+
+
+Ask = DirectAsk | TextAsk | ImageAsk
+
+
+@dataclass(frozen=True, repr=False)
+class Reply:
+    """What the model said to an `Ask`. Has no repr: a reply may be an unsafe draft.
+
+    Args:
+        texts: One text for each prompt asked, decoded and stripped.
+        tokens: Number of tokens generated, over all texts.
+        milliseconds: Wall time of the step; rows that share a batch share its time.
+        p_unsafe: For the detect step, p(unsafe) for each prompt, None where it is not known.
+    """
+
+    texts: tuple[str, ...]
+    tokens: int = 0
+    milliseconds: float = 0.0
+    p_unsafe: tuple[float | None, ...] = ()
