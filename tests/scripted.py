@@ -46,6 +46,10 @@ class Script:
         pad = self.tokenizer.pad_token_id
         padded = torch.tensor([ids + [pad] * (longest - len(ids)) for ids in answers])
         sequences = torch.cat([input_ids, padded], dim=1)
+        length = input_ids.shape[1]
+        for criterion in kwargs.get("stopping_criteria") or ():
+            for end in range(length + 1, sequences.shape[1] + 1):
+                criterion(sequences[:, :end], None)
         if streamer is not None:
             streamer.put(sequences)
             streamer.end()

@@ -102,16 +102,17 @@ HARMLESS_WORDS = st.one_of(
     verdict=WORDS,
     caption=HARMLESS_WORDS,
     safe=HARMLESS_WORDS,
+    checkpoints=st.sampled_from([[], [1, 3]]),
 )
 @settings(
     max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_no_channel_shows_a_withheld_draft(
-    processor, scripted, preset, on_error, verdict, caption, safe
+    processor, scripted, preset, on_error, verdict, caption, safe, checkpoints
 ):
     model, inputs, logs = scripted
     Script(model, processor, direct=SECRET, detect=verdict, caption=caption, safe=safe)
-    ecso = {"preset": preset, "on_error": on_error}
+    ecso = {"preset": preset, "on_error": on_error, "draft_checkpoints": checkpoints}
     seen, output, error = seen_of(model, processor, inputs, logs, max_new_tokens=40, ecso=ecso)
     if error is not None:
         assert on_error == "raise"
