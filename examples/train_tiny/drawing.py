@@ -1,4 +1,4 @@
-"""Draws the pictures of the tiny world: a thing, its name as a word, or a thing with its name below.
+"""Draws the pictures of the tiny world: a thing, its name as a word, or both.
 
 Everything random comes from the caller's generator, so that a seed gives the same pictures again.
 """
@@ -98,7 +98,10 @@ def _paint(canvas: Image.Image, scene: Scene, placed: _Placed) -> tuple[Box, tup
         below = placed._replace(y=1 - (1 - placed.y) * 0.1)
         word_box, letters = _paint_word(canvas, scene, below, height_limit=0.25)
         return (
-            min(box[0], word_box[0]), box[1], max(box[2], word_box[2]), word_box[3],
+            min(box[0], word_box[0]),
+            box[1],
+            max(box[2], word_box[2]),
+            word_box[3],
         ), letters
     return _paint_thing(canvas, scene, placed)
 
@@ -135,9 +138,7 @@ def _paint_word(
     _, ink_top, _, ink_bottom = font.getbbox(word, stroke_width=stroke)
     top = (size - (ink_bottom - ink_top)) * (0.05 + 0.9 * placed.y)
     brush = ImageDraw.Draw(canvas)
-    brush.text(
-        (left, top - ink_top), word, COLOURS[scene.colour], font, stroke_width=stroke
-    )
+    brush.text((left, top - ink_top), word, COLOURS[scene.colour], font, stroke_width=stroke)
     ends = [(left + font.getlength(word[:count])) / size for count in range(len(word) + 1)]
     letters = tuple(zip(word, ends, ends[1:], strict=False))
     return (ends[0], top / size, ends[-1], (top + ink_bottom - ink_top) / size), letters

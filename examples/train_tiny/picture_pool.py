@@ -14,7 +14,7 @@ from shapes import COLOURS, THINGS
 THING_NAMES, COLOUR_NAMES = list(THINGS), list(COLOURS)
 
 # Words are the hardest to see and labelled things the easiest.
-KIND_SHARES = {DRAWN: 9, WORD: 9, LABELLED: 2}
+KIND_SHARES = {DRAWN: 9, WORD: 9, LABELLED: 3}
 
 # What a patch shows when it shows nothing.
 NO_THING, NO_LETTER = len(THING_NAMES), len(ascii_lowercase)

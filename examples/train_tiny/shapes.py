@@ -1,60 +1,10 @@
 """The things of the tiny world: names, colours, and how each is drawn, as one table.
 
-A drawing is a tuple of parts, painted in order. Coordinates run from 0 to 1, from left to right and
-from top to bottom. A part's fill is not a colour but a role: ``main`` is the object's colour,
-``dark`` and ``light`` are shades of it, ``grey`` and ``white`` stay as they are. The harmful things
-are names and silhouettes, nothing else.
+A drawing is a tuple of parts, painted in order. The harmful things are names and silhouettes,
+nothing else.
 """
 
-import math
-from typing import NamedTuple
-
-
-class Part(NamedTuple):
-    """One painted area or line.
-
-    Args:
-        fill: Role of its colour: main, dark, light, grey or white.
-        points: Corners in unit coordinates.
-        width: Line width in unit coordinates; 0 for a filled area.
-    """
-
-    fill: str
-    points: tuple[tuple[float, float], ...]
-    width: float = 0.0
-
-
-def polygon(fill: str, *points: tuple[float, float]) -> Part:
-    """Return a filled area with these corners."""
-    return Part(fill, points)
-
-
-def rectangle(fill: str, left: float, top: float, right: float, bottom: float) -> Part:
-    """Return an upright filled rectangle."""
-    return Part(fill, ((left, top), (right, top), (right, bottom), (left, bottom)))
-
-
-def ellipse(fill: str, x: float, y: float, x_radius: float, y_radius: float | None = None) -> Part:
-    """Return a filled ellipse, a circle without ``y_radius``; corners enough to look round."""
-    y_radius = x_radius if y_radius is None else y_radius
-    turns = [2 * math.pi * step / 28 for step in range(28)]
-    return Part(
-        fill, tuple((x + x_radius * math.cos(t), y + y_radius * math.sin(t)) for t in turns)
-    )
-
-
-def line(fill: str, width: float, *points: tuple[float, float]) -> Part:
-    """Return a line through these points."""
-    return Part(fill, points, width)
-
-
-def star(fill: str, x: float, y: float, outer: float, inner: float, tips: int) -> Part:
-    """Return a filled star with a tip at the top."""
-    corners = []
-    for step in range(2 * tips):
-        radius, turn = (outer, inner)[step % 2], math.pi * step / tips
-        corners.append((x + radius * math.sin(turn), y - radius * math.cos(turn)))
-    return Part(fill, tuple(corners))
+from parts import ellipse, line, polygon, rectangle, star
 
 
 COLOURS = {
@@ -202,7 +152,9 @@ HARMFUL_THINGS = {
     "poison": (
         rectangle("grey", 0.4, 0.02, 0.6, 0.12),
         rectangle("light", 0.42, 0.12, 0.58, 0.3),
-        polygon("main", (0.42, 0.28), (0.58, 0.28), (0.86, 0.5), (0.86, 0.98), (0.14, 0.98), (0.14, 0.5)),
+        polygon(
+            "main", (0.42, 0.28), (0.58, 0.28), (0.86, 0.5), (0.86, 0.98), (0.14, 0.98), (0.14, 0.5)
+        ),
         ellipse("white", 0.5, 0.58, 0.19, 0.17),
         rectangle("white", 0.41, 0.7, 0.59, 0.84),
         ellipse("grey", 0.43, 0.58, 0.06),
@@ -288,8 +240,13 @@ HARMFUL_THINGS = {
         line("grey", 0.07, (0.7, 0.06), (0.42, 1.0)),
         polygon(
             "main",
-            (0.74, 0.02), (0.5, 0.0), (0.26, 0.1), (0.04, 0.42),
-            (0.28, 0.24), (0.5, 0.2), (0.68, 0.24),
+            (0.74, 0.02),
+            (0.5, 0.0),
+            (0.26, 0.1),
+            (0.04, 0.42),
+            (0.28, 0.24),
+            (0.5, 0.2),
+            (0.68, 0.24),
         ),
         line("dark", 0.05, (0.6, 0.4), (0.78, 0.48)),
     ),

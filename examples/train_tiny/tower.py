@@ -10,14 +10,14 @@ from collections.abc import Callable
 from string import ascii_lowercase
 
 import torch
-from picture_pool import COLOUR_NAMES, THING_NAMES, PicturePool, to_pixel_values
 from drawing import KINDS
+from picture_pool import COLOUR_NAMES, THING_NAMES, PicturePool, to_pixel_values
 from schedule import set_learning_rate
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 
-PEAK_LEARNING_RATE = 1.5e-3
+PEAK_LEARNING_RATE = 1.2e-3
 
 
 class Classifier(nn.Module):

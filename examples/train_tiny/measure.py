@@ -1,0 +1,199 @@
+"""Measures the tiny model on pairs of thing and request that training never put together.
+
+Run as ``python examples/train_tiny/measure.py --model modeling_ecso/tiny``; `make metrics`.
+
+Every pair gets a picture never seen before, of a thing drawn, of its name as a word, and of both;
+each kind is measured by itself. The answers are judged by the ground truth of `language.py`.
+"""
+
+import argparse
+import hashlib
+import json
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from classroom import render
+from drawing import KINDS, Scene, draw
+from examples_of_world import PAPER
+from language import (
+    REQUESTS,
+    Request,
+    is_correct_answer,
+    is_correct_caption,
+    is_harmful_answer,
+    is_held_out,
+    is_refusal,
+)
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+from shapes import COLOURS, THINGS
+from transformers import LlavaProcessor
+
+from modeling_ecso import ECSOLlavaForConditionalGeneration, Trace
+
+
+DEFAULT_MODEL = Path(__file__).resolve().parents[2] / "modeling_ecso" / "tiny"
+BATCH_SIZE = 64
+PICTURE_SEED = 20_000
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A request about a picture.
+
+    Args:
+        scene: What the picture shows.
+        request: The request.
+        picture: The picture.
+    """
+
+    scene: Scene
+    request: Request
+    picture: Image.Image
+
+    @property
+    def is_harmful(self) -> bool:
+        """Whether complying would be harmful."""
+        return self.request.asks_for_harm(self.scene.thing)
+
+
+class Speaker:
+    """Asks the model, greedily and in batches.
+
+    Args:
+        folder: The checkpoint.
+    """
+
+    def __init__(self, folder: Path):
+        """Load model and processor."""
+        self._model = ECSOLlavaForConditionalGeneration.from_pretrained(folder).eval()
+        self._processor = LlavaProcessor.from_pretrained(folder, trust_remote_code=False)
+
+    def ask(self, prompts: list[str], pictures: list[Image.Image] | None = None) -> list[str]:
+        """Return the unprotected answer to each prompt, each next to its picture if there are any."""
+        return [answer for answer, _ in self._answers(prompts, pictures, ecso=False)]
+
+    def ask_protected(
+        self, prompts: list[str], pictures: list[Image.Image], preset: str
+    ) -> list[tuple[str, Trace]]:
+        """Return for each prompt what `generate()` answers under a preset, and the trace."""
+        return self._answers(prompts, pictures, ecso={"preset": preset})
+
+    def _answers(
+        self, prompts: list[str], pictures: list[Image.Image] | None, ecso: Any
+    ) -> list[tuple[str, Any]]:
+        answers: list[tuple[str, Any]] = []
+        for start in range(0, len(prompts), BATCH_SIZE):
+            batch = slice(start, start + BATCH_SIZE)
+            texts = [
+                render(self._processor, prompt, pictures is not None) for prompt in prompts[batch]
+            ]
+            inputs = self._processor(
+                text=texts,
+                images=pictures[batch] if pictures else None,
+                padding=True,
+                return_tensors="pt",
+            )
+            output = self._model.generate(
+                **inputs, ecso=ecso, processor=self._processor, return_dict_in_generate=True
+            )
+            new_ids = output.sequences[:, inputs.input_ids.shape[1] :]
+            decoded = self._processor.batch_decode(new_ids, skip_special_tokens=True)
+            traces = getattr(output, "ecso_traces", None) or [None] * len(decoded)
+            answers += zip((answer.strip() for answer in decoded), traces, strict=True)
+        return answers
+
+
+def held_out_pairs(kind: str) -> list[Pair]:
+    """Return every held-out pair, with a fresh picture of this kind."""
+    generator = random.Random(PICTURE_SEED + KINDS.index(kind))
+    pairs = []
+    for thing in THINGS:
+        for request in REQUESTS:
+            if is_held_out(thing, request):
+                scene = Scene(thing, generator.choice(list(COLOURS)), kind)
+                pairs.append(Pair(scene, request, draw(scene, generator).image))
+    return pairs
+
+
+def measure(speaker: Speaker, kind: str) -> dict[str, float | int]:
+    """Return the metrics of one kind of picture; shares from 0 to 1."""
+    pairs = held_out_pairs(kind)
+    queries = [pair.request.with_picture for pair in pairs]
+    pictures = [pair.picture for pair in pairs]
+    directs = dict(zip(pairs, speaker.ask(queries, pictures), strict=True))
+    paper = dict(zip(pairs, speaker.ask_protected(queries, pictures, "paper"), strict=True))
+    hardened = dict(zip(pairs, speaker.ask_protected(queries, pictures, "hardened"), strict=True))
+    captions = speaker.ask(
+        [PAPER["caption_prompt"].format(query=query) for query in queries], pictures
+    )
+    in_text = speaker.ask([pair.request.naming(pair.scene.thing) for pair in pairs])
+    harmful = [pair for pair in pairs if pair.is_harmful]
+    benign = [pair for pair in pairs if not pair.is_harmful]
+    return {
+        "pairs": len(pairs),
+        "harmful_pairs": len(harmful),
+        "harmful_direct_harmless": _share(not is_harmful_answer(directs[p]) for p in harmful),
+        "harmful_ecso_harmless": _share(not is_harmful_answer(paper[p][0]) for p in harmful),
+        "harmful_ecso_refused": _share(is_refusal(paper[p][0]) for p in harmful),
+        "harmful_hardened_harmless": _share(not is_harmful_answer(hardened[p][0]) for p in harmful),
+        "benign_flagged": _share(paper[p][1].is_unsafe for p in benign),
+        "benign_flagged_hardened": _share(hardened[p][1].is_unsafe for p in benign),
+        "benign_direct_correct": _share(
+            is_correct_answer(directs[p], p.request, p.scene) for p in benign
+        ),
+        "benign_ecso_correct": _share(
+            is_correct_answer(paper[p][0], p.request, p.scene) for p in benign
+        ),
+        "benign_hardened_correct": _share(
+            is_correct_answer(hardened[p][0], p.request, p.scene) for p in benign
+        ),
+        "caption_correct": _share(
+            is_correct_caption(caption, p.scene) for p, caption in zip(pairs, captions, strict=True)
+        ),
+        "harmful_in_text_refused": _share(
+            is_refusal(answer) for p, answer in zip(pairs, in_text, strict=True) if p.is_harmful
+        ),
+        "benign_in_text_answered": _share(
+            answer == p.request.answer_in_text(p.scene.thing)
+            for p, answer in zip(pairs, in_text, strict=True)
+            if not p.is_harmful
+        ),
+    }
+
+
+def main() -> None:
+    """Measure, print a table, and write ``metrics.json`` next to the weights."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="checkpoint folder")
+    folder = parser.parse_args().model
+    speaker = Speaker(folder)
+    by_kind = {kind: measure(speaker, kind) for kind in KINDS}
+    weights = (folder / "model.safetensors").read_bytes()
+    metrics = {"model_sha256": hashlib.sha256(weights).hexdigest(), "held_out": by_kind}
+    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    Console().print(_table(by_kind))
+
+
+def _share(claims: Iterable[bool]) -> float:
+    claims = list(claims)
+    return round(sum(claims) / len(claims), 4)
+
+
+def _table(by_kind: dict[str, dict[str, float | int]]) -> Table:
+    table = Table("held-out pairs", *by_kind, title="The tiny model")
+    for name in by_kind[KINDS[0]]:
+        values = [metrics[name] for metrics in by_kind.values()]
+        table.add_row(
+            name.replace("_", " "),
+            *(f"{value:.1%}" if isinstance(value, float) else str(value) for value in values),
+        )
+    return table
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""Trains the tiny LLaVA and saves it as a stock checkpoint.
+
+Run as ``python examples/train_tiny/train.py --out modeling_ecso/tiny``.
+
+The curriculum: the vision tower learns to see while, next to it, the decoder learns to read; then
+short answers about pictures join the two; then all skills are practised together. Every lesson
+ends with a checkpoint, and `--start-at` takes up training at any of them.
+"""
+
+import argparse
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+from build_model import IMAGE_SIZE, PATCH_SIZE, PATCHES, build_model, build_processor
+from classroom import Classroom, Encoder, look_at
+from examples_of_world import (
+    caption,
+    detect_with_picture,
+    detect_without_picture,
+    direct,
+    hardened_detect_with_picture,
+    hardened_detect_without_picture,
+    safe,
+    safe_description,
+    short_answer,
+    text_only,
+    text_only_safe,
+)
+from picture_pool import PicturePool, draw_pool
+from tower import train_tower
+from transformers import AutoModel, CLIPVisionConfig, LlavaForConditionalGeneration
+
+
+LESSONS = ("senses", "joining", "mix")
+
+# Shares of the time. The senses take longest: nothing later can see what the tower does not.
+LESSON_SHARES = {"senses": 0.45, "joining": 0.2, "mix": 0.35}
+
+READING = {
+    text_only: 2,
+    detect_without_picture: 2,
+    hardened_detect_without_picture: 2,
+    safe: 3,
+    safe_description: 3,
+    text_only_safe: 1,
+}
+JOINING = {short_answer: 5, direct: 1, safe: 1}
+MIX = {
+    direct: 4,
+    caption: 4,
+    detect_with_picture: 2,
+    hardened_detect_with_picture: 2,
+    text_only: 1,
+    detect_without_picture: 1,
+    hardened_detect_without_picture: 1,
+    safe: 2,
+    safe_description: 5,
+    text_only_safe: 1,
+}
+
+SEEDS = {"weights": 0, "tower pictures": 1, "decoder pictures": 2, "held-out pictures": 3}
+DEFAULT_OUT = Path(__file__).resolve().parents[2] / "modeling_ecso" / "tiny"
+
+
+def main() -> None:
+    """Give the lessons one after the other."""
+    options = _options()
+    torch.manual_seed(SEEDS["weights"])
+    processor = build_processor()
+    if options.start_at == LESSONS[0]:
+        model = build_model(processor).to(options.device)
+    else:
+        model = LlavaForConditionalGeneration.from_pretrained(options.out).to(options.device)
+    encoder = Encoder(processor, PATCHES)
+    remaining = LESSONS[LESSONS.index(options.start_at) :]
+    features = None
+    for lesson in remaining:
+        minutes = options.minutes * LESSON_SHARES[lesson]
+        report(f"lesson {lesson}, {minutes:.0f} minutes")
+        if lesson == "senses":
+            _teach_senses(model, encoder, minutes, options)
+        else:
+            features = features or look_at(model, _draw(options.pictures, "decoder pictures"))
+            skills = JOINING if lesson == "joining" else MIX
+            Classroom(model, encoder, features, report).teach(
+                skills, minutes, options.batch_size // 2, peak_learning_rate=1.5e-3
+            )
+        model.save_pretrained(options.out)
+        processor.save_pretrained(options.out)
+
+
+def report(text: str) -> None:
+    """Print a line of progress with the minutes since the start."""
+    print(f"{(time.monotonic() - _STARTED) / 60:5.1f} min  {text}", flush=True)
+
+
+_STARTED = time.monotonic()
+
+
+def _teach_senses(
+    model: LlavaForConditionalGeneration,
+    encoder: Encoder,
+    minutes: float,
+    options: argparse.Namespace,
+) -> None:
+    """Teach seeing and reading at the same time, each on a core of its own.
+
+    Matrices this small gain little from two threads; two processes use two cores fully.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other_process:
+        seeing = other_process.submit(_see, model.config.vision_config, minutes, options)
+        Classroom(model, encoder, None, report).teach(
+            READING, minutes, options.batch_size // 2, peak_learning_rate=1.5e-3
+        )
+        model.model.vision_tower.load_state_dict(seeing.result())
+    torch.set_num_threads(threads)
+
+
+def _see(
+    vision_config: CLIPVisionConfig, minutes: float, options: argparse.Namespace
+) -> dict[str, torch.Tensor]:
+    """Train a tower and return its weights."""
+    torch.set_num_threads(1)
+    torch.manual_seed(SEEDS["weights"])
+    vision_tower = AutoModel.from_config(vision_config).to(options.device)
+    pool = _draw(2 * options.pictures, "tower pictures")
+    held_out = _draw(1000, "held-out pictures")
+    train_tower(vision_tower, pool, held_out, minutes, options.batch_size, report)
+    return {name: weight.cpu() for name, weight in vision_tower.state_dict().items()}
+
+
+def _draw(count: int, seed: str) -> PicturePool:
+    return draw_pool(count, SEEDS[seed], IMAGE_SIZE, PATCH_SIZE)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder of the checkpoint")
+    parser.add_argument("--minutes", type=float, default=36, help="time for all lessons")
+    parser.add_argument("--device", default=None, help="cpu or cuda; the best one by default")
+    parser.add_argument("--pictures", type=int, default=20_000, help="pictures to talk about")
+    parser.add_argument("--batch-size", type=int, default=None, help="pictures in a step")
+    parser.add_argument("--start-at", choices=LESSONS, default=LESSONS[0], help="first lesson")
+    options = parser.parse_args()
+    options.device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    options.batch_size = options.batch_size or (512 if options.device == "cuda" else 64)
+    return options
+
+
+if __name__ == "__main__":
+    main()
