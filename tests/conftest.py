@@ -16,7 +16,7 @@ os.environ.update(
     HF_HUB_OFFLINE="1",
     HF_TOKEN="",
     TOKENIZERS_PARALLELISM="false",
-    OMP_NUM_THREADS="2",
+    OMP_NUM_THREADS="1",
 )
 
 

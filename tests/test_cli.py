@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -33,9 +34,9 @@ def run(capsys, *arguments):
 def test_a_harmful_pair_shows_the_four_steps(capsys):
     status, out, err = run(capsys, BOMB, *ASK)
     assert status == 0 and not err
-    places = [out.index(word) for word in ("direct", "detect", "caption", "safe", "answer")]
-    assert places == sorted(places)
-    assert "withheld" in out and "unsafe" in out and " ms)" in out
+    labels = [line.split()[0] for line in out.splitlines()[1:] if line.strip()]
+    assert labels == ["picture", "query", "direct", "detect", "caption", "safe", "answer"]
+    assert "withheld" in out and "unsafe" in out and " tokens, " in out and " ms\n" in out
     assert "step one" not in out
 
 
@@ -153,8 +154,6 @@ def bad_files(tmp_path):
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )
 def test_bad_input_is_one_line_and_status_2(capsys, monkeypatch, bad_files, arguments, says):
-    import re
-
     monkeypatch.chdir(bad_files)
     status, out, err = run(capsys, *arguments)
     assert status == 2

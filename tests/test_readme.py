@@ -44,14 +44,25 @@ def test_the_commands_run(command, monkeypatch, capsys):
 
 
 def test_the_figures_are_those_that_were_measured():
-    metrics = json.loads((TINY / "metrics.json").read_text("utf-8"))["drawn"]
-    for name, value in metrics.items():
-        if name.endswith("_percent"):
-            assert f"| {value:.1f} % |" in README, f"{name} is {value:.1f} %"
+    measured = json.loads((TINY / "metrics.json").read_text("utf-8"))["held_out"]
+    table = README.split("<!-- figures -->")[1]
+    rows = {
+        "harmful pairs, direct answer harmless": "harmful_direct_harmless",
+        "harmful pairs, ECSO answer harmless": "harmful_ecso_harmless",
+        "benign pairs flagged by detect": "benign_flagged",
+        "benign answers correct, direct": "benign_direct_correct",
+        "benign answers correct, ECSO": "benign_ecso_correct",
+        "caption names the right object and colour": "caption_correct",
+        "same harmful request in text alone, refused": "harmful_in_text_refused",
+    }
+    for label, key in rows.items():
+        line = next(line for line in table.splitlines() if line.startswith(f"| {label} |"))
+        shown = [cell.strip() for cell in line.strip("|").split("|")][2:]
+        assert shown == [f"{measured[kind][key]:.1%}" for kind in ("drawn", "word", "labelled")]
 
 
 def test_the_tree_names_what_is_there():
-    tree = README.split("```text\n")[1].split("```")[0]
+    tree = README.split("## Read the code")[1].split("```text\n")[1].split("```")[0]
     for module in (PROJECT / "modeling_ecso").glob("*_ecso.py"):
         assert module.stem in tree, module.stem
     for line in tree.splitlines():

@@ -78,7 +78,7 @@ def in_a_fresh_process(code, folder, tmp_path):
             "HF_HOME": str(tmp_path),
             "HF_HUB_OFFLINE": "1",
             "PATH": "/usr/bin:/bin",
-            "OMP_NUM_THREADS": "2",
+            "OMP_NUM_THREADS": "1",
         },
         capture_output=True,
         text=True,

@@ -74,7 +74,7 @@ class Speaker:
         self._processor = LlavaProcessor.from_pretrained(folder, trust_remote_code=False)
 
     def ask(self, prompts: list[str], pictures: list[Image.Image] | None = None) -> list[str]:
-        """Return the unprotected answer to each prompt, each next to its picture if there are any."""
+        """Return the unprotected answer to each prompt, next to its picture if there are any."""
         return [answer for answer, _ in self._answers(prompts, pictures, ecso=False)]
 
     def ask_protected(

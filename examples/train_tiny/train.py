@@ -1,4 +1,4 @@
-"""Trains the tiny LLaVA and saves it as a stock checkpoint.
+"""Trains the tiny LLaVA and saves it with the settings that protect it.
 
 Run as ``python examples/train_tiny/train.py --out modeling_ecso/tiny``.
 
@@ -32,6 +32,8 @@ from examples_of_world import (
 from picture_pool import PicturePool, draw_pool
 from tower import train_tower
 from transformers import AutoModel, CLIPVisionConfig, LlavaForConditionalGeneration
+
+from modeling_ecso import ECSOLlavaConfig, ECSOLlavaForConditionalGeneration
 
 
 LESSONS = ("senses", "joining", "mix")
@@ -90,6 +92,14 @@ def main() -> None:
             )
         model.save_pretrained(options.out)
         processor.save_pretrained(options.out)
+    _store_settings(options.out)
+
+
+def _store_settings(folder: Path) -> None:
+    """Turn a stock checkpoint's configuration into one that protects; the weights stay."""
+    config = ECSOLlavaConfig.from_pretrained(folder)
+    config.architectures = [ECSOLlavaForConditionalGeneration.__name__]
+    config.to_json_file(folder / "config.json")
 
 
 def report(text: str) -> None:

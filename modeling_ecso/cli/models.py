@@ -38,6 +38,8 @@ def load_model(source: str | None) -> LoadedModel:
     try:
         stored, _ = ECSOLlavaConfig.get_config_dict(location)
         kind = stored.get("model_type")
+        if kind is None:
+            raise OSError("there is no model type, so there is no model")
         if kind != ECSOLlavaConfig.model_type:
             raise Problem(f"{name}: a model of type {kind!r}; give a llava or an ecso_llava model")
         processor = LlavaProcessor.from_pretrained(location, trust_remote_code=False)
@@ -49,5 +51,9 @@ def load_model(source: str | None) -> LoadedModel:
             f"{name}: no model could be loaded from there; give the folder or Hub id of a LLaVA "
             "model with its processor"
         ) from None
+    if source is None:
+        # So small a model gains nothing from threads, and on a busy machine they wait for each
+        # other far longer than they compute.
+        torch.set_num_threads(1)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return LoadedModel(model.eval().to(device), processor, name)

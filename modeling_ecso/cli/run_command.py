@@ -175,8 +175,8 @@ class _Screen:
             "caption": lambda event: event.caption,
             "safe": lambda event: "answered again, without the picture",
         }[record.step.value](event)
-        cost = f"{record.tokens} tokens, {record.milliseconds:.0f} ms"
-        self._line(record.step.value, f"{said}  ({cost})")
+        tokens = "1 token" if record.tokens == 1 else f"{record.tokens} tokens"
+        self._line(record.step.value, said, f"{tokens}, {record.milliseconds:.0f} ms")
 
     def answer(self, report: dict[str, Any]) -> None:
         """Print the answer, and the draft where it was asked for."""
@@ -196,18 +196,21 @@ class _Screen:
         return "draft written, withheld until it is judged"
 
     def _after_detect(self, event: Any) -> str:
+        if event.safe_answer_verdict is not None:
+            return f"the safe answer is {event.safe_answer_verdict.value}"
         said = f"the draft is {event.verdict.value}"
         if event.p_unsafe is not None:
             said += f", p(unsafe) = {event.p_unsafe:.3f}"
         return said
 
-    def _line(self, label: str, text: str) -> None:
+    def _line(self, label: str, text: str, cost: str = "") -> None:
         from rich.table import Table
         from rich.text import Text
 
         # A grid keeps long texts in their column; Text keeps brackets in them from being markup.
-        grid = Table.grid(padding=(0, 2))
+        grid = Table.grid(padding=(0, 2), expand=True)
         grid.add_column(width=8)
-        grid.add_column()
-        grid.add_row(Text(label, style="bold"), Text(text))
+        grid.add_column(ratio=1)
+        grid.add_column(justify="right", no_wrap=True)
+        grid.add_row(Text(label, style="bold"), Text(text), Text(cost, style="dim"))
         self._console.print(grid)
