@@ -21,7 +21,6 @@ Not covered, and run the plain way with the same result: caches that are not pla
 (static, quantized, offloaded, sliding windows), prompts whose images are not at their beginning.
 """
 
-
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
 

@@ -66,6 +66,7 @@ class Protocol:
         self._caption: str | None = None
         self._verdict: Verdict | None = None
         self._p_unsafe: float | None = None
+        self._safe_answer_verdict: Verdict | None = None
         self._records: list[StepRecord] = []
         self._outcome: Outcome | None = None
         self._failed_step: Step | None = None
@@ -118,6 +119,11 @@ class Protocol:
         return self._p_unsafe
 
     @property
+    def safe_answer_verdict(self) -> Verdict | None:
+        """The verdict on the safe answer; None where it is not judged."""
+        return self._safe_answer_verdict
+
+    @property
     def caption(self) -> str | None:
         """The query-aware description of the image; None until there is one."""
         return self._caption
@@ -136,6 +142,7 @@ class Protocol:
             verdict=self._verdict,
             p_unsafe=self._p_unsafe,
             caption=self._caption,
+            safe_answer_verdict=self._safe_answer_verdict,
             steps=tuple(self._records),
             failed_step=self._failed_step,
             draft=self._kept_draft,
@@ -243,8 +250,9 @@ class Protocol:
         self._state = _State.RECHECK
 
     def _after_recheck(self, reply: Reply) -> None:
-        verdict, _ = self._judge(reply)
-        self._end(Outcome.REFUSAL if self._is_unsafe(verdict) else Outcome.SAFE)
+        self._safe_answer_verdict, _ = self._judge(reply)
+        unsafe = self._is_unsafe(self._safe_answer_verdict)
+        self._end(Outcome.REFUSAL if unsafe else Outcome.SAFE)
 
     _AFTER = {
         _State.DIRECT: _after_direct,

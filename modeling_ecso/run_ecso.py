@@ -40,6 +40,7 @@ class StepEvent:
         verdict: The verdict on the draft, once there is one.
         p_unsafe: p(unsafe) of the draft, where it is known.
         caption: The description of the image, once there is one.
+        safe_answer_verdict: The verdict on the safe answer, where it is judged.
         outcome: Whose text is the answer, once that is settled.
     """
 
@@ -48,6 +49,7 @@ class StepEvent:
     verdict: Verdict | None
     p_unsafe: float | None
     caption: str | None
+    safe_answer_verdict: Verdict | None
     outcome: Outcome | None
 
 
@@ -231,5 +233,6 @@ def _event(index: int, protocol: Protocol) -> StepEvent:
         verdict=protocol.verdict,
         p_unsafe=protocol.p_unsafe,
         caption=protocol.caption,
+        safe_answer_verdict=protocol.safe_answer_verdict,
         outcome=None if protocol.ask else protocol.outcome,
     )

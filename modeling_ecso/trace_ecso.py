@@ -49,6 +49,7 @@ class Trace:
         verdict: The verdict on the draft; None where it was not judged.
         p_unsafe: Probability that the draft is unsafe, in [0, 1]; None where it is not known.
         caption: The query-aware description of the image; None where the step was not reached.
+        safe_answer_verdict: The verdict on the safe answer; None where it was not judged.
         steps: The steps run, in order.
         failed_step: The step that could not be run and led to the refusal.
         draft: The unsafe draft, only with ``keep_draft``; never part of the repr.
@@ -59,6 +60,7 @@ class Trace:
     verdict: Verdict | None
     p_unsafe: float | None
     caption: str | None
+    safe_answer_verdict: Verdict | None
     steps: tuple[StepRecord, ...]
     failed_step: Step | None = None
     draft: str | None = field(default=None, repr=False)
@@ -74,15 +76,20 @@ class Trace:
             "preset": self.preset,
             "outcome": self.outcome.value,
             "unsafe": self.is_unsafe,
-            "verdict": self.verdict.value if self.verdict else None,
+            "verdict": _value(self.verdict),
             "p_unsafe": self.p_unsafe,
             "caption": self.caption,
+            "safe_answer_verdict": _value(self.safe_answer_verdict),
             "steps": [
                 {"step": r.step.value, "tokens": r.tokens, "ms": round(r.milliseconds, 1)}
                 for r in self.steps
             ],
-            "failed_step": self.failed_step.value if self.failed_step else None,
+            "failed_step": _value(self.failed_step),
         }
         if self.draft is not None:
             plain["draft"] = self.draft
         return plain
+
+
+def _value(name: Verdict | Step | None) -> str | None:
+    return name.value if name else None
