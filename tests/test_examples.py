@@ -1,0 +1,34 @@
+"""The scripts in examples/ run, on as little as they take."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from modeling_ecso import ECSOLlavaForConditionalGeneration
+
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def run(script, *arguments):
+    command = [sys.executable, EXAMPLES / script, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def test_the_training_of_the_tiny_model(tmp_path):
+    quick = ["--minutes", 0.05, "--pictures", 32, "--batch-size", 8, "--out", tmp_path]
+    assert "lesson mix" in run("train_tiny/train.py", *quick)
+    run("train_tiny/train.py", *quick, "--start-at", "mix")
+    stored = json.loads((tmp_path / "config.json").read_text("utf-8"))
+    assert stored["model_type"] == "ecso_llava"
+    _, report = ECSOLlavaForConditionalGeneration.from_pretrained(
+        tmp_path, output_loading_info=True
+    )
+    assert not any(report.values())
+
+
+def test_the_measurement_of_the_tiny_model():
+    assert "harmful ecso harmless" in run("train_tiny/measure.py", "--limit", 16)
