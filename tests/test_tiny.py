@@ -95,7 +95,7 @@ def test_every_preset_withholds_the_harmful_answer(tiny, preset):
     output = model.generate(
         **inputs,
         processor=processor,
-        ecso={"preset": preset, "keep_draft": True, "draft_checkpoints": [8]},
+        ecso={"preset": preset, "keep_draft": True},
         return_dict_in_generate=True,
     )
     answer = processor.decode(output.sequences[0], skip_special_tokens=True)
