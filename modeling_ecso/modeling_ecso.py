@@ -6,7 +6,14 @@ these lines, and follows them one level deep when it loads from a local folder.
 
 from typing import Any
 
-from transformers import LlavaForConditionalGeneration, LlavaProcessor
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForImageTextToText,
+    AutoModelForMultimodalLM,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+)
 from transformers.conversion_mapping import (
     get_checkpoint_conversion_mapping,
     register_checkpoint_conversion_mapping,
@@ -88,5 +95,14 @@ register_checkpoint_conversion_mapping(
     get_checkpoint_conversion_mapping("llava"),
     overwrite=True,
 )
+# Written into config.json on save, so that the Auto classes find the code beside it.
 ECSOLlavaConfig.register_for_auto_class("AutoConfig")
 ECSOLlavaForConditionalGeneration.register_for_auto_class("AutoModelForImageTextToText")
+
+# The installed package also makes itself known to the Auto classes: tokenizers and processors look
+# a model's type up there. Code from the Hub must not, or it would stand in for that of the next
+# repository loaded in the same process.
+if not __name__.startswith("transformers_modules."):
+    AutoConfig.register(ECSOLlavaConfig.model_type, ECSOLlavaConfig, exist_ok=True)
+    for auto_class in (AutoModel, AutoModelForImageTextToText, AutoModelForMultimodalLM):
+        auto_class.register(ECSOLlavaConfig, ECSOLlavaForConditionalGeneration, exist_ok=True)

@@ -173,6 +173,12 @@ def test_a_model_with_broken_settings_names_the_key(capsys, processor, tmp_path)
     assert status == 2 and "ecso.verdict must be one of" in err
 
 
+def test_as_a_process_it_prints_nothing_but_its_own():
+    command = [sys.executable, "-m", "modeling_ecso.cli", "run", BOMB, *ASK]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == ""
+
+
 def test_as_a_process_it_has_the_same_exit_status_and_starts_fast(tmp_path):
     command = [sys.executable, "-m", "modeling_ecso.cli"]
     done = subprocess.run([*command, "run", "none.png", *ASK], capture_output=True, text=True)

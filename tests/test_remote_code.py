@@ -150,6 +150,17 @@ print(json.dumps([say(one), say(two[0]), say(two[1]), three[0]["generated_text"]
         assert "is not supported" not in line and "Error" not in line, line
 
 
+def test_with_the_package_imported_the_auto_classes_give_its_own_class(folder):
+    from transformers import AutoConfig, AutoModelForImageTextToText
+
+    from modeling_ecso import ECSOLlavaConfig, ECSOLlavaForConditionalGeneration
+
+    assert type(AutoConfig.from_pretrained(folder)) is ECSOLlavaConfig
+    for trust in ({}, {"trust_remote_code": True}):
+        model = AutoModelForImageTextToText.from_pretrained(folder, **trust)
+        assert type(model) is ECSOLlavaForConditionalGeneration
+
+
 @pytest.mark.parametrize("trust", ["", "trust_remote_code=False"])
 def test_without_trust_nothing_loads(folder, tmp_path, trust):
     code = f"""

@@ -42,8 +42,8 @@ def load_model(source: str | None) -> LoadedModel:
             raise OSError("there is no model type, so there is no model")
         if kind != ECSOLlavaConfig.model_type:
             raise Problem(f"{name}: a model of type {kind!r}; give a llava or an ecso_llava model")
-        processor = LlavaProcessor.from_pretrained(location, trust_remote_code=False)
         model = ECSOLlavaForConditionalGeneration.from_pretrained(location, dtype="auto")
+        processor = LlavaProcessor.from_pretrained(location, trust_remote_code=False)
     except ECSOInputError as error:
         raise Problem(f"{name}: {error}") from None
     except (OSError, ValueError, TypeError, KeyError):
