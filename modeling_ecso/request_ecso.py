@@ -1,7 +1,7 @@
 """The arguments of one `generate()` call, read once: rows, their images, the answer's limits."""
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -63,6 +63,7 @@ class GenerationRequest:
         streamer: Where the answer goes as well; None for nowhere.
         settings: The call's generation settings, merged with the model's.
         model_arguments: Arguments for `forward` that are no tensors of this batch.
+        call_arguments: Arguments of `generate()` that apply to every answer, not to its prompt.
         new_tokens: Most tokens of an answer.
     """
 
@@ -72,8 +73,8 @@ class GenerationRequest:
     streamer: Any
     settings: Any
     model_arguments: dict[str, Any]
+    call_arguments: dict[str, Any]
     new_tokens: int
-    call_arguments: dict[str, Any] = field(default_factory=dict)
 
     @property
     def prompt_length(self) -> int:
@@ -88,25 +89,23 @@ class GenerationRequest:
     @property
     def writes_token_by_token(self) -> bool:
         """Whether a sequence, once begun, only grows: so its beginning can be judged."""
-        own_loop = {"assistant_model", "custom_generate"} & self.call_arguments.keys()
-        return (
-            self.settings.num_beams in (None, 1)
-            and not self.settings.prompt_lookup_num_tokens
-            and not own_loop
-        )
+        return self.settings.num_beams in (None, 1) and not self._has_own_loop
 
     @property
     def keeps_a_plain_cache(self) -> bool:
         """Whether the direct step leaves its keys and values where they can be found again."""
-        settings = self.settings
-        own_loop = {"assistant_model", "custom_generate"} & self.call_arguments.keys()
         return bool(
-            settings.use_cache
-            and settings.cache_implementation is None
-            and not settings.prompt_lookup_num_tokens
-            and not own_loop
+            self.settings.use_cache
+            and self.settings.cache_implementation is None
+            and not self._has_own_loop
             and all(row.padding is not None for row in self.rows)
         )
+
+    @property
+    def _has_own_loop(self) -> bool:
+        """Whether something else than the plain loop chooses the tokens."""
+        loops = {"assistant_model", "custom_generate"} & self.call_arguments.keys()
+        return bool(loops or self.settings.prompt_lookup_num_tokens)
 
     def answer_settings(self, max_new_tokens: int, count: int) -> Any:
         """Return the caller's generation settings for an answer to another prompt.
@@ -119,7 +118,7 @@ class GenerationRequest:
         if settings.min_length:
             # Counted from the caller's prompt, which is not the one that is answered.
             settings.min_new_tokens = max(settings.min_length - self.prompt_length, 0)
-            settings.min_length = 0
+        settings.min_length = None
         settings.max_length = None
         settings.max_new_tokens = max_new_tokens
         settings.num_return_sequences = count

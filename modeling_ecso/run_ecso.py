@@ -70,7 +70,7 @@ class ProtectedRun:
         has_image = any(conversation.image_lengths for conversation in runner.conversations)
         # Where nothing is judged, the draft is the answer and may be streamed as it is written.
         self._streams_direct = not has_image and not settings.judge_text_only
-        self._has_draft = False
+        self._holds_draft = False
         self._output: Any = None
         self._traces: tuple[Trace, ...] = ()
 
@@ -96,8 +96,8 @@ class ProtectedRun:
         try:
             failed_step = yield from self._steps()
         except Exception as error:
-            if not self._has_draft:
-                raise
+            if not self._holds_draft:
+                raise  # of the direct step, before anything was judged: the caller's own
             broken = _kind_and_place(error)
         # From here on no frame, hence no traceback, holds a draft.
         if broken:
@@ -125,7 +125,7 @@ class ProtectedRun:
 
         streamer = self._request.streamer if self._streams_direct else None
         direct, drafts, replies = runner.answer_directly(streamer, unsafe_beginnings)
-        self._has_draft = True
+        self._holds_draft = True
         answers: dict[tuple[int, Outcome], Answer] = {}
         for index, protocol in enumerate(protocols):
             protocol.receive(replies[index])
@@ -168,11 +168,13 @@ class ProtectedRun:
             Step.DETECT, [(index // answers_per_row, ask) for index, ask in asks.items()]
         )
         # A beginning that could not be judged settles nothing: the whole draft will be judged.
-        return {
+        unsafe = {
             index
             for index, result in zip(asks, results, strict=True)
             if result is not None and protocols[index].receive_about_beginning(result[0])
         }
+        self._holds_draft = self._holds_draft or bool(unsafe)
+        return unsafe
 
     def _run_step(
         self, step: Step, asks: list[tuple[int, Any]]

@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from transformers import StoppingCriteria
 
+from modeling_ecso import ECSOProtocolError
 from tests.tiny_random import make_inputs, make_model, picture, user_turn
 
 
@@ -73,3 +75,24 @@ def test_a_beginning_that_cannot_be_judged_leaves_it_to_the_whole(processor, inp
         ecso={"draft_checkpoints": [2]},
     )
     assert [trace.outcome.value for trace in output.ecso_traces] == ["direct"] * 3
+
+
+def test_after_an_unsafe_beginning_no_error_carries_the_drafts(processor, inputs):
+    class BreaksLater(StoppingCriteria):
+        def __call__(self, input_ids, scores, **kwargs):
+            if input_ids.shape[1] > inputs.input_ids.shape[1] + 4:
+                raise RuntimeError("draft " + processor.decode(input_ids[0]))
+            return torch.zeros(len(input_ids), dtype=torch.bool)
+
+    model = make_model(processor, draft_checkpoints=CHECKPOINTS)
+    with pytest.raises(ECSOProtocolError) as caught:
+        model.generate(**inputs, max_new_tokens=9, stopping_criteria=[BreaksLater()])
+    assert "draft" not in str(caught.value) and caught.value.__context__ is None
+    # Before anything is judged, the caller's own error comes through.
+    with pytest.raises(RuntimeError, match="^draft"):
+        model.generate(
+            **inputs,
+            max_new_tokens=9,
+            stopping_criteria=[BreaksLater()],
+            ecso={"draft_checkpoints": []},
+        )

@@ -49,7 +49,7 @@ def cells(lengths: list[int], batch: int) -> list[Cell]:
         for path in ("benign", "flagged")
         for length in lengths
     ]
-    middle = lengths[len(lengths) // 2]
+    middle = min(lengths, key=lambda length: abs(length - 64))
     singles += [
         Cell(path, "hardened", Job(middle, (path == "flagged",))) for path in ("benign", "flagged")
     ]
@@ -67,6 +67,10 @@ def variants(bench: Bench, cell: Cell) -> dict[str, Run]:
     else:
         chosen["ours, batched"] = lambda job: bench.ours(job, preset=cell.preset)
         chosen["ours, one by one"] = lambda job: bench.ours_one_by_one(job, preset=cell.preset)
+    if cell.preset == "hardened":
+        chosen["ours, no early stop"] = lambda job: bench.ours(
+            job, preset=cell.preset, draft_checkpoints=[]
+        )
     chosen["ours, no shared prefix"] = lambda job: bench.ours(
         job, preset=cell.preset, share_image_prefix=False
     )

@@ -1,6 +1,8 @@
 """Makes a model with random weights say given words, at the full cost of saying them."""
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -30,6 +32,14 @@ class ForcedWords(nn.Module):
         self._rows = self._calls.popleft()
         self._position = 0
 
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """Start the next call, perhaps inside another one, which goes on afterwards."""
+        interrupted = self._rows, self._position
+        self.next_call()
+        yield
+        self._rows, self._position = interrupted
+
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """Return logits, (rows, positions, vocabulary), that choose the planned tokens."""
         logits = self.output_layer(hidden_states)
@@ -47,8 +57,8 @@ def force_words(model) -> ForcedWords:
     plain = model._generate_plainly
 
     def next_then_plain(**arguments):
-        words.next_call()
-        return plain(**arguments)
+        with words.call():
+            return plain(**arguments)
 
     model._generate_plainly = next_then_plain
     return words

@@ -80,16 +80,24 @@ class Bench:
 
     def ours(self, job: Job, **ecso: Any) -> None:
         """Our `generate()`, all rows in one batch."""
-        flagged = [self._said(job.new_tokens)] * sum(job.flagged)
+        settings = self.model.config.ecso.updated(
+            {"caption_max_new_tokens": CAPTION_TOKENS, **ecso}
+        )
+        safe_answers = [self._said(job.new_tokens)] * sum(job.flagged)
         captions = [self._said(CAPTION_TOKENS)] * sum(job.flagged)
         verdicts = [self._verdicts[is_flagged] for is_flagged in job.flagged]
-        calls = [self._answers(job), verdicts]
-        calls += [captions, flagged] if flagged else []
-        if ecso.get("preset") == "hardened" and flagged:
-            calls.append([self._verdicts[False]] * len(flagged))
+        passed = [self._verdicts[False]] * job.flagged.count(False)
+        calls = [self._answers(job)]
+        # Flagged rows are abandoned at the first checkpoint and not judged again.
+        for _ in (at for at in settings.draft_checkpoints if at < job.new_tokens):
+            calls.append(verdicts)
+            verdicts = passed
+        calls += [verdicts] if verdicts else []
+        calls += [captions, safe_answers] if safe_answers else []
+        if settings.judge_safe_answer and safe_answers:
+            calls.append([self._verdicts[False]] * len(safe_answers))
         self.words.plan(calls)
         inputs = self._inputs([QUERY] * len(job.flagged))
-        settings = {"caption_max_new_tokens": CAPTION_TOKENS, **ecso}
         output = self.model.generate(
             **inputs,
             ecso=settings,
