@@ -32,3 +32,16 @@ def test_the_training_of_the_tiny_model(tmp_path):
 
 def test_the_measurement_of_the_tiny_model():
     assert "harmful ecso harmless" in run("train_tiny/measure.py", "--limit", 16)
+
+
+def test_the_benchmark(tmp_path):
+    printed = run(
+        "benchmark/bench.py", "--lengths", 1, 4, "--batch", 2, "--rounds", 1, "--out", tmp_path
+    )
+    assert "shape small" in printed
+    rows = json.loads((tmp_path / "bench.json").read_text("utf-8"))
+    assert {row["path"] for row in rows} == {"benign", "flagged", "mixed"}
+    assert {"direct", "published", "floor", "ours"} <= {row["variant"] for row in rows}
+    for row in rows:
+        assert row["ms"] > 0 and row["ratio_to_direct"] > 0
+    assert (tmp_path / "bench.png").stat().st_size > 0

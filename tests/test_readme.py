@@ -61,6 +61,25 @@ def test_the_figures_are_those_that_were_measured():
         assert shown == [f"{measured[kind][key]:.1%}" for kind in ("drawn", "word", "labelled")]
 
 
+def test_the_costs_are_those_that_were_measured():
+    file = PROJECT / "examples" / "benchmark" / "results" / "llava-1.5-cpu.json"
+    ratios = {
+        (row["path"], row["preset"], str(row["new_tokens"]), row["variant"]): row["ratio_to_direct"]
+        for row in json.loads(file.read_text("utf-8"))
+    }
+    lines = README.split("<!-- cost -->")[1].strip().splitlines()[2:]
+    assert len(lines) == 8
+    for line in lines:
+        name, tokens, *shown = (cell.strip() for cell in line.strip("|").split("|"))
+        path, preset = name.split(", ")
+        variants = ("published", "ours", "floor")
+        assert shown == [f"{ratios[path, preset, tokens, variant]:.2f}" for variant in variants]
+    mixed = {key[3]: value for key, value in ratios.items() if key[0] == "mixed"}
+    text = " ".join(README.split())
+    assert f"{mixed['ours, batched']:.2f} times the direct batch" in text
+    assert f"{mixed['published']:.2f} for the published loop" in text
+
+
 def test_the_tree_names_what_is_there():
     tree = README.split("## Read the code")[1].split("```text\n")[1].split("```")[0]
     for module in (PROJECT / "modeling_ecso").glob("*_ecso.py"):
