@@ -60,6 +60,7 @@ class ConversationReader:
         self._tokenizer = processor.tokenizer
         self._image_token_id = image_token_id
         self._image_token = self._tokenizer.convert_ids_to_tokens(image_token_id)
+        self._word_ids: dict[str, list[int]] = {}
         self._probe_template()
         added = self._tokenizer.added_tokens_decoder.values()
         specials = {self._image_token, *self._tokenizer.all_special_tokens}
@@ -136,12 +137,15 @@ class ConversationReader:
 
     def word_ids(self, word: str) -> list[int]:
         """Return every single token that reads as ``word``, whatever its case and blanks."""
-        blanks = str.maketrans("▁Ġ", "  ")
-        return [
-            token_id
-            for token, token_id in self._tokenizer.get_vocab().items()
-            if token.translate(blanks).strip().casefold() == word
-        ]
+        if word not in self._word_ids:
+            # A pass over the whole vocabulary, so once for each reader, not for each call.
+            blanks = str.maketrans("▁Ġ", "  ")
+            self._word_ids[word] = [
+                token_id
+                for token, token_id in self._tokenizer.get_vocab().items()
+                if token.translate(blanks).strip().casefold() == word
+            ]
+        return self._word_ids[word]
 
     def _probe_template(self) -> None:
         """Learn the role markers and the text around images from the template itself."""
