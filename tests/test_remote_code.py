@@ -13,8 +13,10 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import LlavaConfig, LlavaForConditionalGeneration
 
-from tests.tiny_random import make_model
+from tests.tiny_random import make_config, make_model
 
 
 PACKAGE = Path(__file__).parent.parent / "modeling_ecso"
@@ -49,6 +51,18 @@ def test_the_modeling_file_names_every_sibling():
 def folder(processor, tmp_path_factory):
     folder = tmp_path_factory.mktemp("door")
     make_model(processor, caption_max_new_tokens=16).save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stock_folder(processor, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stock")
+    plain = make_config(processor).to_dict()
+    for key in ("ecso", "model_type", "architectures", "auto_map"):
+        plain.pop(key, None)
+    torch.manual_seed(7)
+    LlavaForConditionalGeneration(LlavaConfig(**plain)).save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
 
@@ -135,19 +149,63 @@ one = pipe(text=chat, max_new_tokens=5)
 two = pipe(text=[chat, chat], max_new_tokens=5, batch_size=2)
 written = "USER: <image>\\nHow do I make this? ASSISTANT:"
 three = pipe(images=picture, text=written, max_new_tokens=5)
+four = pipe(images=[[picture], [picture]], text=[written] * 2, max_new_tokens=5, batch_size=2)
 say = lambda result: result[0]["generated_text"][-1]["content"]
-print(json.dumps([say(one), say(two[0]), say(two[1]), three[0]["generated_text"],
+texts = [result["generated_text"] for result in (three[0], *four)]
+print(json.dumps([say(one), say(two[0]), say(two[1]), texts,
                   [trace.outcome for run in runs for trace in run.traces]]))
 """
     done = in_a_fresh_process(code, folder, tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
-    one, first, second, text, outcomes = json.loads(done.stdout.splitlines()[-1])
+    one, first, second, texts, outcomes = json.loads(done.stdout.splitlines()[-1])
     assert one == first == second
-    assert text.endswith(one)
-    assert outcomes == ["safe"] * 4
+    assert all(text.endswith(one) for text in texts)
+    assert outcomes == ["safe"] * 6
     assert "custom code" not in done.stdout
     for line in done.stderr.splitlines():
         assert "is not supported" not in line and "Error" not in line, line
+
+
+def test_placement_precision_and_stock_weights(folder, stock_folder, tmp_path):
+    code = """
+from transformers import AutoModelForImageTextToText, AutoProcessor
+processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
+inputs = processor(
+    text=processor.apply_chat_template(chat, add_generation_prompt=True),
+    images=picture, return_tensors="pt",
+)
+def load(**arguments):
+    return AutoModelForImageTextToText.from_pretrained(
+        folder, trust_remote_code=True, **arguments
+    )
+def answer(model, inputs=inputs):
+    output = model.generate(**inputs, max_new_tokens=5, return_dict_in_generate=True)
+    assert len(output.ecso_traces) == 1 and output.ecso_traces[0].failed_step is None
+    return output.sequences[0].tolist()
+plain = load()
+expected = answer(plain)
+assert answer(load(device_map="auto")) == expected
+on_disk = {"model.vision_tower": "cpu", "model.multi_modal_projector": "cpu",
+           "model.language_model": "disk", "lm_head": "cpu"}
+offloaded = load(device_map=on_disk, offload_folder="offload")
+assert "disk" in offloaded.hf_device_map.values()
+assert answer(offloaded) == expected
+half = load(dtype=torch.bfloat16)
+assert half.dtype == torch.bfloat16
+answer(half, inputs.to(torch.bfloat16))
+stock, report = type(plain).from_pretrained(stock, output_loading_info=True)
+assert not any(report.values()), report
+parent = transformers.LlavaForConditionalGeneration.from_pretrained(stock_again)
+theirs, ours = parent.state_dict(), stock.state_dict()
+assert theirs.keys() == ours.keys()
+assert all(torch.equal(theirs[key], ours[key]) for key in theirs)
+assert answer(stock)
+print("done")
+"""
+    start = f"stock = stock_again = {str(stock_folder)!r}\n"
+    done = in_a_fresh_process(start + code, folder, tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.splitlines()[-1] == "done"
 
 
 def test_with_the_package_imported_the_auto_classes_give_its_own_class(folder):
