@@ -12,9 +12,9 @@ class DirectAsk:
     step: Step = Step.DIRECT
 
 
-@dataclass(frozen=True)
-class TextAsk:
-    """Answer each prompt on its own, from text alone; there is no way to attach an image.
+@dataclass(frozen=True, repr=False)
+class PromptAsk:
+    """Answer each prompt on its own. Has no repr: a prompt may quote an unsafe draft.
 
     Args:
         step: The step this belongs to.
@@ -27,19 +27,12 @@ class TextAsk:
     max_new_tokens: int | None
 
 
-@dataclass(frozen=True)
-class ImageAsk:
-    """Answer each prompt on its own, with the images of the conversation in view.
+class TextAsk(PromptAsk):
+    """Answer from text alone; there is no field to put an image in."""
 
-    Args:
-        step: The step this belongs to.
-        prompts: User turns, one for each reply that is wanted.
-        max_new_tokens: Token limit of each reply; None: that of the call.
-    """
 
-    step: Step
-    prompts: tuple[str, ...]
-    max_new_tokens: int | None
+class ImageAsk(PromptAsk):
+    """Answer with the images of the conversation in view."""
 
 
 Ask = DirectAsk | TextAsk | ImageAsk

@@ -1,7 +1,8 @@
 """Generates from a batch of prompts: padding, pictures, the shared image prefix, token ids out."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers import DynamicCache, StoppingCriteria, StoppingCriteriaList
@@ -22,8 +23,15 @@ SMALLEST_FULL_BATCH = 8
 StopRows = Callable[[dict[int, list[int]]], set[int]]
 
 
-class StepPrompt(NamedTuple):
-    """One prompt of a step: the row it belongs to, whether it sees the row's images, its text."""
+@dataclass(frozen=True, repr=False)
+class StepPrompt:
+    """One prompt of a step. Has no repr: it may quote an unsafe draft.
+
+    Args:
+        row: The row it belongs to.
+        sees_images: Whether it sees the row's images.
+        text: The user turn.
+    """
 
     row: int
     sees_images: bool

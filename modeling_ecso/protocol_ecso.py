@@ -29,7 +29,7 @@ llava/eval/model_mmsafe_tell_ask.py.
 import re
 from enum import Enum
 
-from .ask_ecso import Ask, DirectAsk, ImageAsk, Reply, TextAsk
+from .ask_ecso import Ask, DirectAsk, ImageAsk, PromptAsk, Reply, TextAsk
 from .errors_ecso import ECSOProtocolError
 from .settings_ecso import ECSOConfig
 from .trace_ecso import Outcome, Step, StepRecord, Trace
@@ -169,7 +169,7 @@ class Protocol:
         self._records.append(StepRecord(ask.step, reply.tokens, reply.milliseconds))
         self._AFTER[self._state](self, reply)
 
-    def ask_about_beginning(self, text: str) -> TextAsk | ImageAsk | None:
+    def ask_about_beginning(self, text: str) -> PromptAsk | None:
         """Return what to ask about a draft that is still being written; None: nothing.
 
         Args:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
-from .ask_ecso import ImageAsk, Reply, TextAsk
+from .ask_ecso import ImageAsk, PromptAsk, Reply
 from .batch_ecso import BatchRunner, StepPrompt
 from .conversation_ecso import Conversation, ConversationReader
 from .errors_ecso import ECSOInputError
@@ -111,7 +111,7 @@ class StepRunner:
         answers = [Answer(new, output, index) for index, new in enumerate(ids)]
         return output, answers, self._replies(answers, started + judging)
 
-    def ask(self, asks: list[tuple[int, TextAsk | ImageAsk]]) -> list[Reply]:
+    def ask(self, asks: list[tuple[int, PromptAsk]]) -> list[Reply]:
         """Run a detect or caption step for several rows at once.
 
         Equal prompts to the same row are asked once, since these steps are deterministic.
@@ -147,9 +147,7 @@ class StepRunner:
             for prompts in wanted
         ]
 
-    def answer_safely(
-        self, asks: list[tuple[int, TextAsk | ImageAsk]]
-    ) -> tuple[list[Answer], list[Reply]]:
+    def answer_safely(self, asks: list[tuple[int, PromptAsk]]) -> tuple[list[Answer], list[Reply]]:
         """Run the safe step with the caller's own generation settings.
 
         Several answers to one row (beams, samples) are generated together, so that they differ.
@@ -183,7 +181,7 @@ class StepRunner:
             for answer in answers
         ]
 
-    def _greedy(self, ask: TextAsk | ImageAsk) -> GenerationConfig:
+    def _greedy(self, ask: PromptAsk) -> GenerationConfig:
         """Return plain greedy decoding, whatever the caller or the model prefer for answers."""
         merged = self._request.settings
         settings = GenerationConfig(**self._plain_settings)

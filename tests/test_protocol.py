@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from modeling_ecso import ECSOConfig, ECSOProtocolError
 from modeling_ecso.ask_ecso import DirectAsk, ImageAsk, Reply, TextAsk
+from modeling_ecso.batch_ecso import StepPrompt
 from modeling_ecso.protocol_ecso import Protocol
 from modeling_ecso.trace_ecso import Outcome, Step
 from modeling_ecso.verdict_ecso import Verdict
@@ -220,8 +221,12 @@ def test_the_draft_is_kept_only_on_request_and_never_shown_by_repr():
         assert ("draft" in machine.trace.to_dict()) is keep
 
 
-def test_a_reply_has_no_readable_repr():
-    assert DRAFT not in repr(Reply((DRAFT,)))
+def test_nothing_that_holds_a_draft_shows_it_by_repr():
+    machine = protocol()
+    play(machine, DRAFT)
+    assert any(DRAFT in prompt for prompt in machine.ask.prompts)
+    for holder in (machine, machine.ask, Reply((DRAFT,)), StepPrompt(0, True, DRAFT)):
+        assert DRAFT not in repr(holder)
 
 
 _texts = st.one_of(st.text(max_size=20), st.sampled_from(["yes", "no", "No.", "YES", ""]))
