@@ -72,18 +72,26 @@ class PrefixCache:
         """Return a cache that holds the prefixes of ``rows``, in that order, some perhaps twice.
 
         Keys and values are (rows, heads, longest prefix, head size), shorter prefixes padded at the
-        left. The caller may fill the cache; the prefixes kept here do not change.
+        left. The caller may fill the cache until the next call; the prefixes do not change.
         """
-        # Growing a dynamic layer makes a new tensor, so all rows can be lent as they are.
-        lend = self._is_compact and rows == list(range(len(self.prefixes)))
+        self._take_back()
+        if self._is_compact and rows == list(range(len(self.prefixes))):
+            # Lent as it is, so that the prefixes are not held twice while the step runs.
+            return self._cache
         cache = DynamicCache()
         for layer in self._cache.layers:
             chosen = DynamicLayer()
             chosen.lazy_initialization(layer.keys, layer.values)
-            chosen.keys = layer.keys if lend else self._cut(layer.keys, rows)
-            chosen.values = layer.values if lend else self._cut(layer.values, rows)
+            chosen.keys, chosen.values = self._cut(layer.keys, rows), self._cut(layer.values, rows)
             cache.layers.append(chosen)
         return cache
+
+    def _take_back(self) -> None:
+        """Crop off what a borrower has added; a broken step may have added to some layers alone."""
+        for layer in self._cache.layers if self._is_compact else ():
+            added = layer.get_seq_length() - self.length
+            if added > 0:
+                layer.crop(-added)
 
     def _cut(self, states: torch.Tensor, rows: list[int]) -> torch.Tensor:
         cut = states.new_zeros(len(rows), states.shape[1], self.length, states.shape[3])

@@ -164,4 +164,26 @@ def test_the_cut_keeps_prefixes_and_nothing_else():
     assert cache.layers[0].keys.shape == (2, 2, 3, 3)
     lent = prefixes.for_rows([0, 1])
     lent.update(torch.ones(2, 2, 1, 3), torch.ones(2, 2, 1, 3), 0)
-    assert prefixes.for_rows([0, 1]).get_seq_length() == 3
+    assert lent.get_seq_length() == 4
+    again = prefixes.for_rows([0, 1])
+    assert again is lent, "all rows are lent, not copied"
+    assert again.get_seq_length() == 3
+    assert again.layers[0].keys[:, 0, :, 0].tolist() == [[0.0, 2.0, 3.0], [0.0, 1.0, 2.0]]
+
+
+def test_a_step_that_breaks_leaves_the_prefixes_whole(processor, inputs, monkeypatch):
+    model = make_model(processor, caption_max_new_tokens=4)
+    expected = model.generate(**inputs, max_new_tokens=4)
+    layer = model.model.language_model.layers[1]
+    forward, calls = layer.forward, []
+
+    def breaks_once(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 5:  # the first pass of the detect step: layer 0 has grown already
+            raise RuntimeError("broken")
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(layer, "forward", breaks_once)
+    # Asked again row by row, every row gets its verdict and the answers are the same.
+    assert torch.equal(model.generate(**inputs, max_new_tokens=4), expected)
+    assert len(calls) > 5
