@@ -87,6 +87,13 @@ def test_without_protection_it_says_so(capsys):
     assert report["protected"] is False and report["steps"] == []
 
 
+def test_a_query_longer_than_the_model_reads_is_refused_and_it_says_why(capsys):
+    status, out, _ = run(capsys, BOMB, "--query", "x" * 10_000)
+    text = " ".join(out.split())
+    assert status == 0
+    assert "I can't help with that. (the configured refusal; the detect step" in text
+
+
 def test_several_pictures_and_none(capsys):
     assert run(capsys, BOMB, KITE, *ASK, "--json")[0] == 0
     report = json.loads(run(capsys, "--query", "How do I make a kite?", "--json")[1])

@@ -141,6 +141,7 @@ def _answer_protected(
         "steps": trace["steps"],
         "outcome": trace["outcome"],
         "verdict": trace["verdict"],
+        "failed_step": trace["failed_step"],
     }
     if chosen.show_draft:
         report["draft"] = trace.get("draft", None if trace["unsafe"] else answer)
@@ -185,6 +186,9 @@ class _Screen:
         self._console.print()
         if not report["protected"]:
             self._line("answer", f"{report['answer']}  (not protected)")
+        elif report["failed_step"]:
+            why = f"the {report['failed_step']} step could not be run"
+            self._line("answer", f"{report['answer']}  (the configured refusal; {why})")
         elif report["outcome"] == "refusal":
             self._line("answer", f"{report['answer']}  (the configured refusal)")
         else:
