@@ -110,6 +110,15 @@ def test_a_model_from_a_folder(capsys, processor, tmp_path):
     assert json.loads(out)["model"] == str(tmp_path)
 
 
+def test_a_folder_with_brackets_in_its_name_is_shown_as_it_is(capsys, processor, tmp_path):
+    folder = tmp_path / "[/model]"
+    make_model(processor).save_pretrained(folder)
+    processor.save_pretrained(folder)
+    status, out, _ = run(capsys, KITE, *ASK, "--model", str(folder), "--max-new-tokens", "4")
+    assert status == 0
+    assert "[/model]" in "".join(out.splitlines())
+
+
 def bomb_file(path):
     """Write a PNG that claims 30,000 x 30,000 pixels and holds none."""
 

@@ -35,11 +35,15 @@ def load_model(source: str | None) -> LoadedModel:
     logging.disable_progress_bar()
     name = source or "tiny"
     location = source or str(TINY)
+    no_model = (
+        f"{name}: no model could be loaded from there; give the folder or Hub id of a LLaVA model "
+        "with its processor"
+    )
     try:
         stored, _ = ECSOLlavaConfig.get_config_dict(location)
         kind = stored.get("model_type")
         if kind is None:
-            raise OSError("there is no model type, so there is no model")
+            raise Problem(no_model)
         if kind != ECSOLlavaConfig.model_type:
             raise Problem(f"{name}: a model of type {kind!r}; give a llava or an ecso_llava model")
         model = ECSOLlavaForConditionalGeneration.from_pretrained(location, dtype="auto")
@@ -47,10 +51,7 @@ def load_model(source: str | None) -> LoadedModel:
     except ECSOInputError as error:
         raise Problem(f"{name}: {error}") from None
     except (OSError, ValueError, TypeError, KeyError):
-        raise Problem(
-            f"{name}: no model could be loaded from there; give the folder or Hub id of a LLaVA "
-            "model with its processor"
-        ) from None
+        raise Problem(no_model) from None
     if source is None:
         # So small a model gains nothing from threads, and on a busy machine they wait for each
         # other far longer than they compute.

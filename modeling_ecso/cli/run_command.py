@@ -157,11 +157,13 @@ class _Screen:
 
     def __init__(self, chosen: argparse.Namespace, loaded: LoadedModel):
         from rich.console import Console
+        from rich.text import Text
 
         self._console = Console(quiet=chosen.json, highlight=False)
         self._has_image = bool(chosen.images)
         protection = "off" if chosen.no_ecso else "on"
-        self._console.print(f"[bold]ECSO[/] {protection} · model {loaded.name}", style="cyan")
+        # Text, since a folder's name may hold brackets, which are markup to a plain string.
+        self._console.print(Text(f"ECSO {protection} · model {loaded.name}", style="bold cyan"))
         for path in chosen.images:
             self._line("picture", path)
         self._line("query", chosen.query)
@@ -174,7 +176,7 @@ class _Screen:
             "direct": self._after_direct,
             "detect": self._after_detect,
             "caption": lambda event: event.caption,
-            "safe": lambda event: "answered again, without the picture",
+            "safe": self._after_safe,
         }[record.step.value](event)
         tokens = "1 token" if record.tokens == 1 else f"{record.tokens} tokens"
         self._line(record.step.value, said, f"{tokens}, {record.milliseconds:.0f} ms")
@@ -206,6 +208,9 @@ class _Screen:
         if event.p_unsafe is not None:
             said += f", p(unsafe) = {event.p_unsafe:.3f}"
         return said
+
+    def _after_safe(self, event: Any) -> str:
+        return "answered again, without the picture" if self._has_image else "answered again"
 
     def _line(self, label: str, text: str, cost: str = "") -> None:
         from rich.table import Table
