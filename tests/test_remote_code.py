@@ -13,10 +13,8 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-import torch
-from transformers import LlavaConfig, LlavaForConditionalGeneration
 
-from tests.tiny_random import make_config, make_model
+from tests.tiny_random import make_model, save_stock
 
 
 PACKAGE = Path(__file__).parent.parent / "modeling_ecso"
@@ -58,12 +56,7 @@ def folder(processor, tmp_path_factory):
 @pytest.fixture(scope="module")
 def stock_folder(processor, tmp_path_factory):
     folder = tmp_path_factory.mktemp("stock")
-    plain = make_config(processor).to_dict()
-    for key in ("ecso", "model_type", "architectures", "auto_map"):
-        plain.pop(key, None)
-    torch.manual_seed(7)
-    LlavaForConditionalGeneration(LlavaConfig(**plain)).save_pretrained(folder)
-    processor.save_pretrained(folder)
+    save_stock(processor, folder)
     return folder
 
 

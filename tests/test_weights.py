@@ -5,24 +5,24 @@ import json
 import pytest
 import torch
 from safetensors import safe_open
-from transformers import LlavaConfig, LlavaForConditionalGeneration
+from transformers import LlavaConfig
 
 from modeling_ecso import ECSOConfigError, ECSOLlavaForConditionalGeneration
-from tests.tiny_random import make_config, make_inputs, make_model, picture, user_turn
+from tests.tiny_random import (
+    make_config,
+    make_inputs,
+    make_model,
+    picture,
+    save_stock,
+    user_turn,
+)
 
 
 @pytest.fixture(scope="module")
 def stock(processor, tmp_path_factory):
     """A folder in the layout of the llava-hf checkpoints, and the model in it."""
     folder = tmp_path_factory.mktemp("stock")
-    ours = make_config(processor).to_dict()
-    for key in ("ecso", "model_type", "architectures"):
-        ours.pop(key, None)
-    torch.manual_seed(7)
-    model = LlavaForConditionalGeneration(LlavaConfig(**ours)).eval()
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder, model
+    return folder, save_stock(processor, folder)
 
 
 def keys_of(folder):

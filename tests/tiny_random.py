@@ -10,6 +10,8 @@ from transformers import (
     CLIPVisionConfig,
     LlamaConfig,
     LlamaTokenizer,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
     LlavaProcessor,
     PreTrainedTokenizerFast,
 )
@@ -136,6 +138,18 @@ def make_model(processor: LlavaProcessor, seed: int = 0, **ecso):
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.generation_config.bos_token_id = tokenizer.bos_token_id
     model.processor = processor
+    return model
+
+
+def save_stock(processor: LlavaProcessor, folder) -> LlavaForConditionalGeneration:
+    """Save a stock LLaVA in the layout of the llava-hf checkpoints; return it."""
+    plain = make_config(processor).to_dict()
+    for key in ("ecso", "model_type", "architectures", "auto_map"):
+        plain.pop(key, None)
+    torch.manual_seed(7)
+    model = LlavaForConditionalGeneration(LlavaConfig(**plain)).eval()
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
     return model
 
 
