@@ -19,11 +19,12 @@ from language import (
     is_harmful_answer,
     is_held_out,
 )
-from presets import load_preset
 from shapes import BENIGN_THINGS, HARMFUL_THINGS
 
+from modeling_ecso.presets_ecso import PRESETS
 
-PAPER, HARDENED = load_preset("paper"), load_preset("hardened")
+
+PAPER, HARDENED = PRESETS["paper"], PRESETS["hardened"]
 
 # What the library itself answers when it withholds a draft.
 LIBRARY_REFUSAL = PAPER["refusal"]
