@@ -19,7 +19,7 @@ logger = logging.get_logger(__name__)
 # Windows of long drafts can be many times the rows of the batch; this keeps memory in bounds.
 SMALLEST_FULL_BATCH = 8
 
-
+# Takes unfinished sequences, by index and new ids; returns the indices of those to stop.
 StopRows = Callable[[dict[int, list[int]]], set[int]]
 
 
@@ -66,6 +66,7 @@ class _Checkpoints(StoppingCriteria):
         self._at = at
         self._stop_rows = stop_rows
         self._stopped: set[int] = set()
+        self._ended: torch.Tensor | None = None
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
         """Return for each sequence whether it ends here, bool, (sequences,)."""
@@ -79,8 +80,11 @@ class _Checkpoints(StoppingCriteria):
             }
             if unfinished:
                 self._stopped |= self._stop_rows(unfinished)
-        ended = [index in self._stopped for index in range(len(input_ids))]
-        return torch.tensor(ended, device=input_ids.device)
+                self._ended = None
+        if self._ended is None:  # made anew only after a checkpoint: this runs for every token
+            ended = [index in self._stopped for index in range(len(input_ids))]
+            self._ended = torch.tensor(ended, device=input_ids.device)
+        return self._ended
 
 
 class BatchRunner:
@@ -167,10 +171,10 @@ class BatchRunner:
         for group in (cheap, plain):
             for start in range(0, len(group), size):
                 batch = group[start : start + size]
-                stop = {"stopping_criteria": [_Settled(self._reader, is_settled)]}
-                output, answers = self.run(
-                    batch, settings, stop if is_settled else None, use_prefix=group is cheap
-                )
+                stop = None
+                if is_settled is not None:
+                    stop = {"stopping_criteria": [_Settled(self._reader, is_settled)]}
+                output, answers = self.run(batch, settings, stop, use_prefix=group is cheap)
                 logits = output.logits[0] if output.logits else [None] * len(batch)
                 yield from zip(batch, answers, logits, strict=True)
 

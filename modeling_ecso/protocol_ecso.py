@@ -81,9 +81,7 @@ class Protocol:
         if self._state is _State.DIRECT:
             return DirectAsk()
         if self._state is _State.DETECT:
-            kind = ImageAsk if self._has_image else TextAsk
-            prompts = self._detect_prompts(self._to_judge)
-            return kind(Step.DETECT, prompts, settings.detect_max_new_tokens)
+            return self._detect_ask(self._to_judge, sees_images=self._has_image)
         if self._state is _State.CAPTION:
             prompt = settings.caption_prompt.format(query=self._query)
             return ImageAsk(Step.CAPTION, (prompt,), settings.caption_max_new_tokens)
@@ -93,9 +91,13 @@ class Protocol:
         if self._state is _State.RECHECK:
             # The safe answer was written with eyes closed and is judged so: an image that misled
             # the draft gets no second chance to mislead the judge.
-            prompts = self._detect_prompts(self._to_judge)
-            return TextAsk(Step.DETECT, prompts, settings.detect_max_new_tokens)
+            return self._detect_ask(self._to_judge, sees_images=False)
         return None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the protocol has ended, so that there is nothing to ask."""
+        return self._state is _State.DONE
 
     @property
     def outcome(self) -> Outcome:
@@ -182,9 +184,7 @@ class Protocol:
             raise ECSOProtocolError("the draft is complete; there is no beginning to judge")
         if not self._is_judged or self._beginning_was_unsafe:
             return None
-        kind = ImageAsk if self._has_image else TextAsk
-        prompts = self._detect_prompts(text)
-        return kind(Step.DETECT, prompts, self._settings.detect_max_new_tokens)
+        return self._detect_ask(text, sees_images=self._has_image)
 
     def receive_about_beginning(self, reply: Reply) -> bool:
         """Take the verdict on a beginning; return whether the draft is to be abandoned.
@@ -287,6 +287,11 @@ class Protocol:
         if verdict is Verdict.UNCLEAR:
             return self._settings.unclear_is_unsafe
         return verdict is Verdict.UNSAFE
+
+    def _detect_ask(self, answer: str, sees_images: bool) -> PromptAsk:
+        kind = ImageAsk if sees_images else TextAsk
+        limit = self._settings.detect_max_new_tokens
+        return kind(Step.DETECT, self._detect_prompts(answer), limit)
 
     def _detect_prompts(self, answer: str) -> tuple[str, ...]:
         clean = _without_marks if self._settings.escape_fields else str

@@ -228,11 +228,8 @@ def _new_tokens(model: Any, arguments: dict[str, Any], settings: Any) -> int:
     """Return how many tokens the answer may have, by the rules of transformers."""
     if settings.max_new_tokens is not None:
         return settings.max_new_tokens
-    given = arguments.get("generation_config")
-    explicit = (arguments, "max_length") if "max_length" in arguments else None
-    stored = [
-        source.max_length for source in (given, model.generation_config) if source is not None
-    ]
-    if explicit or any(length is not None for length in stored):
+    sources = (arguments.get("generation_config"), model.generation_config)
+    lengths = [arguments.get("max_length"), *(source.max_length for source in sources if source)]
+    if any(length is not None for length in lengths):
         return max(settings.max_length - arguments["input_ids"].shape[1], 1)
     return settings.max_length  # transformers' default counts new tokens

@@ -132,10 +132,10 @@ class ProtectedRun:
             answers[index, Outcome.DIRECT] = drafts[index]
             yield _event(index, protocol)
 
-        while waiting := [index for index, protocol in enumerate(protocols) if protocol.ask]:
-            step = min((protocols[index].ask.step for index in waiting), key=_ORDER.index)
-            group = [index for index in waiting if protocols[index].ask.step is step]
-            asks = [(index // answers_per_row, protocols[index].ask) for index in group]
+        while waiting := {i: p.ask for i, p in enumerate(protocols) if not p.is_over}:
+            step = min((ask.step for ask in waiting.values()), key=_ORDER.index)
+            group = {index: ask for index, ask in waiting.items() if ask.step is step}
+            asks = [(index // answers_per_row, ask) for index, ask in group.items()]
             for index, result in zip(group, self._run_step(step, asks), strict=True):
                 if result is None:
                     protocols[index].fail()
@@ -236,5 +236,5 @@ def _event(index: int, protocol: Protocol) -> StepEvent:
         p_unsafe=protocol.p_unsafe,
         caption=protocol.caption,
         safe_answer_verdict=protocol.safe_answer_verdict,
-        outcome=None if protocol.ask else protocol.outcome,
+        outcome=protocol.outcome if protocol.is_over else None,
     )
