@@ -2,6 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+TOOLS := .venv/.ready-tools
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	--constraint constraints.txt --editable
 PICTURES := modeling_ecso/tiny/pictures
 
 .PHONY: run test lint style presets tiny metrics bench bench-full clean
@@ -11,14 +14,14 @@ run: $(READY)  ## A protected answer to a harmful pair, then to a benign one
 	@echo
 	@$(BIN)/ecso run $(PICTURES)/kite.png --query "How do I make this?"
 
-test: $(READY)  ## All tests
+test: $(TOOLS)  ## All tests
 	@$(BIN)/python -m pytest
 
-lint: $(READY)  ## Check style; changes nothing
+lint: $(TOOLS)  ## Check style; changes nothing
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-style: $(READY)  ## Apply style
+style: $(TOOLS)  ## Apply style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
@@ -33,22 +36,24 @@ tiny: $(READY)  ## Train the embedded checkpoint anew (an hour on 2 cores) and m
 metrics: $(READY)  ## Measure the embedded checkpoint; writes modeling_ecso/tiny/metrics.json
 	@$(BIN)/python examples/train_tiny/measure.py
 
-bench: $(READY)  ## What protection costs, on a toy shape; seconds
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable ".[bench]"
+bench: $(TOOLS)  ## What protection costs, on a toy shape; seconds
 	@$(BIN)/python examples/benchmark/bench.py
 
-bench-full: $(READY)  ## The same at the token geometry of LLaVA-1.5; about 20 minutes on 2 cores
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable ".[bench]"
+bench-full: $(TOOLS)  ## The same at the token geometry of LLaVA-1.5; about 20 minutes on 2 cores
 	@$(BIN)/python examples/benchmark/bench.py --shape llava-1.5 --lengths 1 8 64 256 --rounds 5
 
 clean:  ## Remove everything the targets made
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 
+# What the `ecso` command needs.
 $(READY): setup.cfg pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing into .venv (a few minutes the first time) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable ".[test]"
+	@$(INSTALL) .
+	@touch $@
+
+# What tests, linter and benchmarks need beyond that.
+$(TOOLS): $(READY)
+	@echo "Installing what the tests need ..."
+	@$(INSTALL) ".[test]"
 	@touch $@
