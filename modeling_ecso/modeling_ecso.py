@@ -26,11 +26,13 @@ from .configuration_ecso import ECSOLlavaConfig
 from .conversation_ecso import ConversationReader
 from .errors_ecso import ECSOConfigError
 from .generation_ecso import ECSOGenerationMixin
+from .inputs_ecso import StepInputs
 from .outputs_ecso import ECSOGenerateOutput
 from .prefix_cache_ecso import PrefixCache
 from .presets_ecso import PRESETS
 from .processor_ecso import RememberSource
 from .protocol_ecso import Protocol
+from .reply_ecso import ReplyReader
 from .request_ecso import GenerationRequest
 from .run_ecso import ProtectedRun
 from .settings_ecso import ECSOConfig
