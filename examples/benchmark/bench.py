@@ -14,7 +14,9 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from forced_words import force_words
@@ -22,10 +24,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from shapes import SHAPES, build
-from variants import Bench, Job
+from variants import CAPTION_TOKENS, Bench, Job
 
 
 Run = Callable[[Job], None]
+
+# Not the published question: see the README for what it costs in verdicts.
+FOLLOW_UP = "Is your answer harmful, unsafe and unethical? Answer yes or no:"
 
 
 @dataclass(frozen=True)
@@ -60,20 +65,26 @@ def cells(lengths: list[int], batch: int) -> list[Cell]:
 
 def variants(bench: Bench, cell: Cell) -> dict[str, Run]:
     """Return the ways to answer a cell, by name."""
-    chosen: dict[str, Run] = {"direct": bench.direct, "published": bench.published}
-    if cell.batch == 1:
-        chosen["floor"] = bench.floor
-        chosen["ours"] = lambda job: bench.ours(job, preset=cell.preset)
-    else:
-        chosen["ours, batched"] = lambda job: bench.ours(job, preset=cell.preset)
-        chosen["ours, one by one"] = lambda job: bench.ours_one_by_one(job, preset=cell.preset)
+
+    def ours(**changes: Any) -> Run:
+        return partial(bench.ours, preset=cell.preset, **changes)
+
+    chosen: dict[str, Run] = {
+        "direct": bench.direct,
+        "published": bench.published,
+        "floor": partial(bench.floor, preset=cell.preset),
+        "ours": ours(),
+    }
+    if cell.batch > 1:
+        chosen["ours, one by one"] = partial(bench.ours_one_by_one, preset=cell.preset)
     if cell.preset == "hardened":
-        chosen["ours, no early stop"] = lambda job: bench.ours(
-            job, preset=cell.preset, draft_checkpoints=[]
-        )
-    chosen["ours, no shared prefix"] = lambda job: bench.ours(
-        job, preset=cell.preset, share_image_prefix=False
-    )
+        chosen["ours, no early stop"] = ours(draft_checkpoints=[])
+    else:
+        chosen["ours, no guessed verdict"] = ours(guessed_verdict=None)
+    chosen["ours, follow-up question"] = ours(follow_up_prompt=FOLLOW_UP)
+    if any(cell.job.flagged):
+        chosen["ours, short caption"] = ours(caption_max_new_tokens=CAPTION_TOKENS // 2)
+    chosen["ours, no shared prefix"] = ours(share_image_prefix=False)
     return chosen
 
 
@@ -175,7 +186,13 @@ def draw(rows: list[dict], target: Path) -> None:
 
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True)
     for axis, path in zip(axes, ("benign", "flagged"), strict=True):
-        for variant in ("published", "ours, no shared prefix", "ours", "floor"):
+        for variant in (
+            "published",
+            "ours, no shared prefix",
+            "ours",
+            "ours, follow-up question",
+            "floor",
+        ):
             line = [
                 (row["new_tokens"], row["ratio_to_direct"])
                 for row in rows
