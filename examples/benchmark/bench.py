@@ -92,12 +92,12 @@ def measure(bench: Bench, cell: Cell, rounds: int) -> list[dict]:
     """Return one row of results for each variant of a cell."""
     runs = variants(bench, cell)
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for run in runs.values():
-        run(cell.job)  # warm up
+    peaks: dict[str, float | None] = {}
     for _ in range(rounds):
         for name, run in runs.items():
+            started_anew = _start_peak_anew()
             seconds[name].append(_timed(run, cell.job))
-    peaks = {name: _peak_mb(run, cell.job) for name, run in runs.items()}
+            peaks[name] = max(peaks.get(name) or 0, _peak_mb()) if started_anew else None
     return [
         {
             "path": cell.path,
@@ -140,18 +140,22 @@ def _wait() -> None:
         torch.cuda.synchronize()
 
 
-def _peak_mb(run: Run, job: Job) -> float | None:
-    """Return the peak memory of one run: allocated on the GPU, or of the whole process."""
+def _start_peak_anew() -> bool:
+    """Forget the highest use of memory so far; return whether this machine can."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-        _timed(run, job)
-        return round(torch.cuda.max_memory_allocated() / 2**20, 1)
+        return True
     reset = Path("/proc/self/clear_refs")
-    if not reset.exists():
-        return None
-    reset.write_text("5")  # Linux: start the high-water mark anew
-    _timed(run, job)
+    if reset.exists():
+        reset.write_text("5")  # Linux: start the high-water mark anew
+    return reset.exists()
+
+
+def _peak_mb() -> float:
+    """Return the highest use of memory: allocated on the GPU, or by the whole process."""
+    if torch.cuda.is_available():
+        return round(torch.cuda.max_memory_allocated() / 2**20, 1)
     status = Path("/proc/self/status").read_text("utf-8").splitlines()
     return round(next(int(line.split()[1]) for line in status if "VmHWM" in line) / 1024, 1)
 
@@ -220,6 +224,8 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model, processor = build(SHAPES[options.shape], device)
     bench = Bench(model, processor, force_words(model))
+    for run in variants(bench, warm_up := Cell("flagged", "paper", Job(2, (True,)))).values():
+        run(warm_up.job)
     rows = []
     for cell in track(cells(options.lengths, options.batch), description="measuring"):
         for row in measure(bench, cell, options.rounds):
