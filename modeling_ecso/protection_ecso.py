@@ -53,24 +53,21 @@ class Protection:
     hub_arguments: dict[str, Any]
     trusts_repository: bool
 
-    def answer(self, ecso: Any, processor: Any, arguments: dict[str, Any]) -> Any:
-        """Return what a protected `generate()` returns.
+    def is_off(self, ecso: Any) -> bool:
+        """Return whether a call is for the plain `generate()`.
 
         Args:
             ecso: The argument of that name; see `ECSOGenerationMixin.generate`.
-            processor: The argument of that name.
-            arguments: All others, by name.
         """
-        settings = self._settings(ecso)
-        if not settings.enabled or _inside_a_step.get():
-            return self.generate(**arguments)
-        run = self.run(settings, processor, arguments)
-        for _ in run:
-            pass
-        return run.output
+        return not self._settings(ecso).enabled or _inside_a_step.get()
 
     def run(self, ecso: Any, processor: Any, arguments: dict[str, Any]) -> ProtectedRun:
-        """Return the run behind `answer`, which protects whether or not it is switched off.
+        """Return a run of the protocol, which protects whether or not it is switched off.
+
+        Args:
+            ecso: The argument of that name of `generate()`.
+            processor: The argument of that name.
+            arguments: All others, by name.
 
         Raises:
             ECSOInputError: An argument cannot be used with the protocol.
