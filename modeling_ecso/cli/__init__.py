@@ -4,7 +4,7 @@ from . import run_command
 from .command_line import run_program
 
 
-SUBCOMMANDS = (run_command,)
+SUBCOMMANDS = (run_command.add_to,)
 
 
 def main(arguments: list[str] | None = None) -> int:

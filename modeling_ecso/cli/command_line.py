@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
@@ -18,21 +18,24 @@ class _Parser(argparse.ArgumentParser):
 
 
 def run_program(
-    name: str, description: str, subcommands: Iterable[Any], arguments: list[str] | None
+    name: str,
+    description: str,
+    subcommands: Iterable[Callable[[Any], None]],
+    arguments: list[str] | None,
 ) -> int:
     """Run a command; returns the exit status: 0 done, 1 broken, 2 bad input, 130 interrupted.
 
     Args:
         name: As it is typed.
         description: For ``--help``.
-        subcommands: Modules with an ``add_to(commands)``.
+        subcommands: Functions that each add one to the parser's subcommands.
         arguments: What was typed after the name; None for those of the process.
     """
     parser = _Parser(prog=name, description=description)
     parser.add_argument("--version", action="version", version=package_version())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for subcommand in subcommands:
-        subcommand.add_to(commands)
+    for add_to in subcommands:
+        add_to(commands)
     chosen = parser.parse_args(arguments)
     try:
         return chosen.function(chosen)
