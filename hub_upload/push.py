@@ -221,6 +221,6 @@ def _refuse_local_base(folder: Path) -> None:
     source = json.loads(config.read_text("utf-8")).get("weights_from") if config.is_file() else None
     if source and source["revision"] is None:
         raise Problem(
-            f"{folder}: takes its weights from {source['repo_id']}, a folder of this machine; build "
+            f"{folder}: takes its weights from {source['repo_id']}, a folder here; build "
             "again with --base OWNER/NAME"
         )

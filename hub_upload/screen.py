@@ -32,14 +32,14 @@ def show_built(folder: Path, recipe: Recipe, base: Base) -> None:
 
 def show_checks(folder: Path, checks: list[Check]) -> None:
     """Print the table of checks."""
-    table = Table(title=f"verify {escape(str(folder))}", title_justify="left")
+    table = Table()
     table.add_column("check", no_wrap=True)
     table.add_column("")
     table.add_column("seen", overflow="fold")
     for check in checks:
         mark = "[green]ok[/green]" if check.passed else "[red]FAILED[/red]"
         table.add_row(check.name, mark, escape(check.detail))
-    _console().print(table)
+    _console().print(f"[bold]verify[/bold] {escape(str(folder))}", table)
 
 
 def show_plan(target: Target, remote: Remote, plan: Plan) -> None:
@@ -51,7 +51,7 @@ def show_plan(target: Target, remote: Remote, plan: Plan) -> None:
         state = f"new branch, {state}"
     if target.opens_request:
         state += ", as a pull request"
-    table = Table(title=f"{target.repo_id} ({target.branch}): {state}", title_justify="left")
+    table = Table()
     table.add_column("file", overflow="fold")
     table.add_column("")
     table.add_column("size", justify="right", no_wrap=True)
@@ -60,9 +60,11 @@ def show_plan(target: Target, remote: Remote, plan: Plan) -> None:
         table.add_row(
             escape(change.path), f"[{style}]{change.what}[/{style}]", megabytes(change.size)
         )
-    _console().print(table)
+    title = f"[bold]push[/bold] to {target.repo_id}, branch {escape(target.branch)}: {state}"
+    console = _console()
+    console.print(title, table)
     upload = sum(change.size for change in plan.changes if change.what in ("new", "changed"))
-    _console().print(
+    console.print(
         f"{len(plan.uploads)} files to upload ({megabytes(upload)}), {len(plan.deleted)} to delete"
     )
 
