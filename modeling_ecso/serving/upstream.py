@@ -133,7 +133,7 @@ class Upstream:
         if wants_logprobs and self.gives_logprobs:
             body |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
         started = time.perf_counter()
-        content = await self._request("post", "/chat/completions", body)
+        content = await self._request("/chat/completions", body)
         return _read_completion(content, (time.perf_counter() - started) * 1000)
 
     async def learn(self) -> None:
@@ -148,20 +148,23 @@ class Upstream:
             body = {"model": self.model, "messages": list(_PROBE), "max_tokens": 1}
             asked = {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
             try:
-                content = await self._request("post", "/chat/completions", body | asked)
+                content = await self._request("/chat/completions", body | asked)
             except UpstreamError as error:
                 if error.status not in (400, 422):
                     raise
                 content = b"{}"  # a server that does not know the field
             self.gives_logprobs = _holds_logprobs(content)
 
-    async def model_names(self) -> list[str]:
+    async def model_names(self, timeout_s: float = 5.0) -> list[str]:
         """Return the names of the models that the server lists.
+
+        Args:
+            timeout_s: Time limit in seconds; the call is not repeated.
 
         Raises:
             UpstreamError: The server gives no list.
         """
-        content = await self._request("get", "/models", None)
+        content = await self._request("/models", None, timeout_s)
         try:
             return [str(model["id"]) for model in json.loads(content)["data"]]
         except (ValueError, TypeError, KeyError):
@@ -172,14 +175,19 @@ class Upstream:
         """Close the connections."""
         await self._client.close()
 
-    async def _request(self, method: str, path: str, body: dict[str, Any] | None) -> bytes:
+    async def _request(
+        self, path: str, body: dict[str, Any] | None, timeout_s: float | None = None
+    ) -> bytes:
+        """Return the body of a response; without a body of its own, the request is a GET."""
+        client = self._client
         fault, status = Fault.UNREACHABLE, None
         try:
-            async with asyncio.timeout(self._timeout_s):
-                if method == "get":
-                    response = await self._client.get(path, cast_to=httpx2.Response)
+            async with asyncio.timeout(timeout_s or self._timeout_s):
+                if body is None:
+                    client = client.with_options(max_retries=0)
+                    response = await client.get(path, cast_to=httpx2.Response)
                 else:
-                    response = await self._client.post(path, cast_to=httpx2.Response, body=body)
+                    response = await client.post(path, cast_to=httpx2.Response, body=body)
                 return response.content
         except (TimeoutError, openai.APITimeoutError):
             fault = Fault.TIMEOUT
