@@ -4,7 +4,8 @@
 
 A query with the word ``unsafe`` gets a draft that holds the canary phrase, and the verdict yes.
 ``fault=STEP:KIND`` in a query makes that step fail: ``timeout``, ``500``, ``malformed``, ``empty``,
-``null``, ``cut``, ``slow`` or, for a verdict, ``unclear``. Error bodies quote the canary, as careless servers do.
+``null``, ``cut``, ``slow`` or, for a verdict, ``unclear``. Error bodies quote the canary, as
+careless servers do.
 """
 
 import argparse
