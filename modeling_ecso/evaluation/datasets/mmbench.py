@@ -7,7 +7,6 @@ hold the index of the row that has it; the mirrors lmms-lab/MMBench and its like
 import csv
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from ..items import DataError, Item, check_counts
@@ -185,4 +184,3 @@ def _item(
             "split": _cell(row, "split"),
         },
     )
-

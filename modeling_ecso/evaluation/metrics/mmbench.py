@@ -130,9 +130,7 @@ def _by_text(prediction: str, options: dict[str, str]) -> str | None:
     return named[0] if len(named) == 1 else None
 
 
-def _accuracy(
-    questions: list[ChoiceRecord], is_right: Callable[[ChoiceRecord], bool]
-) -> Figure:
+def _accuracy(questions: list[ChoiceRecord], is_right: Callable[[ChoiceRecord], bool]) -> Figure:
     return mean_of([float(is_right(question)) for question in questions])
 
 

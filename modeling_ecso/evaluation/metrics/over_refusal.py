@@ -58,7 +58,5 @@ def guard_figures(records: Iterable[GuardRecord]) -> GuardFigures:
         changed=share(compared) if compared else None,
         answered_safely=share(record.outcome == "safe" for record in records),
         refused_by_guard=share(record.outcome == "refusal" for record in records),
-        refused_by_model=share(
-            record.outcome == "direct" and record.refuses for record in records
-        ),
+        refused_by_model=share(record.outcome == "direct" and record.refuses for record in records),
     )
