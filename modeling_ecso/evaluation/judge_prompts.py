@@ -1,9 +1,9 @@
 """What a judge is asked: prompts in this project's words, or those of the published judge file.
 
 The words are ours, the contract of the reply is the official one: ``Rating: [[0]]`` or
-``Rating: [[1]]`` for VLSafe, the one word ``safe`` or ``unsafe`` for MM-SafetyBench, a number from 0
-to 1 for MM-Vet, a letter for MMBench. For exact parity pass the published file: its entries are
-taken by name, character for character.
+``Rating: [[1]]`` for VLSafe, the one word ``safe`` or ``unsafe`` for MM-SafetyBench, a number
+from 0 to 1 for MM-Vet, a letter for MMBench. For exact parity pass the published file: its entries
+are taken by name, character for character.
 
 Source of names and contracts: llava/eval/table/vlsafe_judge.jsonl and llava/eval/eval_*.sh in
 github.com/gyhdog99/ecso at b00b386; mm-vet_evaluator.py in github.com/yuweihao/MM-Vet at acde843.

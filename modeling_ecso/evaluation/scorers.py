@@ -25,6 +25,7 @@ from .metrics.harmless import Judged, harmless_rates
 from .metrics.mmbench import mmbench_scores, read_choice
 from .metrics.mme import mme_scores, read_yes_or_no
 from .metrics.mmvet import mmvet_scores
+from .prerequisite import PrerequisiteError, shown_plainly
 from .samples import (
     SampleResult,
     choice_record,
@@ -246,18 +247,12 @@ def graded(judge: str = judges.RULES, judge_prompts: str | None = None) -> Score
 
 
 def _prompts(judge: str, file: str | None) -> dict[str, JudgePrompt]:
-    from inspect_ai.util import PrerequisiteError
-
-    from .items import DataError
-
     if judge not in (judges.RULES, judges.MODEL):
         raise PrerequisiteError(
             f"judge {judge!r} is unknown; give rules, or model with --model-role grader=..."
         )
-    try:
+    with shown_plainly():
         return read_judge_prompts(Path(file) if file else None)
-    except DataError as error:
-        raise PrerequisiteError(str(error)) from None
 
 
 def _prompt_facts(prompt: JudgePrompt) -> dict[str, Any]:
