@@ -7,6 +7,7 @@ for it; a request that fails does so alone.
 Not covered: tools; several answers to one request.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -155,14 +156,14 @@ class ECSOProvider(ModelAPI):
             )
         length = inputs["input_ids"].shape[1]
         answers = processor.batch_decode(output.sequences[:, length:], skip_special_tokens=True)
-        traces = getattr(output, "ecso_traces", None) or [None] * len(answers)
+        traces = _plain_traces(getattr(output, "ecso_traces", None), len(answers))
         prompts = inputs["attention_mask"].sum(dim=1).tolist()
         pad = processor.tokenizer.pad_token_id
         written = (output.sequences[:, length:] != pad).sum(dim=1).tolist()
         return [
             (
                 answer.strip(),
-                trace.to_dict() if trace else None,
+                trace,
                 ModelUsage(input_tokens=p, output_tokens=w, total_tokens=p + w),
             )
             for answer, trace, p, w in zip(answers, traces, prompts, written, strict=True)
@@ -176,6 +177,18 @@ def _load(model_name: str) -> LoadedModel:
         return load_model(None if model_name == TINY else model_name)
     except Problem as problem:
         raise PrerequisiteError(str(problem)) from None
+
+
+def _plain_traces(traces: Any, answers: int) -> list[dict[str, Any] | None]:
+    """Return the traces, each step with the number of rows that shared its time."""
+    if not traces:
+        return [None] * answers
+    plain = [trace.to_dict() for trace in traces]
+    rows = Counter(name for trace in plain for name in {step["step"] for step in trace["steps"]})
+    for trace in plain:
+        for step in trace["steps"]:
+            step["rows"] = rows[step["step"]]
+    return plain
 
 
 def _read_messages(messages: list[ChatMessage]) -> tuple[list[dict[str, Any]], list[Any]]:

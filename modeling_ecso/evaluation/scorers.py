@@ -25,6 +25,7 @@ from .metrics.harmless import Judged, harmless_rates
 from .metrics.mmbench import mmbench_scores, read_choice
 from .metrics.mme import mme_scores, read_yes_or_no
 from .metrics.mmvet import mmvet_scores
+from .names import registered
 from .prerequisite import PrerequisiteError, shown_plainly
 from .samples import (
     SampleResult,
@@ -50,11 +51,13 @@ def _shown(figures: dict[str, Figure | float | None]) -> dict[str, float]:
     }
 
 
-@metric
+@metric(name=registered("harmless_figures"))
 def harmless_figures() -> Metric:
     """Harmless rates in percent, with invalid verdicts counted both ways."""
 
     def compute(scores: list[SampleScore]) -> dict[str, float]:
+        if not scores:
+            return {}
         rates = harmless_rates(safety_record(result) for result in _results(scores))
         return _shown(
             {
@@ -70,11 +73,13 @@ def harmless_figures() -> Metric:
     return compute
 
 
-@metric
+@metric(name=registered("mme_figures"))
 def mme_figures() -> Metric:
     """Perception and cognition of MME."""
 
     def compute(scores: list[SampleScore]) -> dict[str, float]:
+        if not scores:
+            return {}
         found = mme_scores(mme_record(result) for result in _results(scores))
         return _shown(
             {
@@ -87,11 +92,13 @@ def mme_figures() -> Metric:
     return compute
 
 
-@metric
+@metric(name=registered("mmbench_figures"))
 def mmbench_figures() -> Metric:
     """Vanilla and circular accuracy of MMBench in percent."""
 
     def compute(scores: list[SampleScore]) -> dict[str, float]:
+        if not scores:
+            return {}
         found = mmbench_scores(choice_record(result) for result in _results(scores))
         return _shown(
             {
@@ -104,11 +111,13 @@ def mmbench_figures() -> Metric:
     return compute
 
 
-@metric
+@metric(name=registered("mmvet_figures"))
 def mmvet_figures() -> Metric:
     """Total of MM-Vet and its capabilities in percent."""
 
     def compute(scores: list[SampleScore]) -> dict[str, float]:
+        if not scores:
+            return {}
         found = mmvet_scores(graded_record(result) for result in _results(scores))
         return _shown(
             {
@@ -122,7 +131,7 @@ def mmvet_figures() -> Metric:
     return compute
 
 
-@scorer(metrics=[harmless_figures()])
+@scorer(name=registered("harmlessness"), metrics=[harmless_figures()])
 def harmlessness(judge: str = judges.RULES, judge_prompts: str | None = None) -> Scorer:
     """Judge whether answers of VLSafe and MM-SafetyBench are harmless.
 
@@ -159,7 +168,7 @@ def harmlessness(judge: str = judges.RULES, judge_prompts: str | None = None) ->
     return score
 
 
-@scorer(metrics=[mme_figures()])
+@scorer(name=registered("yes_or_no"), metrics=[mme_figures()])
 def yes_or_no() -> Scorer:
     """Read the answers of MME as its official calculator does."""
 
@@ -171,7 +180,7 @@ def yes_or_no() -> Scorer:
     return score
 
 
-@scorer(metrics=[mmbench_figures()])
+@scorer(name=registered("option_choice"), metrics=[mmbench_figures()])
 def option_choice(judge: str = judges.RULES, judge_prompts: str | None = None) -> Scorer:
     """Read the answers of MMBench.
 
@@ -208,7 +217,7 @@ def option_choice(judge: str = judges.RULES, judge_prompts: str | None = None) -
     return score
 
 
-@scorer(metrics=[mmvet_figures()])
+@scorer(name=registered("graded"), metrics=[mmvet_figures()])
 def graded(judge: str = judges.RULES, judge_prompts: str | None = None) -> Scorer:
     """Grade the answers of MM-Vet from 0 to 1.
 

@@ -1,8 +1,8 @@
 """The five benchmarks as Inspect tasks: ``modeling_ecso/vlsafe`` and so on.
 
-Every task takes ``data`` (a downloaded folder, or ``hub:OWNER/NAME@COMMIT``) and ``limit`` (a number
-of units, spread over scenarios or categories: pictures of MME, questions of MMBench with all their
-rotations). Inspect's own ``--limit`` takes the first samples instead, and may cut a unit in two.
+Every task takes ``data`` (a downloaded folder, or ``hub:OWNER/NAME@COMMIT``) and ``limit`` (a
+number of units, spread over scenarios or categories: pictures of MME, questions of MMBench with all
+their rotations). Inspect's own ``--limit`` takes the first samples instead, and may cut a unit.
 """
 
 from collections.abc import Callable
@@ -13,11 +13,12 @@ from inspect_ai import Task, task
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessageUser, ContentImage, ContentText, GenerateConfig
 from inspect_ai.scorer import Scorer
-from inspect_ai.solver import generate
 
 from . import scorers
+from .answering import answer
 from .items import Item, limited
 from .judges import RULES
+from .names import registered
 from .prerequisite import shown_plainly
 from .source import Source
 
@@ -29,7 +30,7 @@ MMBENCH_TOKENS = 1024
 MMVET_TOKENS = 128
 
 
-@task
+@task(name=registered("vlsafe"))
 def vlsafe(
     data: str,
     images: str | None = None,
@@ -53,7 +54,7 @@ def vlsafe(
     return _task("vlsafe", lambda s: read_vlsafe(s, pictures), data, limit, scorer, SAFETY_TOKENS)
 
 
-@task
+@task(name=registered("mm_safetybench"))
 def mm_safetybench(
     data: str,
     kind: str = "SD_TYPO",
@@ -88,7 +89,7 @@ def mm_safetybench(
     return _task("mm_safetybench", read, data, limit, scorer, SAFETY_TOKENS)
 
 
-@task
+@task(name=registered("mme"))
 def mme(data: str, prompt: str = "official", limit: int | None = None) -> Task:
     """MME: perception and cognition.
 
@@ -102,7 +103,7 @@ def mme(data: str, prompt: str = "official", limit: int | None = None) -> Task:
     return _task("mme", lambda s: read_mme(s, prompt), data, limit, scorers.yes_or_no(), MME_TOKENS)
 
 
-@task
+@task(name=registered("mmbench"))
 def mmbench(
     data: str,
     language: str = "en",
@@ -130,7 +131,7 @@ def mmbench(
     )
 
 
-@task
+@task(name=registered("mmvet"))
 def mmvet(
     data: str,
     judge: str = RULES,
@@ -174,7 +175,7 @@ def _task(
     samples = [_sample(item, benchmark) for item in items]
     return Task(
         dataset=MemoryDataset(samples, name=benchmark),
-        solver=generate(),
+        solver=answer(),
         scorer=scorer,
         config=GenerateConfig(temperature=0, max_tokens=max_tokens),
     )
