@@ -206,7 +206,9 @@ def _mmvet(run: Run) -> _Figures:
     if scores.invalid and scores.total_valid_only:
         figures.append(("total, valid grades only", scores.total_valid_only, False))
     figures += [(name, figure, False) for name, figure in scores.by_capability.items()]
-    figures += [(name, figure, False) for name, figure in scores.by_combination.items()]
+    figures += [
+        (f"exactly {name}", figure, False) for name, figure in scores.by_combination.items()
+    ]
     return figures
 
 
