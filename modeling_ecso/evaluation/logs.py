@@ -12,6 +12,10 @@ from .samples import SampleResult
 DIRECT = "direct"
 PROTECTED = "protected"
 
+# The order in which runs are shown.
+_BENCHMARKS = ("vlsafe", "mm_safetybench", "mme", "mmbench", "mmvet")
+_KINDS = ("text", "SD", "TYPO", "SD_TYPO", "en", "cn", "")
+
 
 @dataclass(frozen=True)
 class Run:
@@ -80,7 +84,10 @@ def read_runs(folder: Path, model: str | None = None) -> list[Run]:
         raise DataError(
             f"{folder}: logs of several models, {', '.join(models)}; choose one with --model"
         )
-    return [newest[key] for key in sorted(newest)]
+    return sorted(
+        newest.values(),
+        key=lambda r: (_BENCHMARKS.index(r.benchmark), _KINDS.index(r.kind), r.variant),
+    )
 
 
 def log_files(folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..logs import DIRECT, Run
 from ..metrics.harmless import PAPER_SCENARIOS
-from ..summary import Row, costs_of, rates_of, rows_of, variants_of
+from ..summary import TITLES, UTILITY, Row, costs_of, rates_of, rows_of, variants_of
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,7 @@ def _harmless_plot(runs: list[Run]) -> Plot | None:
 
 def _utility_plot(runs: list[Run]) -> Plot | None:
     """Utility before and after: each panel has its own scale."""
-    rows = [
-        row for row in rows_of(runs) if row.is_headline and row.benchmark in _UTILITY_SCALE_LABELS
-    ]
+    rows = [row for row in rows_of(runs) if row.is_headline and row.benchmark in UTILITY]
     if not rows:
         return None
     variants = variants_of(runs)
@@ -119,9 +117,6 @@ def _utility_plot(runs: list[Run]) -> Plot | None:
         (max(1.75 * len(rows), 4.0), 3.1),
         draw,
     )
-
-
-_UTILITY_SCALE_LABELS = {"mme": "MME", "mmbench": "MMBench", "mmvet": "MM-Vet"}
 
 
 def _utility_bars(panel: Any, row: Row, variants: list[str], theme: _Theme) -> None:
@@ -147,9 +142,7 @@ def _utility_bars(panel: Any, row: Row, variants: list[str], theme: _Theme) -> N
             color=theme.paper,
         )
     panel.set_xticks([])
-    panel.set_title(
-        f"{_UTILITY_SCALE_LABELS[row.benchmark]}\n{row.name}", fontsize=9, color=theme.ink
-    )
+    panel.set_title(f"{TITLES[row.benchmark]}\n{row.name}", fontsize=9, color=theme.ink)
     panel.margins(y=0.12)
 
 
@@ -174,7 +167,10 @@ def _cost_plot(runs: list[Run]) -> Plot | None:
                 label=step,
             )
             left = [start + width for start, width in zip(left, widths, strict=True)]
-        names = [" ".join(p for p in (r.benchmark, r.kind, r.variant) if p) for r, _ in costs]
+        names = [
+            " ".join(part for part in (TITLES[r.benchmark], r.kind, r.variant) if part)
+            for r, _ in costs
+        ]
         panel.set_yticks(range(len(costs)), names, fontsize=8.5)
         panel.set_xlabel("milliseconds for each answer", fontsize=9, color=theme.ink)
         _legend(figure, panel, theme)
