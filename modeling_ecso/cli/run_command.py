@@ -199,11 +199,16 @@ class _Screen:
     def _after_direct(self, event: Any) -> str:
         if event.outcome is not None:
             return "answered; text alone is not judged by this preset"
+        if event.verdict is not None:
+            return f"draft abandoned while it was written; {self._verdict_on_draft(event)}"
         return "draft written, withheld until it is judged"
 
     def _after_detect(self, event: Any) -> str:
         if event.safe_answer_verdict is not None:
             return f"the safe answer is {event.safe_answer_verdict.value}"
+        return self._verdict_on_draft(event)
+
+    def _verdict_on_draft(self, event: Any) -> str:
         said = f"the draft is {event.verdict.value}"
         if event.p_unsafe is not None:
             said += f", p(unsafe) = {event.p_unsafe:.3f}"
