@@ -1,0 +1,77 @@
+"""Starts the demo, with every door of gradio's that it does not need shut."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+LARGEST_PICTURE_FILE = "10mb"
+
+
+def launch_arguments() -> dict[str, Any]:
+    """Return how the page is to be served: nothing shared, kept, counted or fetched from elsewhere."""
+    from .theme import STYLE, make_theme
+
+    return {
+        "share": False,
+        "show_error": False,
+        "enable_monitoring": False,
+        "run_history": False,
+        "max_file_size": LARGEST_PICTURE_FILE,
+        "footer_links": [],
+        "ssr_mode": False,
+        "pwa": False,
+        "mcp_server": False,
+        "theme": make_theme(),
+        "css_paths": [STYLE],
+        "favicon_path": Path(__file__).parent / "favicon.png",
+        "quiet": True,
+    }
+
+
+def start(
+    sources: Sequence[str | None] = (None,),
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    votes: Path | None = None,
+    opens_browser: bool = False,
+) -> None:
+    """Load the models and serve the page until interrupted.
+
+    Args:
+        sources: Folders or Hub ids of models to run in this process; None: the tiny one.
+        host: Address to listen at; None: what ``GRADIO_SERVER_NAME`` says, else 127.0.0.1.
+        port: Port to listen at; None: ``GRADIO_SERVER_PORT``, else the first free one from 7860.
+        votes: File for votes; None: the page has no vote buttons.
+        opens_browser: Whether to open the page in this machine's browser.
+
+    Raises:
+        Problem: A model cannot be loaded, or the address cannot be used.
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+    from ..cli.models import load_model
+    from ..cli.problem import Problem
+    from .local_model import LocalModel
+    from .model_list import ModelList
+    from .page import build_page
+    from .votes import VoteBook
+
+    models = ModelList([LocalModel(load_model(source)) for source in sources])
+    page = build_page(models, VoteBook(votes) if votes else None)
+    try:
+        _, url, _ = page.launch(
+            server_name=host,
+            server_port=port,
+            inbrowser=opens_browser,
+            prevent_thread_lock=True,
+            **launch_arguments(),
+        )
+    except OSError:
+        where = f"{host or '127.0.0.1'}, port {port or 'from 7860'}"
+        raise Problem(
+            f"the demo cannot listen at {where}; choose another --host or --port"
+        ) from None
+    print(f"The demo is at {url} ; stop it with Ctrl-C.", flush=True)
+    page.block_thread()
