@@ -52,10 +52,10 @@ def run(chosen: argparse.Namespace) -> int:
         raise Problem("the demo needs gradio; install it with: pip install 'ecso-llava[demo]'")
     if chosen.port is not None and not 0 < chosen.port < 65536:
         raise Problem(f"--port is {chosen.port}; give a number from 1 to 65535")
-    from ..demo.app import start
+    from ..demo.app import load_models, serve
 
-    start(
-        chosen.model or [None],
+    serve(
+        load_models(chosen.model or [None]),
         host=chosen.host,
         port=chosen.port,
         votes=chosen.votes,

@@ -3,14 +3,18 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+
+if TYPE_CHECKING:
+    from .model_list import ModelList
 
 
 LARGEST_PICTURE_FILE = "10mb"
 
 
 def launch_arguments() -> dict[str, Any]:
-    """Return how the page is to be served: nothing shared, kept, counted or fetched from elsewhere."""
+    """Return how to serve the page: nothing shared, kept, counted or fetched from elsewhere."""
     from .theme import STYLE, make_theme
 
     return {
@@ -30,35 +34,47 @@ def launch_arguments() -> dict[str, Any]:
     }
 
 
-def start(
-    sources: Sequence[str | None] = (None,),
+def load_models(sources: Sequence[str | None]) -> "ModelList":
+    """Return the models that the page offers.
+
+    Args:
+        sources: Folders or Hub ids of models to run in this process; None: the tiny one.
+
+    Raises:
+        Problem: A model cannot be loaded.
+    """
+    from ..cli.models import load_model
+    from .local_model import LocalModel
+    from .model_list import ModelList
+
+    return ModelList([LocalModel(load_model(source)) for source in sources])
+
+
+def serve(
+    models: "ModelList",
     *,
     host: str | None = None,
     port: int | None = None,
     votes: Path | None = None,
     opens_browser: bool = False,
 ) -> None:
-    """Load the models and serve the page until interrupted.
+    """Serve the page until interrupted.
 
     Args:
-        sources: Folders or Hub ids of models to run in this process; None: the tiny one.
+        models: What can be asked.
         host: Address to listen at; None: what ``GRADIO_SERVER_NAME`` says, else 127.0.0.1.
         port: Port to listen at; None: ``GRADIO_SERVER_PORT``, else the first free one from 7860.
         votes: File for votes; None: the page has no vote buttons.
         opens_browser: Whether to open the page in this machine's browser.
 
     Raises:
-        Problem: A model cannot be loaded, or the address cannot be used.
+        Problem: The address cannot be used.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
-    from ..cli.models import load_model
     from ..cli.problem import Problem
-    from .local_model import LocalModel
-    from .model_list import ModelList
     from .page import build_page
     from .votes import VoteBook
 
-    models = ModelList([LocalModel(load_model(source)) for source in sources])
     page = build_page(models, VoteBook(votes) if votes else None)
     try:
         _, url, _ = page.launch(
@@ -70,8 +86,6 @@ def start(
         )
     except OSError:
         where = f"{host or '127.0.0.1'}, port {port or 'from 7860'}"
-        raise Problem(
-            f"the demo cannot listen at {where}; choose another --host or --port"
-        ) from None
+        raise Problem(f"the demo cannot listen at {where}; choose another one") from None
     print(f"The demo is at {url} ; stop it with Ctrl-C.", flush=True)
     page.block_thread()

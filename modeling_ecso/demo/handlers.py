@@ -10,7 +10,7 @@ import gradio as gr
 from ..cli.problem import Problem
 from ..errors_ecso import ECSOError
 from ..trace_ecso import Step
-from .examples_shown import EXAMPLES
+from .examples_shown import Example
 from .layout import Parts
 from .model_list import ModelList
 from .panels_html import answer_html, sentence_html, step_html
@@ -104,23 +104,29 @@ class Handlers:
             self.parts.text: "",
         }
 
-    def take_example(self, event: gr.SelectData) -> Update:
+    def take_example(self, example: Example) -> Update:
         """Put an example into the question."""
-        example = EXAMPLES[event.index]
         return {
             **self._screen(None, None),
             self.parts.picture: str(example.picture),
             self.parts.text: example.text,
         }
 
+    def list_models(self, chosen: str | None) -> Update:
+        """Show which models there are at this moment."""
+        names = self.models.names
+        kept = chosen if chosen in names else next(iter(names), None)
+        problems = " ".join(self.models.problems)
+        return {
+            self.parts.model: gr.update(choices=names, value=kept),
+            **self._say(problems, Tone.UNSAFE),
+        }
+
     def reload(self, chosen: str | None) -> Update:
         """Ask the servers for their models again."""
         self.models.reload()
-        names = self.models.names
-        kept = chosen if chosen in names else next(iter(names), None)
-        said = " ".join(self.models.problems)
-        said = self._say(said, Tone.UNSAFE) if said else self._say("The list is fresh.", Tone.SAFE)
-        return {self.parts.model: gr.update(choices=names, value=kept), **said}
+        shown = self.list_models(chosen)
+        return shown if self.models.problems else {**shown, **self._say("The list is up to date.")}
 
     def choose_model(self, name: str | None) -> Update:
         """Show the settings that the model stores."""

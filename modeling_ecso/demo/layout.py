@@ -10,7 +10,7 @@ from ..settings_ecso import ECSOConfig
 from ..trace_ecso import Step
 from .examples_shown import EXAMPLES
 from .model_list import ModelList
-from .panels_html import INTRODUCTION, TINY_NOTE, answer_html, sentence_html, step_html
+from .panels_html import INTRODUCTION, STEPS_HEAD, TINY_NOTE, answer_html, sentence_html, step_html
 from .question import PROMPTS
 from .steps_shown import Tone, answer_panel, number, step_panels
 from .votes import Vote, VoteBook
@@ -27,7 +27,7 @@ _PROMPT_LABELS = {
     "safe_prompt": "Step 4, safe answer",
     "text_only_safe_prompt": "Step 4, where there is no picture",
 }
-_VOTE_LABELS = {Vote.UP: "👍 Good", Vote.DOWN: "👎 Bad", Vote.FLAG: "⚑ Flag"}
+_VOTE_LABELS = {Vote.UP: "▲ Good", Vote.DOWN: "▼ Bad", Vote.FLAG: "⚑ Flag"}
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,8 @@ class Parts:
     text: gr.Textbox
     answer_button: gr.Button
     clear: gr.Button
-    examples: gr.Gallery
+    examples: tuple[gr.Button, ...]
     answer: gr.HTML
-    queue: gr.HTML
     again: gr.Button
     votes: dict[Vote, gr.Button]
     keeps_picture: gr.Checkbox
@@ -95,14 +94,17 @@ def lay_out(models: ModelList, votes: VoteBook | None) -> Parts:
     """
     stored = models.get(models.names[0]).stored_settings if models.names else None
     stored = stored or ECSOConfig.from_preset("paper")
-    gr.HTML(INTRODUCTION)
+    _html(INTRODUCTION)
+    if "tiny" in models.names:
+        _html(TINY_NOTE)
+    examples = _example_parts()
     with gr.Row(elem_classes="ecso-top"):
         with gr.Column(scale=5, min_width=300):
-            asked = _question_parts(models)
+            asked = _question_parts()
         with gr.Column(scale=7, min_width=300):
             told = _answer_parts(models, votes)
     with gr.Row(elem_classes="ecso-steps-head"):
-        gr.HTML("<h2>The four steps</h2>")
+        _html(STEPS_HEAD)
         shows_draft = gr.Checkbox(
             label="Show the draft",
             info="Off: the draft never leaves the server unless it is found harmless.",
@@ -115,6 +117,7 @@ def lay_out(models: ModelList, votes: VoteBook | None) -> Parts:
     return Parts(
         **asked,
         **told,
+        examples=examples,
         shows_draft=shows_draft,
         panels=panels,
         step_buttons=step_buttons,
@@ -123,7 +126,21 @@ def lay_out(models: ModelList, votes: VoteBook | None) -> Parts:
     )
 
 
-def _question_parts(models: ModelList) -> dict[str, Any]:
+def _html(text: str, **place: str) -> gr.HTML:
+    return gr.HTML(text, apply_default_css=False, **place)
+
+
+def _example_parts() -> tuple[gr.Button, ...]:
+    with gr.Row(elem_classes="ecso-examples"):
+        return tuple(
+            gr.Button(
+                example.caption, icon=example.picture, min_width=0, elem_id=f"example-{index}"
+            )
+            for index, example in enumerate(EXAMPLES)
+        )
+
+
+def _question_parts() -> dict[str, Any]:
     first = EXAMPLES[0]
     picture = gr.Image(
         str(first.picture),
@@ -147,43 +164,30 @@ def _question_parts(models: ModelList) -> dict[str, Any]:
         elem_id="question",
     )
     with gr.Row():
-        answer_button = gr.Button("Answer", variant="primary", scale=2, elem_id="answer-button")
-        clear = gr.Button("Clear", scale=1, elem_id="clear")
-    with gr.Row(elem_classes="ecso-model-row"):
-        model = gr.Dropdown(
-            models.names,
-            value=models.names[0] if models.names else None,
-            label="Model",
-            scale=3,
-            min_width=160,
-            elem_id="model",
+        answer_button = gr.Button(
+            "Answer", variant="primary", scale=2, min_width=120, elem_id="answer-button"
         )
-        reload = gr.Button(
-            "Reload list", scale=1, min_width=110, visible=models.has_servers, elem_id="reload"
-        )
+        clear = gr.Button("Clear", scale=1, min_width=80, elem_id="clear")
     return {
         "picture": picture,
         "text": text,
         "answer_button": answer_button,
         "clear": clear,
-        "model": model,
-        "reload": reload,
     }
 
 
 def _answer_parts(models: ModelList, votes: VoteBook | None) -> dict[str, Any]:
-    answer = gr.HTML(answer_html(answer_panel(None)), elem_id="answer")
-    queue = gr.HTML("", elem_id="queue")
+    answer = _html(answer_html(answer_panel(None)), elem_id="answer")
     has_votes = votes is not None
     with gr.Row(elem_classes="ecso-after"):
         again = gr.Button(
-            "↻ Regenerate", size="sm", min_width=90, interactive=False, elem_id="again"
+            "↻ Regenerate", size="sm", min_width=80, interactive=False, elem_id="again"
         )
         buttons = {
             vote: gr.Button(
                 label,
                 size="sm",
-                min_width=70,
+                min_width=50,
                 interactive=False,
                 visible=has_votes,
                 elem_id=f"vote-{vote}",
@@ -197,30 +201,27 @@ def _answer_parts(models: ModelList, votes: VoteBook | None) -> dict[str, Any]:
         visible=has_votes,
         elem_id="keeps-picture",
     )
-    sentence = gr.HTML(sentence_html(" ".join(models.problems), Tone.UNSAFE), elem_id="sentence")
-    gr.HTML('<h2 class="ecso-examples-head">Examples</h2>')
-    examples = gr.Gallery(
-        [(str(example.picture), example.caption) for example in EXAMPLES],
-        show_label=False,
-        container=False,
-        columns=len(EXAMPLES),
-        height="auto",
-        object_fit="contain",
-        allow_preview=False,
-        interactive=False,
-        buttons=[],
-        elem_id="examples",
-    )
-    if "tiny" in models.names:
-        gr.HTML(TINY_NOTE)
+    sentence = _html(sentence_html(" ".join(models.problems), Tone.UNSAFE), elem_id="sentence")
+    with gr.Row(elem_classes="ecso-model-row"):
+        model = gr.Dropdown(
+            models.names,
+            value=models.names[0] if models.names else None,
+            label="Model",
+            scale=3,
+            min_width=160,
+            elem_id="model",
+        )
+        reload = gr.Button(
+            "Reload list", scale=1, min_width=110, visible=models.has_servers, elem_id="reload"
+        )
     return {
         "answer": answer,
-        "queue": queue,
         "again": again,
         "votes": buttons,
         "keeps_picture": keeps_picture,
         "sentence": sentence,
-        "examples": examples,
+        "model": model,
+        "reload": reload,
     }
 
 
@@ -229,9 +230,9 @@ def _step_parts() -> tuple[dict[Step, gr.HTML], dict[Step, gr.Button]]:
     with gr.Row(elem_classes="ecso-steps"):
         for step, panel in step_panels(None).items():
             with gr.Column(min_width=0):
-                panels[step] = gr.HTML(step_html(step, panel))
+                panels[step] = _html(step_html(step, panel))
                 buttons[step] = gr.Button(
-                    f"Run step {number(step)} only",
+                    f"Run step {number(step)}",
                     size="sm",
                     interactive=step is Step.DIRECT,
                     elem_id=f"run-{step}",

@@ -5,6 +5,7 @@ from functools import partial
 import gradio as gr
 
 from ..trace_ecso import Step
+from .examples_shown import EXAMPLES
 from .handlers import Handlers
 from .layout import KEPT_S, lay_out
 from .model_list import ModelList
@@ -37,8 +38,9 @@ def build_page(models: ModelList, votes: VoteBook | None) -> gr.Blocks:
             "outputs": parts.screen,
             "concurrency_id": "model",
             "concurrency_limit": 1 if models.runs_here else MOST_AT_SERVERS,
-            "show_progress": "full",
-            "show_progress_on": parts.queue,
+            # In the corner of the answer: the place in the queue, and the seconds.
+            "show_progress": "minimal",
+            "show_progress_on": parts.answer,
         }
         at_once = {**private, "queue": False, "show_progress": "hidden"}
         running = [
@@ -54,9 +56,14 @@ def build_page(models: ModelList, votes: VoteBook | None) -> gr.Blocks:
                 running.append(button.click(handlers.next_step, inputs, **asks))
         asked = [parts.picture, parts.text]
         parts.clear.click(handlers.clear, None, [*parts.screen, *asked], cancels=running, **at_once)
-        parts.examples.select(
-            handlers.take_example, None, [*parts.screen, *asked], cancels=running, **at_once
-        )
+        for example, button in zip(EXAMPLES, parts.examples, strict=True):
+            button.click(
+                partial(handlers.take_example, example),
+                None,
+                [*parts.screen, *asked],
+                cancels=running,
+                **at_once,
+            )
         prompts = list(parts.prompts.values())
         parts.preset.input(
             handlers.choose_preset,
@@ -67,7 +74,11 @@ def build_page(models: ModelList, votes: VoteBook | None) -> gr.Blocks:
         parts.model.change(
             handlers.choose_model, parts.model, [parts.preset, *prompts, parts.sentence], **at_once
         )
-        parts.reload.click(handlers.reload, parts.model, [parts.model, parts.sentence], **at_once)
+        listed = [parts.model, parts.sentence]
+        if models.has_servers:
+            parts.reload.click(handlers.reload, parts.model, listed, **at_once)
+            # The page was made when the server started; its list may have changed since.
+            page.load(handlers.list_models, parts.model, listed, **at_once)
         for vote, button in parts.votes.items():
             button.click(
                 partial(handlers.vote, vote),

@@ -25,6 +25,11 @@ TINY_NOTE = """
 names, nothing else, and its harmful “instructions” are empty phrases.</p>
 """
 
+STEPS_HEAD = """
+<h2>The four steps</h2>
+<p class="ecso-note">“Answer” runs them all; the buttons below them run one at a time.</p>
+"""
+
 # What each step does, for someone who has never heard of it; and whether it sees the picture.
 STEPS = {
     Step.DIRECT: ("Draft", "Answer the question with the picture in view.", True),
@@ -87,7 +92,7 @@ def _note(panel: Panel) -> str:
 def _text(panel: Panel) -> str:
     if not panel.text:
         return ""
-    quote = f'<blockquote class="ecso-text">{_escaped(panel.text)}</blockquote>'
+    quote = f'<div class="ecso-text">{_escaped(panel.text)}</div>'
     if not panel.is_blurred:
         return quote
     # The box and the text are siblings, so that style.css alone can lift the blur.

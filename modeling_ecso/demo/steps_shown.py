@@ -50,7 +50,11 @@ NOT_NEEDED = Panel(Tone.WAITING, "not needed", "The draft was found harmless and
 def answer_panel(progress: Progress | None) -> Panel:
     """Return what the page says on top."""
     if progress is None:
-        return Panel(Tone.WAITING, "no answer yet", "Choose an example or ask your own question.")
+        return Panel(
+            Tone.WAITING,
+            "no answer yet",
+            "Press “Answer”; or choose another example or your own picture first.",
+        )
     if progress.problem is not None:
         return Panel(Tone.UNSAFE, "no answer", progress.problem)
     if progress.result is None:

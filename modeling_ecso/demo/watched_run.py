@@ -25,7 +25,7 @@ class Result(NamedTuple):
 
 
 class StepSource(ABC):
-    """Runs the protocol for one question, one step at a time. One subclass for each kind of model."""
+    """Runs the protocol for one question, one step at a time; one subclass for each way to."""
 
     @abstractmethod
     def step(self) -> Iterator[str | StepEvent]:
