@@ -42,6 +42,7 @@ class Parts:
     clear: gr.Button
     examples: tuple[gr.Button, ...]
     answer: gr.HTML
+    queue: gr.HTML
     again: gr.Button
     votes: dict[Vote, gr.Button]
     keeps_picture: gr.Checkbox
@@ -177,7 +178,9 @@ def _question_parts() -> dict[str, Any]:
 
 
 def _answer_parts(models: ModelList, votes: VoteBook | None) -> dict[str, Any]:
-    answer = _html(answer_html(answer_panel(None)), elem_id="answer")
+    with gr.Column(elem_classes="ecso-answer-place", min_width=0):
+        answer = _html(answer_html(answer_panel(None)), elem_id="answer")
+        queue = _html("", elem_id="queue")
     has_votes = votes is not None
     with gr.Row(elem_classes="ecso-after"):
         again = gr.Button(
@@ -216,6 +219,7 @@ def _answer_parts(models: ModelList, votes: VoteBook | None) -> dict[str, Any]:
         )
     return {
         "answer": answer,
+        "queue": queue,
         "again": again,
         "votes": buttons,
         "keeps_picture": keeps_picture,

@@ -38,9 +38,9 @@ def build_page(models: ModelList, votes: VoteBook | None) -> gr.Blocks:
             "outputs": parts.screen,
             "concurrency_id": "model",
             "concurrency_limit": 1 if models.runs_here else MOST_AT_SERVERS,
-            # In the corner of the answer: the place in the queue, and the seconds.
+            # The place in the queue, and the seconds, in the corner of the answer.
             "show_progress": "minimal",
-            "show_progress_on": parts.answer,
+            "show_progress_on": parts.queue,
         }
         at_once = {**private, "queue": False, "show_progress": "hidden"}
         running = [

@@ -43,6 +43,8 @@ class Panel:
     cost: str = ""
 
 
+_HOW_TO_BEGIN = "Press “Answer”, or first take another example or a picture of your own."
+
 WAITING = Panel(Tone.WAITING, "waiting")
 NOT_NEEDED = Panel(Tone.WAITING, "not needed", "The draft was found harmless and is the answer.")
 
@@ -50,11 +52,7 @@ NOT_NEEDED = Panel(Tone.WAITING, "not needed", "The draft was found harmless and
 def answer_panel(progress: Progress | None) -> Panel:
     """Return what the page says on top."""
     if progress is None:
-        return Panel(
-            Tone.WAITING,
-            "no answer yet",
-            "Press “Answer”; or choose another example or your own picture first.",
-        )
+        return Panel(Tone.WAITING, "no answer yet", _HOW_TO_BEGIN)
     if progress.problem is not None:
         return Panel(Tone.UNSAFE, "no answer", progress.problem)
     if progress.result is None:

@@ -1,6 +1,7 @@
 """One answer on its way, step by step, and what may be told of it so far."""
 
 import logging
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -161,7 +162,7 @@ class WatchedRun:
 def as_sentence(error: Exception) -> str:
     """Return what to tell a visitor about an error; others than ours may quote a prompt."""
     if isinstance(error, Problem | ECSOError):
-        text = str(error)
+        text = re.sub(r"^ecso\.", "The setting ", str(error))
         return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
     logger.warning("the demo could not answer: %s", type(error).__name__)
     return (
