@@ -23,9 +23,9 @@ _HOMES = {
     "modeling_ecso": ("ECSOLlavaForConditionalGeneration",),
     "outputs_ecso": ("ECSOGenerateBeamOutput", "ECSOGenerateOutput"),
     "protocol_ecso": ("Protocol",),
-    "run_ecso": ("ProtectedRun", "StepEvent"),
+    "run_ecso": ("ProtectedRun",),
     "settings_ecso": ("ECSOConfig",),
-    "trace_ecso": ("Outcome", "Step", "StepRecord", "Trace"),
+    "trace_ecso": ("Outcome", "Step", "StepEvent", "StepRecord", "Trace"),
     "verdict_ecso": ("Verdict",),
 }
 

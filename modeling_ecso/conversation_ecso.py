@@ -43,6 +43,11 @@ class Conversation:
     starts_with_bos: bool
 
 
+def with_earlier_turns(earlier: str, latest: str) -> str:
+    """Return the text of several turns as one query, the earlier ones marked as such."""
+    return f"Earlier turns:\n{earlier.strip()}\n\nLatest turn:\n{latest.strip()}"
+
+
 class ConversationReader:
     """Reads and writes prompts in the format of one processor's chat template.
 
@@ -232,10 +237,7 @@ class ConversationReader:
         earlier, marker, latest = body.rpartition(self._user_marker)
         if not marker:
             return f"{self._user_marker} {body.strip()}"
-        return (
-            f"Earlier turns:\n{self._user_marker} {earlier.strip()}\n\n"
-            f"Latest turn:\n{latest.strip()}"
-        )
+        return with_earlier_turns(f"{self._user_marker} {earlier.strip()}", latest)
 
     def _as_plain_text(self, text: str) -> str:
         """Return ``text`` with every spelled-out special token broken by a blank."""

@@ -14,6 +14,8 @@ Messages say what is wrong, which value, and what to do. They never carry a prom
 draft or a caption.
 """
 
+import traceback
+
 
 class ECSOError(Exception):
     """Base of every error this package raises."""
@@ -37,3 +39,9 @@ class ECSOStepError(ECSOError, RuntimeError):
 
 class ECSOProtocolError(ECSOError, RuntimeError):
     """The protocol was driven out of order; a bug in the driver, never in the caller's input."""
+
+
+def kind_and_place(error: Exception) -> str:
+    """Describe an error without its message, which may quote what was being read."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {where.name}, line {where.lineno}"

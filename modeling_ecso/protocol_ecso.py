@@ -32,7 +32,7 @@ from enum import Enum
 from .ask_ecso import Ask, DirectAsk, ImageAsk, PromptAsk, Reply, TextAsk
 from .errors_ecso import ECSOProtocolError
 from .settings_ecso import ECSOConfig
-from .trace_ecso import Outcome, Step, StepRecord, Trace
+from .trace_ecso import Outcome, Step, StepEvent, StepRecord, Trace
 from .verdict_ecso import Verdict, read_exact, read_normalized, read_probability, worst
 
 
@@ -149,6 +149,22 @@ class Protocol:
             steps=tuple(self._records),
             failed_step=self._failed_step,
             draft=self._kept_draft,
+        )
+
+    def event(self, index: int) -> StepEvent:
+        """Return what to tell of the step that was run last.
+
+        Args:
+            index: The answer's place in the output.
+        """
+        return StepEvent(
+            index=index,
+            record=self.last_record,
+            verdict=self._verdict,
+            p_unsafe=self._p_unsafe,
+            caption=self._caption,
+            safe_answer_verdict=self._safe_answer_verdict,
+            outcome=self._outcome,
         )
 
     def receive(self, reply: Reply) -> None:

@@ -5,52 +5,26 @@ leaves the others alone; errors after the draft carry neither text nor traceback
 Not covered: errors of the direct step, which are the caller's own and come through as they are.
 """
 
-import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers.utils import logging
 
 from .ask_ecso import Reply
-from .errors_ecso import ECSOProtocolError, ECSOStepError
+from .errors_ecso import ECSOProtocolError, ECSOStepError, kind_and_place
 from .outputs_ecso import replaced_output, with_traces
 from .protocol_ecso import Protocol
 from .request_ecso import GenerationRequest
 from .settings_ecso import ECSOConfig
 from .steps_ecso import Answer, StepRunner
-from .trace_ecso import Outcome, Step, StepRecord, Trace
-from .verdict_ecso import Verdict
+from .trace_ecso import Outcome, Step, StepEvent, Trace
 
 
 logger = logging.get_logger(__name__)
 
 # The order in which rows that stand at different steps are served, so that they meet again.
 _ORDER = list(Step)
-
-
-@dataclass(frozen=True)
-class StepEvent:
-    """A step has been run for one answer. Holds nothing of a draft.
-
-    Args:
-        index: The answer's place in the output.
-        record: The step, its tokens and milliseconds.
-        verdict: The verdict on the draft, once there is one.
-        p_unsafe: p(unsafe) of the draft, where it is known.
-        caption: The description of the image, once there is one.
-        safe_answer_verdict: The verdict on the safe answer, where it is judged.
-        outcome: Whose text is the answer, once that is settled.
-    """
-
-    index: int
-    record: StepRecord
-    verdict: Verdict | None
-    p_unsafe: float | None
-    caption: str | None
-    safe_answer_verdict: Verdict | None
-    outcome: Outcome | None
 
 
 class ProtectedRun:
@@ -98,7 +72,7 @@ class ProtectedRun:
         except Exception as error:
             if not self._holds_draft:
                 raise  # of the direct step, before anything was judged: the caller's own
-            broken = _kind_and_place(error)
+            broken = kind_and_place(error)
         # From here on no frame, hence no traceback, holds a draft.
         if broken:
             raise ECSOProtocolError(f"the answer could not be put together ({broken})")
@@ -130,7 +104,7 @@ class ProtectedRun:
         for index, protocol in enumerate(protocols):
             protocol.receive(replies[index])
             answers[index, Outcome.DIRECT] = drafts[index]
-            yield _event(index, protocol)
+            yield protocol.event(index)
 
         while waiting := {i: p.ask for i, p in enumerate(protocols) if not p.is_over}:
             step = min((ask.step for ask in waiting.values()), key=_ORDER.index)
@@ -146,7 +120,7 @@ class ProtectedRun:
                 if answer is not None:
                     answers[index, Outcome.SAFE] = answer
                 protocols[index].receive(reply)
-                yield _event(index, protocols[index])
+                yield protocols[index].event(index)
 
         outcomes = [protocol.outcome for protocol in protocols]
         self._traces = tuple(protocol.trace for protocol in protocols)
@@ -186,7 +160,7 @@ class ProtectedRun:
                 return list(zip(replies, answers, strict=True))
             return [(reply, None) for reply in self._runner.ask(asks)]
         except Exception as error:
-            cause = _kind_and_place(error)
+            cause = kind_and_place(error)
         if len(asks) == 1:
             logger.warning(f"ECSO: the {step.value} step failed ({cause}); the draft is withheld")
             return [None]
@@ -220,21 +194,3 @@ class ProtectedRun:
         for position in range(length, sequences.shape[1]):
             streamer.put(sequences[:, position])
         streamer.end()
-
-
-def _kind_and_place(error: Exception) -> str:
-    """Describe an error without its message, which may quote what was being read."""
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} in {where.name}, line {where.lineno}"
-
-
-def _event(index: int, protocol: Protocol) -> StepEvent:
-    return StepEvent(
-        index=index,
-        record=protocol.last_record,
-        verdict=protocol.verdict,
-        p_unsafe=protocol.p_unsafe,
-        caption=protocol.caption,
-        safe_answer_verdict=protocol.safe_answer_verdict,
-        outcome=protocol.outcome if protocol.is_over else None,
-    )

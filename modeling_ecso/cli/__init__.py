@@ -5,7 +5,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
-from . import demo_command, run_command
+from . import demo_command, run_command, serve_command
 from .problem import Problem
 
 
@@ -24,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     run_command.add_to(commands)
     demo_command.add_to(commands)
+    serve_command.add_to(commands)
     chosen = parser.parse_args(arguments)
     try:
         return chosen.function(chosen)

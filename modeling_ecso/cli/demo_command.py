@@ -1,10 +1,16 @@
 """`ecso demo`: the four steps in the browser."""
 
 import argparse
+import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from .problem import Problem
+from .serve_command import UPSTREAM_KEY_VARIABLE
+
+
+_NEEDED = ("gradio", "filelock", "openai", "httpx2")
 
 
 def add_to(commands: Any) -> None:
@@ -22,6 +28,14 @@ def add_to(commands: Any) -> None:
         action="append",
         metavar="DIR_OR_ID",
         help="a model to run here, folder or Hub id; may be repeated (default: the tiny one)",
+    )
+    parser.add_argument(
+        "--endpoint",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="an OpenAI-compatible server whose models are to be listed; may be repeated; its key "
+        f"is read from ${UPSTREAM_KEY_VARIABLE}",
     )
     parser.add_argument(
         "--host", metavar="ADDRESS", help="address to listen at (default: 127.0.0.1)"
@@ -46,19 +60,23 @@ def run(chosen: argparse.Namespace) -> int:
     Raises:
         Problem: Something in the arguments cannot be used, or gradio is not installed.
     """
-    from importlib.util import find_spec
-
-    if find_spec("gradio") is None:
-        raise Problem("the demo needs gradio; install it with: pip install 'ecso-llava[demo]'")
+    for module in _NEEDED:
+        if find_spec(module) is None:
+            raise Problem(
+                f"the demo needs {module}; install it with: pip install 'ecso-llava[demo]'"
+            )
     if chosen.port is not None and not 0 < chosen.port < 65536:
         raise Problem(f"--port is {chosen.port}; give a number from 1 to 65535")
-    from ..demo.app import load_models, serve
+    from ..demo.app import offered_models, serve
 
-    serve(
-        load_models(chosen.model or [None]),
-        host=chosen.host,
-        port=chosen.port,
-        votes=chosen.votes,
-        opens_browser=chosen.open,
-    )
+    sources = chosen.model or ([] if chosen.endpoint else [None])
+    key = os.environ.get(UPSTREAM_KEY_VARIABLE)
+    with offered_models(sources, chosen.endpoint, key) as models:
+        serve(
+            models,
+            host=chosen.host,
+            port=chosen.port,
+            votes=chosen.votes,
+            opens_browser=chosen.open,
+        )
     return 0

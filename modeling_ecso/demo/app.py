@@ -1,7 +1,8 @@
 """Starts the demo, with every door of gradio's that it does not need shut."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,20 +35,32 @@ def launch_arguments() -> dict[str, Any]:
     }
 
 
-def load_models(sources: Sequence[str | None]) -> "ModelList":
-    """Return the models that the page offers.
+@contextmanager
+def offered_models(
+    sources: Sequence[str | None], endpoints: Sequence[str] = (), api_key: str | None = None
+) -> Iterator["ModelList"]:
+    """Give the models that the page offers; connections close at the end.
 
     Args:
         sources: Folders or Hub ids of models to run in this process; None: the tiny one.
+        endpoints: URLs of OpenAI-compatible servers.
+        api_key: Sent to those servers; None: none is needed.
 
     Raises:
-        Problem: A model cannot be loaded.
+        Problem: A model cannot be loaded, or a URL is none.
     """
+    from anyio.from_thread import start_blocking_portal
+
     from ..cli.models import load_model
-    from .local_model import LocalModel
     from .model_list import ModelList
 
-    return ModelList([LocalModel(load_model(source)) for source in sources])
+    if sources:
+        from .local_model import LocalModel
+    if endpoints:
+        from .endpoint_model import Endpoint
+    with start_blocking_portal() as portal:
+        servers = [Endpoint(url, portal, api_key) for url in endpoints]
+        yield ModelList([LocalModel(load_model(source)) for source in sources], servers)
 
 
 def serve(

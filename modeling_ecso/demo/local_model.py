@@ -9,7 +9,7 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 
 from ..cli.models import LoadedModel
 from ..cli.pictures import open_picture
-from ..run_ecso import StepEvent
+from ..trace_ecso import StepEvent
 from .question import Question
 from .watched_run import AnsweringModel, Result, StepSource
 

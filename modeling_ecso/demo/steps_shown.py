@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ..run_ecso import StepEvent
-from ..trace_ecso import Outcome, Step, Trace
+from ..trace_ecso import Outcome, Step, StepEvent, Trace
 from ..verdict_ecso import Verdict
 from .watched_run import Progress
 

@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 from ..cli.problem import Problem
 from ..errors_ecso import ECSOError
-from ..run_ecso import StepEvent
 from ..settings_ecso import ECSOConfig
-from ..trace_ecso import Step, Trace
+from ..trace_ecso import Step, StepEvent, Trace
 from .question import Question
 
 
