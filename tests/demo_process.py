@@ -1,19 +1,25 @@
-"""The demo as the browser tests meet it: the tiny model, one that breaks and one that is slow.
+"""The demo as the browser tests meet it: the tiny model, broken and slow ones, and two servers.
 
 Run as ``python -m tests.demo_process PORT VOTES_FILE``.
 """
 
 import sys
+import threading
 import time
 from pathlib import Path
 
+import uvicorn
+
+from examples.load.scripted_upstream import build_upstream
 from modeling_ecso import ECSOConfig
-from modeling_ecso.cli.models import load_model
-from modeling_ecso.cli.problem import Problem
-from modeling_ecso.demo.app import serve
-from modeling_ecso.demo.local_model import LocalModel
-from modeling_ecso.demo.model_list import ModelList, ModelServer
+from modeling_ecso.demo.app import offered_models, serve
+from modeling_ecso.demo.model_list import ModelList
 from modeling_ecso.demo.watched_run import AnsweringModel, StepSource
+
+
+SECRET = "a secret of the machine"
+SLOW_S = 1.5
+NOBODY_LISTENS = 9
 
 
 class Broken(AnsweringModel, StepSource):
@@ -27,33 +33,30 @@ class Broken(AnsweringModel, StepSource):
         return self
 
     def step(self):
-        raise RuntimeError("a secret of the machine")
+        raise RuntimeError(SECRET)
         yield
 
 
 class Slow(Broken):
-    """A model that takes a while and then has nothing to say."""
+    """The same after a while."""
 
     name = "slow"
 
     def step(self):
-        time.sleep(3)
-        raise Problem("The slow model is done")
-        yield
+        time.sleep(SLOW_S)
+        yield from super().step()
 
 
-class DownAtFirst(ModelServer):
-    """A server that cannot be reached the first time it is asked for its models."""
-
-    is_up = False
-
-    def models(self):
-        if not self.is_up:
-            self.is_up = True
-            raise Problem("The server at nowhere:1 cannot be reached; start it and reload.")
-        return [Broken(), Slow()]
+def start_scripted_server():
+    server = uvicorn.Server(uvicorn.Config(build_upstream(), port=0, log_level="error"))
+    threading.Thread(target=server.run, daemon=True).start()
+    while not server.started:
+        time.sleep(0.01)
+    return server.servers[0].sockets[0].getsockname()[1]
 
 
 if __name__ == "__main__":
-    local = LocalModel(load_model(None))
-    serve(ModelList([local], [DownAtFirst()]), port=int(sys.argv[1]), votes=Path(sys.argv[2]))
+    ports = (start_scripted_server(), NOBODY_LISTENS)
+    with offered_models([None], [f"http://127.0.0.1:{port}" for port in ports]) as offered:
+        models = ModelList([*offered._local, Broken(), Slow()], offered._servers)
+        serve(models, port=int(sys.argv[1]), votes=Path(sys.argv[2]))
