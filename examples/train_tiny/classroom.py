@@ -2,31 +2,41 @@
 
 The tower no longer changes, so that each picture goes through it once and its features are kept.
 Each step takes a few small batches of one skill each, so that short prompts are not padded to the
-length of long ones. Only answers count in the loss.
+length of long ones. A row holds several examples about one picture, which comes first and once; no
+example sees another. Only answers count in the loss.
 """
 
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
-from drawing import Scene, random_scene
+from drawing import random_scene
 from examples_of_world import Example, Skill
 from picture_pool import PicturePool, to_pixel_values
 from schedule import set_learning_rate
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 from tower import patch_features
-from transformers import LlavaForConditionalGeneration, LlavaProcessor
+from transformers import (
+    AttentionInterface,
+    AttentionMaskInterface,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+)
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
 
 
 IGNORED = -100
 
 SKILLS_PER_STEP = 3
+EXAMPLES_PER_PICTURE = 4
 REPORT_EVERY_S = 60
 
 _PROMPT_MARK = "\ue100"
+_SHARED, _PADDING = -1, -2
 
 
 @dataclass
@@ -60,6 +70,8 @@ class Encoder:
             )
             for shows in (False, True)
         }
+        before_question = self._tokenizer(self._frames[True].split(_PROMPT_MARK)[0]).input_ids
+        self._length_with_picture = before_question.index(processor.image_token_id) + patches
 
     def prompt_ids(self, example: Example) -> list[int]:
         """Return the ids of the prompt, image tokens included."""
@@ -71,18 +83,61 @@ class Encoder:
         ids = self._tokenizer(f" {example.answer}", add_special_tokens=False).input_ids
         return [*ids, self._tokenizer.eos_token_id]
 
-    def batch(self, examples: list[Example]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return ids and labels, padded on the right, which causal attention never looks at."""
-        rows = []
-        for example in examples:
-            prompt, answer = self.prompt_ids(example), self.answer_ids(example)
-            rows.append((prompt + answer, [IGNORED] * len(prompt) + answer))
-        longest = max(len(ids) for ids, _ in rows)
-        pad = self._tokenizer.pad_token_id
-        return (
-            torch.tensor([ids + [pad] * (longest - len(ids)) for ids, _ in rows]),
-            torch.tensor([labels + [IGNORED] * (longest - len(labels)) for _, labels in rows]),
-        )
+    def batch(self, rows: list[list[Example]]) -> "Batch":
+        """Return rows of examples that share a picture, padded on the right.
+
+        Args:
+            rows: In each row, examples about one picture, or a single one without.
+        """
+        packed = [self._pack(row) for row in rows]
+        longest = max(len(row) for row in packed)
+        padding = (self._tokenizer.pad_token_id, IGNORED, 0, _PADDING)
+        table = torch.tensor([row + [padding] * (longest - len(row)) for row in packed])
+        return Batch(*table.unbind(-1))
+
+    def _pack(self, examples: list[Example]) -> list[tuple[int, int, int, int]]:
+        """Return id, label, position and part for each token of a row."""
+        prompts = [self.prompt_ids(example) for example in examples]
+        shared = self._length_with_picture if examples[0].shows_picture else 0
+        row = [(token, IGNORED, place, _SHARED) for place, token in enumerate(prompts[0][:shared])]
+        for part, (prompt, example) in enumerate(zip(prompts, examples, strict=True)):
+            question, answer = prompt[shared:], self.answer_ids(example)
+            labels = [IGNORED] * len(question) + answer
+            for place, (token, label) in enumerate(zip(question + answer, labels, strict=True)):
+                row.append((token, label, shared + place, part))
+        return row
+
+
+@dataclass
+class Batch:
+    """Rows of examples; all ``(rows, length)``.
+
+    Args:
+        ids: Token ids.
+        labels: What each token is learned as, ``IGNORED`` outside of answers.
+        positions: Place within the example, counted from the start of the row.
+        parts: Number of the example in its row, ``_SHARED`` for the picture before all of them.
+    """
+
+    ids: torch.Tensor
+    labels: torch.Tensor
+    positions: torch.Tensor
+    parts: torch.Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on a device."""
+        return Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+    def mask(self) -> torch.Tensor:
+        """Return what each token sees: the picture, and its own example up to itself.
+
+        Returns:
+            Boolean, ``(rows, 1, length, length)``.
+        """
+        seen = self.parts[:, None, :]
+        length = self.ids.shape[1]
+        earlier = torch.ones(length, length, dtype=torch.bool, device=self.ids.device).tril()
+        return (earlier & ((seen == _SHARED) | (seen == self.parts[:, :, None])))[:, None]
 
 
 def render(processor: LlavaProcessor, prompt: str, shows_picture: bool) -> str:
@@ -91,6 +146,19 @@ def render(processor: LlavaProcessor, prompt: str, shows_picture: bool) -> str:
     return processor.apply_chat_template(
         [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
     )
+
+
+def _attention_in_float32(module, query, key, value, *args, **kwargs):
+    """Attend in float32 even where autocast would not: bfloat16 is slow at it on a CPU."""
+    with torch.autocast(query.device.type, enabled=False):
+        return sdpa_attention_forward(
+            module, query.float(), key.float(), value.float(), *args, **kwargs
+        )
+
+
+_FLOAT32_ATTENTION = "sdpa_in_float32"
+AttentionInterface.register(_FLOAT32_ATTENTION, _attention_in_float32)
+AttentionMaskInterface.register(_FLOAT32_ATTENTION, sdpa_mask)
 
 
 @torch.no_grad()
@@ -112,6 +180,8 @@ class Classroom:
         encoder: Encodes the examples.
         features: Pictures to talk about; None if no skill shows any.
         report: Gets a line of progress now and then.
+        in_bfloat16: Whether to multiply matrices in bfloat16, several times as fast on processors
+            that have instructions for it and slower on others.
     """
 
     def __init__(
@@ -120,8 +190,12 @@ class Classroom:
         encoder: Encoder,
         features: Features | None,
         report: Callable[[str], None],
+        in_bfloat16: bool = False,
     ):
         """Keep what all lessons share."""
+        self._in_bfloat16 = in_bfloat16
+        if in_bfloat16:
+            model.set_attn_implementation(_FLOAT32_ATTENTION)
         self._model = model
         self._encoder = encoder
         self._features = features
@@ -129,7 +203,12 @@ class Classroom:
         self._generator = random.Random(3)
 
     def teach(
-        self, skills: dict[Skill, int], minutes: float, batch_size: int, peak_learning_rate: float
+        self,
+        skills: dict[Skill, int],
+        minutes: float,
+        batch_size: int,
+        peak_learning_rate: float,
+        keep: Callable[[], None] | None = None,
     ) -> None:
         """Give one lesson.
 
@@ -138,6 +217,7 @@ class Classroom:
             minutes: How long.
             batch_size: Examples of one skill in a step; a step takes several skills.
             peak_learning_rate: Highest learning rate of the schedule.
+            keep: Called now and then to save what has been learned so far.
         """
         learned = [
             *self._model.model.multi_modal_projector.parameters(),
@@ -162,35 +242,49 @@ class Classroom:
             if elapsed - reported > REPORT_EVERY_S:
                 reported = elapsed
                 self._report(f"step {step}: {self._scores(skills)}")
+                if keep:
+                    keep()
         self._report(f"lesson done after {step} steps: {self._scores(skills)}")
 
     def _answer_logits(self, skill: Skill, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return logits and targets of all answer tokens of a fresh batch, and their rows."""
-        examples, pictures = [], []
-        for _ in range(count):
-            scene = self._any_scene(pictures)
-            examples.append(skill(scene, self._generator))
-        device = self._model.device
-        ids, labels = (tensor.to(device) for tensor in self._encoder.batch(examples))
-        embeddings = self._model.get_input_embeddings()(ids)
-        if examples[0].shows_picture:
-            seen = self._features.values[pictures].to(embeddings.dtype)
-            projected = self._model.model.multi_modal_projector(seen)
-            places = (ids == self._model.config.image_token_id).unsqueeze(-1)
-            embeddings = embeddings.masked_scatter(places, projected)
-        hidden = self._model.model.language_model(inputs_embeds=embeddings).last_hidden_state
-        answers = labels[:, 1:] != IGNORED
-        return self._model.lm_head(hidden[:, :-1][answers]), labels[:, 1:][answers]
+        """Return logits and targets of all answer tokens of a fresh batch."""
+        rows, pictures = self._fresh_rows(skill, count)
+        batch = self._encoder.batch(rows).to(self._model.device)
+        embeddings = self._model.get_input_embeddings()(batch.ids)
+        with torch.autocast(embeddings.device.type, torch.bfloat16, enabled=self._in_bfloat16):
+            if pictures:
+                seen = self._features.values[pictures].to(embeddings.dtype)
+                projected = self._model.model.multi_modal_projector(seen).to(embeddings.dtype)
+                places = (batch.ids == self._model.config.image_token_id).unsqueeze(-1)
+                embeddings = embeddings.masked_scatter(places, projected)
+            hidden = self._model.model.language_model(
+                inputs_embeds=embeddings,
+                attention_mask=batch.mask(),
+                position_ids=batch.positions,
+                use_cache=False,
+            ).last_hidden_state
+            answers = batch.labels[:, 1:] != IGNORED
+            logits = self._model.lm_head(hidden[:, :-1][answers])
+        return logits.float(), batch.labels[:, 1:][answers]
 
     def _loss(self, skill: Skill, count: int) -> torch.Tensor:
         return cross_entropy(*self._answer_logits(skill, count))
 
-    def _any_scene(self, pictures: list[int]) -> Scene:
-        """Return a scene, that of a picture if there are any; note the picture."""
+    def _fresh_rows(self, skill: Skill, count: int) -> tuple[list[list[Example]], list[int]]:
+        """Return new examples and the picture of each row, none if the skill shows none."""
         if self._features is None:
-            return random_scene(self._generator)
-        pictures.append(self._generator.randrange(len(self._features.pool)))
-        return self._features.pool.scene(pictures[-1])
+            return [
+                [skill(random_scene(self._generator), self._generator)] for _ in range(count)
+            ], []
+        rows, pictures = [], []
+        while sum(map(len, rows)) < count:
+            picture = self._generator.randrange(len(self._features.pool))
+            scene = self._features.pool.scene(picture)
+            rows.append([skill(scene, self._generator)])
+            if rows[-1][0].shows_picture:
+                pictures.append(picture)
+                rows[-1] += [skill(scene, self._generator) for _ in range(EXAMPLES_PER_PICTURE - 1)]
+        return rows, pictures
 
     @torch.no_grad()
     def _scores(self, skills: dict[Skill, int], count: int = 64) -> str:
