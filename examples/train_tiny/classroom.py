@@ -9,10 +9,11 @@ example sees another. Only answers count in the loss.
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from drawing import random_scene
+from encoder import IGNORED, Batch, Encoder
 from examples_of_world import Example, Skill
 from picture_pool import PicturePool, to_pixel_values
 from schedule import set_learning_rate
@@ -23,20 +24,14 @@ from transformers import (
     AttentionInterface,
     AttentionMaskInterface,
     LlavaForConditionalGeneration,
-    LlavaProcessor,
 )
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 
-IGNORED = -100
-
 SKILLS_PER_STEP = 3
 EXAMPLES_PER_PICTURE = 4
 REPORT_EVERY_S = 60
-
-_PROMPT_MARK = "\ue100"
-_SHARED, _PADDING = -1, -2
 
 
 @dataclass
@@ -50,102 +45,6 @@ class Features:
 
     values: torch.Tensor
     pool: PicturePool
-
-
-class Encoder:
-    """Turns examples into token ids, framed as the processor frames them.
-
-    Args:
-        processor: The processor that the model will be used with.
-        patches: Image tokens of one picture.
-    """
-
-    def __init__(self, processor: LlavaProcessor, patches: int):
-        """Render the two frames once; the template is the same for every prompt."""
-        self._tokenizer = processor.tokenizer
-        image_tokens = processor.image_token * patches
-        self._frames = {
-            shows: render(processor, _PROMPT_MARK, shows).replace(
-                processor.image_token, image_tokens
-            )
-            for shows in (False, True)
-        }
-        before_question = self._tokenizer(self._frames[True].split(_PROMPT_MARK)[0]).input_ids
-        self._length_with_picture = before_question.index(processor.image_token_id) + patches
-
-    def prompt_ids(self, example: Example) -> list[int]:
-        """Return the ids of the prompt, image tokens included."""
-        frame = self._frames[example.shows_picture]
-        return self._tokenizer(frame.replace(_PROMPT_MARK, example.prompt)).input_ids
-
-    def answer_ids(self, example: Example) -> list[int]:
-        """Return the ids that the model is to generate, end token included."""
-        ids = self._tokenizer(f" {example.answer}", add_special_tokens=False).input_ids
-        return [*ids, self._tokenizer.eos_token_id]
-
-    def batch(self, rows: list[list[Example]]) -> "Batch":
-        """Return rows of examples that share a picture, padded on the right.
-
-        Args:
-            rows: In each row, examples about one picture, or a single one without.
-        """
-        packed = [self._pack(row) for row in rows]
-        longest = max(len(row) for row in packed)
-        padding = (self._tokenizer.pad_token_id, IGNORED, 0, _PADDING)
-        table = torch.tensor([row + [padding] * (longest - len(row)) for row in packed])
-        return Batch(*table.unbind(-1))
-
-    def _pack(self, examples: list[Example]) -> list[tuple[int, int, int, int]]:
-        """Return id, label, position and part for each token of a row."""
-        prompts = [self.prompt_ids(example) for example in examples]
-        shared = self._length_with_picture if examples[0].shows_picture else 0
-        row = [(token, IGNORED, place, _SHARED) for place, token in enumerate(prompts[0][:shared])]
-        for part, (prompt, example) in enumerate(zip(prompts, examples, strict=True)):
-            question, answer = prompt[shared:], self.answer_ids(example)
-            labels = [IGNORED] * len(question) + answer
-            for place, (token, label) in enumerate(zip(question + answer, labels, strict=True)):
-                row.append((token, label, shared + place, part))
-        return row
-
-
-@dataclass
-class Batch:
-    """Rows of examples; all ``(rows, length)``.
-
-    Args:
-        ids: Token ids.
-        labels: What each token is learned as, ``IGNORED`` outside of answers.
-        positions: Place within the example, counted from the start of the row.
-        parts: Number of the example in its row, ``_SHARED`` for the picture before all of them.
-    """
-
-    ids: torch.Tensor
-    labels: torch.Tensor
-    positions: torch.Tensor
-    parts: torch.Tensor
-
-    def to(self, device: torch.device) -> "Batch":
-        """Return the batch on a device."""
-        return Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
-
-    def mask(self) -> torch.Tensor:
-        """Return what each token sees: the picture, and its own example up to itself.
-
-        Returns:
-            Boolean, ``(rows, 1, length, length)``.
-        """
-        seen = self.parts[:, None, :]
-        length = self.ids.shape[1]
-        earlier = torch.ones(length, length, dtype=torch.bool, device=self.ids.device).tril()
-        return (earlier & ((seen == _SHARED) | (seen == self.parts[:, :, None])))[:, None]
-
-
-def render(processor: LlavaProcessor, prompt: str, shows_picture: bool) -> str:
-    """Return a conversation of one user turn in the model's chat format."""
-    content = [{"type": "image"}] * shows_picture + [{"type": "text", "text": prompt}]
-    return processor.apply_chat_template(
-        [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
-    )
 
 
 def _attention_in_float32(module, query, key, value, *args, **kwargs):
@@ -170,6 +69,35 @@ def look_at(model: LlavaForConditionalGeneration, pool: PicturePool) -> Features
         for pixels in pool.pixels.split(256)
     ]
     return Features(torch.cat(chunks), pool)
+
+
+def answer_logits(
+    model: LlavaForConditionalGeneration, batch: Batch, seen: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return logits and targets of all answer tokens of a batch.
+
+    Args:
+        model: The tiny model.
+        batch: Rows of examples.
+        seen: What the tower sees in the picture of each row, ``(rows, patches, width)``; None for
+            rows without a picture.
+
+    Returns:
+        Float, ``(answer tokens, vocabulary)``, and long, ``(answer tokens,)``.
+    """
+    embeddings = model.get_input_embeddings()(batch.ids)
+    if seen is not None:
+        projected = model.model.multi_modal_projector(seen.to(embeddings.dtype))
+        places = (batch.ids == model.config.image_token_id).unsqueeze(-1)
+        embeddings = embeddings.masked_scatter(places, projected.to(embeddings.dtype))
+    hidden = model.model.language_model(
+        inputs_embeds=embeddings,
+        attention_mask=batch.mask(),
+        position_ids=batch.positions,
+        use_cache=False,
+    ).last_hidden_state
+    answers = batch.labels[:, 1:] != IGNORED
+    return model.lm_head(hidden[:, :-1][answers]).float(), batch.labels[:, 1:][answers]
 
 
 class Classroom:
@@ -250,22 +178,9 @@ class Classroom:
         """Return logits and targets of all answer tokens of a fresh batch."""
         rows, pictures = self._fresh_rows(skill, count)
         batch = self._encoder.batch(rows).to(self._model.device)
-        embeddings = self._model.get_input_embeddings()(batch.ids)
-        with torch.autocast(embeddings.device.type, torch.bfloat16, enabled=self._in_bfloat16):
-            if pictures:
-                seen = self._features.values[pictures].to(embeddings.dtype)
-                projected = self._model.model.multi_modal_projector(seen).to(embeddings.dtype)
-                places = (batch.ids == self._model.config.image_token_id).unsqueeze(-1)
-                embeddings = embeddings.masked_scatter(places, projected)
-            hidden = self._model.model.language_model(
-                inputs_embeds=embeddings,
-                attention_mask=batch.mask(),
-                position_ids=batch.positions,
-                use_cache=False,
-            ).last_hidden_state
-            answers = batch.labels[:, 1:] != IGNORED
-            logits = self._model.lm_head(hidden[:, :-1][answers])
-        return logits.float(), batch.labels[:, 1:][answers]
+        seen = self._features.values[pictures] if pictures else None
+        with torch.autocast(batch.ids.device.type, torch.bfloat16, enabled=self._in_bfloat16):
+            return answer_logits(self._model, batch, seen)
 
     def _loss(self, skill: Skill, count: int) -> torch.Tensor:
         return cross_entropy(*self._answer_logits(skill, count))

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import torch
 from build_model import IMAGE_SIZE, PATCH_SIZE, PATCHES, build_model, build_processor
-from classroom import Classroom, Encoder, look_at
+from classroom import Classroom, look_at
+from encoder import Encoder
 from examples_of_questions import (
     choice,
     detect_question,

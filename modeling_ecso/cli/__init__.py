@@ -5,7 +5,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
-from . import run_command
+from . import datagen_command, run_command
 from .problem import Problem
 
 
@@ -23,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     run_command.add_to(commands)
+    datagen_command.add_to(commands)
     chosen = parser.parse_args(arguments)
     try:
         return chosen.function(chosen)
