@@ -54,7 +54,7 @@ class LocalHub:
 
     def start(self) -> "LocalHub":
         """Answer in a thread of its own, until `stop`."""
-        Thread(target=self._server.serve_forever, daemon=True).start()
+        Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
     def serve(self) -> None:
