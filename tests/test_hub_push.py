@@ -1,9 +1,6 @@
 """Pushing to a Hub on loopback, by the Hub's own client: every accident it can meet."""
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -11,34 +8,10 @@ from hub_upload.command import main
 from hub_upload.plan import make_plan
 from hub_upload.push import Target, look, push
 from modeling_ecso.cli.problem import Problem
+from tests.loopback_hub import StoredFile
 
 
-PUBLISH = Path(__file__).parent.parent / "examples" / "publish"
 NAME = "tester/model"
-
-
-def load_example(name):
-    """Import a module of examples/publish, which is no package."""
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, PUBLISH / f"{name}.py")
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-@pytest.fixture
-def hub(monkeypatch):
-    """A running Hub; the client in this process talks to it."""
-    from huggingface_hub import constants
-
-    load_example("hub_store")
-    running = load_example("local_hub").LocalHub().start()
-    monkeypatch.setattr(constants, "ENDPOINT", running.url)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setenv("HF_TOKEN", "hf_local")
-    yield running
-    running.stop()
 
 
 @pytest.fixture
@@ -108,7 +81,7 @@ def test_a_change_is_sent_alone_and_a_release_stays_where_it_is(hub, folder):
 
 def test_stale_code_and_weights_are_deleted_and_what_others_put_there_stays(hub, folder):
     send(folder)
-    stored = sys.modules["hub_store"].StoredFile(b"x", is_large=False)
+    stored = StoredFile(b"x", is_large=False)
     others = {"picture.jpg": stored, "custom_generate/generate.py": stored}
     hub.repositories[NAME].commit("main", {**files_at(hub), **others})
     (folder / "model-2.safetensors").unlink()
