@@ -29,7 +29,9 @@ def test_the_commands_of_the_readme_publish_and_use_all_three(tmp_path):
     free_port._server.server_close()
     script = block.replace("8799", port).replace("build/", f"{tmp_path}/build/")
     # The server of a person's shell is up before the second command is typed.
-    script = script.replace(" &\n", " &\nsleep 0.5\n", 1)
+    script = script.replace(
+        " &\n", " &\nserver=$!\ntrap 'kill $server || true' EXIT\nsleep 0.5\n", 1
+    )
     done = subprocess.run(
         ["bash", "-e", "-c", script],
         cwd=PROJECT,
@@ -41,7 +43,7 @@ def test_the_commands_of_the_readme_publish_and_use_all_three(tmp_path):
         },
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=200,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert done.stdout.count("pin it with revision=") == 3
@@ -56,7 +58,14 @@ def published(hub, tmp_path):
     """The tiny model, a thin one and the method, pushed; returns the folder of the first."""
     build(load_recipe("tiny"), tmp_path / "tiny")
     send(tmp_path / "tiny", Target("tester/tiny"))
-    build(load_recipe("custom-generate"), tmp_path / "method", "tester/tiny@v1")
+    stock = tmp_path / "stock"
+    shutil.copytree(tmp_path / "tiny", stock, ignore=shutil.ignore_patterns("*_ecso.py"))
+    config = json.loads((stock / "config.json").read_text("utf-8"))
+    for name in ("ecso", "auto_map", "architectures"):
+        config.pop(name)
+    (stock / "config.json").write_text(json.dumps(config | {"model_type": "llava"}), "utf-8")
+    send(stock, Target("tester/stock"))
+    build(load_recipe("custom-generate"), tmp_path / "method", "tester/stock@v1")
     send(tmp_path / "method", Target("tester/method"))
     return tmp_path / "tiny"
 

@@ -22,7 +22,7 @@ sys.modules["modeling_ecso"] = None  # importing it is an error from here on
 
 from PIL import Image
 from transformers import (
-    AutoModelForImageTextToText, LlavaForConditionalGeneration, LlavaProcessor, logging, pipeline
+    LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor, logging, pipeline
 )
 
 logging.set_verbosity_error()
@@ -42,7 +42,10 @@ prompt = processor.apply_chat_template(
     [{"role": "user", "content": [{"type": "image"}, query]}], add_generation_prompt=True
 )
 inputs = processor(text=prompt, images=Image.open(picture), return_tensors="pt")
-stock = LlavaForConditionalGeneration.from_pretrained(model, revision="v1")
+# The tiny model as a stock one: same weights, nothing of ECSO in its configuration.
+stored = LlavaConfig.from_pretrained(model, revision="v1").to_dict()
+config = LlavaConfig(**{k: v for k, v in stored.items() if k not in ("model_type", "ecso")})
+stock = LlavaForConditionalGeneration.from_pretrained(model, revision="v1", config=config)
 ids = stock.generate(**inputs, custom_generate=method, processor=processor, **hub)
 answer = processor.decode(ids[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True)
 print(f"{method}: {answer.strip()}")
