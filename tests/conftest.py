@@ -57,6 +57,8 @@ def hub(monkeypatch):
 
     running = LocalHub().start()
     monkeypatch.setattr(constants, "ENDPOINT", running.url)
+    files = running.url + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setenv("HF_TOKEN", "hf_local")

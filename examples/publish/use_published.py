@@ -35,7 +35,7 @@ for name in (model, thin):
         text=[{"role": "user", "content": [{"type": "image", "path": picture}, query]}],
         return_full_text=False,
     )
-    print(f"{name}: {said[0]['generated_text']}")
+    print(f"{name}: {said[0]['generated_text'].strip()}")
 
 processor = LlavaProcessor.from_pretrained(model, **hub)
 prompt = processor.apply_chat_template(
