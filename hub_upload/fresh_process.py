@@ -61,9 +61,16 @@ def check_model(folder: str) -> None:
 def check_method(folder: str, stock: str) -> None:
     """Check a ``custom_generate`` repository on a stock model."""
     import torch
-    from transformers import LlavaForConditionalGeneration, LlavaProcessor
+    from transformers import LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
 
-    model = LlavaForConditionalGeneration.from_pretrained(stock)
+    # With another model type, transformers would not convert the keys of the checkpoint.
+    stored = LlavaConfig.from_pretrained(stock).to_dict()
+    config = LlavaConfig(**{k: v for k, v in stored.items() if k not in ("model_type", "ecso")})
+    model, report = LlavaForConditionalGeneration.from_pretrained(
+        stock, config=config, output_loading_info=True
+    )
+    if any(report.values()):
+        raise RuntimeError("the stock model to try it on does not load completely")
     processor = LlavaProcessor.from_pretrained(stock, trust_remote_code=False)
     inputs = _inputs(model, processor)
     plain = model.generate(**inputs, max_new_tokens=NEW_TOKENS)

@@ -94,7 +94,7 @@ def load_recipe(name: str) -> Recipe:
         Problem: There is none, or a key is missing, unknown or malformed; names file, key, value.
     """
     path = Path(name)
-    if not path.suffix:
+    if path.suffix not in (".yaml", ".yml"):
         path = configuration_folder() / "recipes" / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(known_recipes())

@@ -46,3 +46,21 @@ def model(processor):
     from tests.tiny_random import make_model
 
     return make_model(processor, caption_max_new_tokens=24)
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """A running Hub on loopback; the client in this process talks to it."""
+    from huggingface_hub import constants
+
+    from tests.loopback_hub import LocalHub
+
+    running = LocalHub().start()
+    monkeypatch.setattr(constants, "ENDPOINT", running.url)
+    files = running.url + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setenv("HF_TOKEN", "hf_local")
+    yield running
+    running.stop()

@@ -35,6 +35,9 @@ def test_the_wheel_holds_what_it_should_and_nothing_else(wheel):
         "modeling_ecso/tiny/pictures/bomb.png",
         "modeling_ecso/cli/run_command.py",
         "hub_upload/configuration/presets/hardened.yaml",
+        "hub_upload/configuration/recipes/tiny.yaml",
+        "hub_upload/templates/generate.py",
+        "hub_upload/templates/model_card.md.jinja",
     ):
         assert needed in names
 

@@ -54,7 +54,7 @@ class LocalHub:
 
     def start(self) -> "LocalHub":
         """Answer in a thread of its own, until `stop`."""
-        Thread(target=self._server.serve_forever, daemon=True).start()
+        Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
     def serve(self) -> None:
@@ -171,10 +171,14 @@ class _Handler(BaseHTTPRequestHandler):
         repository.heads[json.loads(self.body)["tag"]] = repository.commit_id(revision)
         self._send({})
 
-    def _list(self, repo_id: str, revision: str) -> None:
+    def _list(self, repo_id: str, revision: str, folder: str | None = None) -> None:
         repository = self._repository(repo_id)
         files = repository.commits[repository.commit_id(revision)]
-        self._send([file.as_tree_entry(path) for path, file in sorted(files.items())])
+        inside = f"{folder}/" if folder else ""
+        found = {path: file for path, file in sorted(files.items()) if path.startswith(inside)}
+        if folder and not found:
+            raise Refused(404, "Entry not found", "EntryNotFound")
+        self._send([file.as_tree_entry(path) for path, file in found.items()])
 
     def _plan_upload(self, repo_id: str, revision: str) -> None:
         self._may_write()
@@ -263,6 +267,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 _REPO = r"(?P<repo_id>[^/]+/[^/]+)"
+_REVISION = r"(?P<revision>refs/pr/\d+|[^/]+)"
 _ROUTES = [
     ("GET", r"/api/agent-harnesses", _Handler._no_harness),
     ("GET", r"/api/whoami-v2", _Handler._who_am_i),
@@ -270,7 +275,7 @@ _ROUTES = [
     ("POST", r"/api/repos/create", _Handler._create),
     ("GET", rf"/api/models/{_REPO}", _Handler._describe),
     ("GET", rf"/api/models/{_REPO}/revision/(?P<revision>.+)", _Handler._describe),
-    ("GET", rf"/api/models/{_REPO}/tree/(?P<revision>.+)", _Handler._list),
+    ("GET", rf"/api/models/{_REPO}/tree/{_REVISION}(/(?P<folder>.+))?", _Handler._list),
     ("POST", rf"/api/models/{_REPO}/branch/(?P<branch>.+)", _Handler._create_branch),
     ("POST", rf"/api/models/{_REPO}/tag/(?P<revision>.+)", _Handler._create_tag),
     ("POST", rf"/api/models/{_REPO}/preupload/(?P<revision>.+)", _Handler._plan_upload),
@@ -278,7 +283,7 @@ _ROUTES = [
     ("POST", rf"/api/models/{_REPO}/commit/(?P<revision>.+)", _Handler._commit),
     (
         "GET HEAD",
-        rf"/{_REPO}/resolve/(?P<revision>[^/]+|refs/pr/\d+)/(?P<path>.+)",
+        rf"/{_REPO}/resolve/{_REVISION}/(?P<path>.+)",
         _Handler._download,
     ),
 ]
