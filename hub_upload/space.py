@@ -38,12 +38,12 @@ short_description: A vision-language model that protects itself, step by step
 
 # Eyes Closed, Safety On
 
-A LLaVA whose `generate()` protects by itself, shown step by step: the draft, the model's own verdict
-on it, the description of the picture, and the answer given from that description alone
+A LLaVA whose `generate()` protects by itself, shown step by step: the draft, the model's own
+verdict on it, the description of the picture, and the answer given from that description alone
 ([arXiv 2403.09572](https://arxiv.org/abs/2403.09572)).
 
-Whoever visits can edit the prompts and, with the "show the draft" switch, see drafts that were found
-harmful. The model: {model}.
+Whoever visits can edit the prompts and, with the "show the draft" switch, see drafts that were
+found harmful. The model: {model}.
 """
 
 TINY = "the tiny teaching model, whose harmful “instructions” are empty phrases"
