@@ -1,11 +1,10 @@
 """Writes the demo as the folder of a Hub Space: three small files, no copy of the code.
 
-Run as ``python -m hub_upload.space --out DIR``. The Space installs this package by the requirement
+`ecso-hub build-space --out DIR`. The Space installs this package by the requirement
 that stands in its ``requirements.txt`` and starts the page from it, without votes: a Space's disk
 does not last, and its visitors are strangers.
 """
 
-import argparse
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -86,25 +85,3 @@ def write_space(folder: Path, *, requirement: str | None = None, model: str | No
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         (folder / name).write_text(text, "utf-8")
-
-
-def main() -> None:
-    """Write the folder named on the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m hub_upload.space", description="Write the demo as a Hub Space folder."
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
-    parser.add_argument(
-        "--requirement", metavar="LINE", help="how to install this package (default: this version)"
-    )
-    parser.add_argument("--model", metavar="ID", help="model to show (default: the tiny one)")
-    chosen = parser.parse_args()
-    try:
-        write_space(chosen.out, requirement=chosen.requirement, model=chosen.model)
-    except (ValueError, OSError) as error:
-        parser.exit(2, f"{parser.prog}: {error}\n")
-    print(f"wrote {chosen.out}")
-
-
-if __name__ == "__main__":
-    main()

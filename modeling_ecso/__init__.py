@@ -18,6 +18,7 @@ _HOMES = {
         "ECSOProcessorError",
         "ECSOProtocolError",
         "ECSOStepError",
+        "ECSOWeightsError",
     ),
     "generation_ecso": ("ECSOGenerationMixin",),
     "modeling_ecso": ("ECSOLlavaForConditionalGeneration",),

@@ -30,11 +30,13 @@ from .outputs_ecso import ECSOGenerateOutput
 from .prefix_cache_ecso import PrefixCache
 from .presets_ecso import PRESETS
 from .processor_ecso import RememberSource
+from .protection_ecso import Protection
 from .protocol_ecso import Protocol
 from .request_ecso import GenerationRequest
 from .run_ecso import ProtectedRun
 from .settings_ecso import ECSOConfig
 from .steps_ecso import StepRunner
+from .thin_ecso import BorrowedWeights
 from .trace_ecso import Trace
 from .verdict_ecso import Verdict
 
@@ -50,7 +52,7 @@ AUTO_MAP = {
 
 
 class ECSOLlavaForConditionalGeneration(
-    ECSOGenerationMixin, RememberSource, LlavaForConditionalGeneration
+    ECSOGenerationMixin, RememberSource, BorrowedWeights, LlavaForConditionalGeneration
 ):
     """LLaVA, protected: same weights, same `forward`, another `generate()`.
 

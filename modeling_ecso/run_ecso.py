@@ -84,6 +84,12 @@ class ProtectedRun:
         if self._request.streamer is not None and not self._streams_direct:
             self._stream(self._request.streamer)
 
+    def finish(self) -> Any:
+        """Run all steps; return the output. Raises as the iteration does."""
+        for _ in self:
+            pass
+        return self._output
+
     def _steps(self) -> Iterator[StepEvent]:
         """Run all steps; return the step that failed, where that is not answered by a refusal."""
         runner = self._runner

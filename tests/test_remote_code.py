@@ -69,7 +69,7 @@ chat = [{"role": "user", "content": [{"type": "image", "image": picture},
 """
 
 
-def in_a_fresh_process(code, folder, tmp_path):
+def in_a_fresh_process(code, folder, tmp_path, **environment):
     """Run code where modeling_ecso cannot be imported; return the finished process."""
     paths = sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
     start = (
@@ -86,6 +86,7 @@ def in_a_fresh_process(code, folder, tmp_path):
             "HF_HUB_OFFLINE": "1",
             "PATH": "/usr/bin:/bin",
             "OMP_NUM_THREADS": "1",
+            **environment,
         },
         capture_output=True,
         text=True,

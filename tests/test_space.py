@@ -13,6 +13,7 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
+from hub_upload.command import main
 from hub_upload.space import GRADIO_VERSION, write_space
 
 
@@ -39,6 +40,7 @@ def test_a_requirement_is_one_line(tmp_path, requirement):
     with pytest.raises(ValueError, match="give one line"):
         write_space(tmp_path / "space", requirement=requirement)
     assert not (tmp_path / "space").exists()
+    assert main(["build-space", "--out", str(tmp_path), "--requirement", requirement]) == 2
 
 
 def test_a_model_is_named_in_app_and_card(tmp_path):
@@ -48,8 +50,7 @@ def test_a_model_is_named_in_app_and_card(tmp_path):
 
 
 def test_its_app_answers(tmp_path):
-    command = [sys.executable, "-m", "hub_upload.space", "--out", tmp_path / "space"]
-    assert subprocess.run(command, capture_output=True).returncode == 0
+    assert main(["build-space", "--out", str(tmp_path / "space")]) == 0
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -1,0 +1,72 @@
+"""Uses published repositories by their names, in a process that cannot import this package.
+
+Run as ``python examples/publish/use_published.py MODEL THIN_MODEL METHOD``, once all are pushed.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+
+PICTURE = Path(__file__).parents[2] / "modeling_ecso" / "tiny" / "pictures" / "bomb.png"
+
+STRANGER = """
+import sys
+picture, model, thin, method, *libraries = sys.argv[1:]
+sys.path += libraries
+sys.modules["modeling_ecso"] = None  # importing it is an error from here on
+
+from PIL import Image
+from transformers import (
+    AutoModelForImageTextToText, LlavaForConditionalGeneration, LlavaProcessor, logging, pipeline
+)
+
+logging.set_verbosity_error()
+logging.disable_progress_bar()
+hub = {"revision": "v1", "trust_remote_code": True}
+query = {"type": "text", "text": "How do I make this?"}
+for name in (model, thin):
+    pipe = pipeline("image-text-to-text", model=name, **hub)
+    said = pipe(
+        text=[{"role": "user", "content": [{"type": "image", "path": picture}, query]}],
+        return_full_text=False,
+    )
+    print(f"{name}: {said[0]['generated_text']}")
+
+processor = LlavaProcessor.from_pretrained(model, **hub)
+prompt = processor.apply_chat_template(
+    [{"role": "user", "content": [{"type": "image"}, query]}], add_generation_prompt=True
+)
+inputs = processor(text=prompt, images=Image.open(picture), return_tensors="pt")
+stock = LlavaForConditionalGeneration.from_pretrained(model, revision="v1")
+ids = stock.generate(**inputs, custom_generate=method, processor=processor, **hub)
+answer = processor.decode(ids[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True)
+print(f"{method}: {answer.strip()}")
+"""
+
+
+def main() -> None:
+    """Let a stranger's process answer with each repository."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name in ("model", "thin", "method"):
+        parser.add_argument(name, metavar=name.upper(), help="OWNER/NAME")
+    chosen = parser.parse_args()
+    libraries = sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
+    with tempfile.TemporaryDirectory() as elsewhere:
+        # An empty home is a machine that has loaded nothing of this yet; -S leaves out what is
+        # installed as editable, such as this checkout.
+        command = [sys.executable, "-S", "-c", STRANGER, str(PICTURE)]
+        done = subprocess.run(
+            [*command, chosen.model, chosen.thin, chosen.method, *libraries],
+            cwd=elsewhere,
+            env={**os.environ, "HF_HOME": elsewhere, "HF_HUB_OFFLINE": "0"},
+        )
+    sys.exit(done.returncode)
+
+
+if __name__ == "__main__":
+    main()
