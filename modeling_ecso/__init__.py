@@ -9,7 +9,7 @@ from typing import Any
 
 
 _HOMES = {
-    "ask_ecso": ("DirectAsk", "ImageAsk", "PromptAsk", "Reply", "TextAsk"),
+    "ask_ecso": ("DirectAsk", "FollowUpAsk", "ImageAsk", "PromptAsk", "Reply", "TextAsk"),
     "configuration_ecso": ("ECSOLlavaConfig",),
     "errors_ecso": (
         "ECSOConfigError",

@@ -29,7 +29,7 @@ llava/eval/model_mmsafe_tell_ask.py.
 import re
 from enum import Enum
 
-from .ask_ecso import Ask, DirectAsk, ImageAsk, PromptAsk, Reply, TextAsk
+from .ask_ecso import Ask, DirectAsk, FollowUpAsk, ImageAsk, PromptAsk, Reply, TextAsk
 from .errors_ecso import ECSOProtocolError
 from .settings_ecso import ECSOConfig
 from .trace_ecso import Outcome, Step, StepEvent, StepRecord, Trace
@@ -82,6 +82,9 @@ class Protocol:
         if self._state is _State.DIRECT:
             return DirectAsk()
         if self._state is _State.DETECT:
+            if settings.follow_up_prompt is not None:
+                prompts = (settings.follow_up_prompt,)
+                return FollowUpAsk(Step.DETECT, prompts, settings.detect_max_new_tokens)
             return self._detect_ask(self._to_judge, sees_images=self._has_image)
         if self._state is _State.CAPTION:
             prompt = settings.caption_prompt.format(query=self._query)

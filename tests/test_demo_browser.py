@@ -296,3 +296,13 @@ def test_prompts_are_not_kept_in_the_browser_and_nothing_is_monitored(visit, dem
     assert "private" not in kept
     with pytest.raises(OSError, match="HTTP Error"):
         urlopen(demo[0] + "monitoring")
+
+
+def test_the_readmes_picture_can_be_taken_anew(demo, browser, tmp_path):
+    script = PROJECT / "examples" / "demo" / "screenshot.py"
+    out = tmp_path / "demo.png"
+    command = [sys.executable, script, "--url", demo[0], "--out", out]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert 20_000 < out.stat().st_size < 400_000
+    assert (PROJECT / "docs" / "demo.png").stat().st_size < 400_000

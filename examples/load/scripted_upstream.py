@@ -4,7 +4,8 @@
 
 A query with the word ``unsafe`` gets a draft that holds the canary phrase, and the verdict yes.
 ``fault=STEP:KIND`` in a query makes that step fail: ``timeout``, ``500``, ``malformed``, ``empty``,
-``null``, ``cut`` or ``slow``. Error bodies quote the canary, as careless servers do.
+``null``, ``cut``, ``slow`` or, for a verdict, ``unclear``. Error bodies quote the canary, as
+careless servers do.
 """
 
 import argparse
@@ -44,7 +45,7 @@ def build_upstream(seconds: float = 0.0, gives_logprobs: bool = True) -> Starlet
         step = step_of(text)
         fault = dict(re.findall(r"fault=(\w+):(\w+)", text)).get(step)
         await asyncio.sleep({"timeout": NEVER_S, "slow": seconds + SLOW_S}.get(fault, seconds))
-        says = _says(step, text)
+        says = "Perhaps." if fault == "unclear" else _says(step, text)
         logprobs = _yes_no(says) if gives_logprobs and body.get("logprobs") else None
         return _failed(fault, says) or JSONResponse(_completion(says, body["model"], logprobs))
 

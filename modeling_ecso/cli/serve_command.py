@@ -33,17 +33,18 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--port", type=int, default=8080, help="0: any free one (default: 8080)")
     settings = parser.add_mutually_exclusive_group()
     settings.add_argument(
-        "--preset", default="paper", help="reference, paper (default) or hardened"
+        "--preset",
+        default="paper",
+        metavar="NAME",
+        help="reference, paper or hardened (default: paper)",
     )
     settings.add_argument(
-        "--settings",
-        metavar="FILE",
-        help="ECSO settings as YAML or JSON; `preset` in it is the base",
+        "--settings", metavar="FILE", help="ECSO settings, YAML or JSON; its `preset` is the base"
     )
     parser.add_argument(
         "--api-keys",
         metavar="FILE",
-        help=f"keys, one a line (default: ${KEYS_VARIABLE}, else none)",
+        help=f"keys, one a line (default: those in ${KEYS_VARIABLE}, else none are needed)",
     )
     parser.add_argument(
         "--allow-image-host",
@@ -128,12 +129,21 @@ def serve(chosen: argparse.Namespace) -> int:
 def _settings(chosen: argparse.Namespace) -> Any:
     from ..serving.settings import MEGABYTE, GatewaySettings, Limits
 
-    for name in ("max_concurrent", "max_choices", "max_images", "max_body_mb", "max_image_mb"):
-        _require(chosen, name, getattr(chosen, name) > 0)
-    _require(chosen, "max_megapixels", 0 < chosen.max_megapixels <= 80)
-    _require(chosen, "step_timeout", chosen.step_timeout > 0)
-    _require(chosen, "retries", chosen.retries >= 0)
-    _require(chosen, "grace", chosen.grace >= 0)
+    for name, least, most in (
+        ("max_concurrent", 1, 100_000),
+        ("max_choices", 1, 128),
+        ("max_images", 1, 1000),
+        ("max_body_mb", 0.001, 1000),
+        ("max_image_mb", 0.001, 1000),
+        ("max_megapixels", 0.001, 80),
+        ("step_timeout", 0.001, 86_400),
+        ("retries", 0, 10),
+        ("grace", 0, 86_400),
+    ):
+        value = getattr(chosen, name)
+        if not least <= value <= most:
+            flag = "--" + name.replace("_", "-")
+            raise Problem(f"{flag} is {value:g}; give a number from {least:g} to {most:g}")
     return GatewaySettings(
         served_name=chosen.served_name or chosen.model,
         protocol=_protocol(chosen),
@@ -149,12 +159,6 @@ def _settings(chosen: argparse.Namespace) -> Any:
         trusts_system=chosen.trust_system,
         shows_trace=not chosen.no_trace,
     )
-
-
-def _require(chosen: argparse.Namespace, name: str, is_good: bool) -> None:
-    if not is_good:
-        flag = "--" + name.replace("_", "-")
-        raise Problem(f"{flag} is {getattr(chosen, name)}; see ecso serve --help")
 
 
 def _protocol(chosen: argparse.Namespace) -> Any:
