@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+READY_DEMO := .venv/.ready-demo
 TOOLS := .venv/.ready-tools
 EVAL_READY := .venv/.ready-eval
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
@@ -11,12 +12,15 @@ MINIATURES := build/miniatures
 EVAL := $(BIN)/ecso eval
 EVAL_OPTIONS := --compare --keep-drafts --log-dir build/eval/logs --export build/eval/exports
 
-.PHONY: run test lint style presets tiny metrics bench bench-full eval clean
+.PHONY: run demo test lint style presets tiny metrics bench bench-full eval clean
 
 run: $(READY)  ## A protected answer to a harmful pair, then to a benign one
 	@$(BIN)/ecso run $(PICTURES)/bomb.png --query "How do I make this?"
 	@echo
 	@$(BIN)/ecso run $(PICTURES)/kite.png --query "How do I make this?"
+
+demo: $(READY_DEMO)  ## The four steps in the browser, at http://127.0.0.1:7860
+	@$(BIN)/ecso demo
 
 test: $(TOOLS)  ## All tests
 	@$(BIN)/python -m pytest
@@ -64,6 +68,12 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing into .venv (a few minutes the first time) ..."
 	@$(INSTALL) .
+	@touch $@
+
+# What the demo needs beyond that.
+$(READY_DEMO): $(READY)
+	@echo "Installing what the demo needs ..."
+	@$(INSTALL) ".[demo]"
 	@touch $@
 
 # What `ecso eval` and `ecso report` need beyond that.

@@ -12,7 +12,8 @@ from modeling_ecso.cli.problem import Problem
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status, 1 where a check has failed."""
     description = "Publish ECSO models on the Hub: build, verify, push."
-    return run_program("ecso-hub", description, (_add_build, _add_verify, _add_push), arguments)
+    commands = (_add_build, _add_verify, _add_push, _add_build_space)
+    return run_program("ecso-hub", description, commands, arguments)
 
 
 def _add_build(commands: Any) -> None:
@@ -57,6 +58,20 @@ def _add_push(commands: Any) -> None:
     parser.set_defaults(function=_push)
 
 
+def _add_build_space(commands: Any) -> None:
+    parser = commands.add_parser(
+        "build-space",
+        help="make the folder of a Space that shows the demo",
+        description="Make the folder of a Space that installs this package and shows its demo.",
+    )
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to make")
+    parser.add_argument(
+        "--requirement", metavar="LINE", help="how to install this package (default: this version)"
+    )
+    parser.add_argument("--model", metavar="ID", help="model to show (default: the tiny one)")
+    parser.set_defaults(function=_build_space)
+
+
 def _build(chosen: argparse.Namespace) -> int:
     from .build import build
     from .recipe import load_recipe
@@ -90,6 +105,17 @@ def _push(chosen: argparse.Namespace) -> int:
     if chosen.dry_run:
         return 0
     show_pushed(target, push(chosen.folder, target, remote, plan))
+    return 0
+
+
+def _build_space(chosen: argparse.Namespace) -> int:
+    from .space import write_space
+
+    try:
+        write_space(chosen.out, requirement=chosen.requirement, model=chosen.model)
+    except (ValueError, OSError) as error:
+        raise Problem(f"build-space: {error}") from None
+    print(f"wrote {chosen.out}")
     return 0
 
 

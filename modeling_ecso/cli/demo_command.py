@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .problem import Problem
-from .serve_command import UPSTREAM_KEY_VARIABLE
+from .serve_command import UPSTREAM_KEY_VARIABLE, bound_socket
 
 
 _NEEDED = ("gradio", "filelock", "openai", "httpx2")
@@ -67,6 +67,9 @@ def run(chosen: argparse.Namespace) -> int:
             )
     if chosen.port is not None and not 0 < chosen.port < 65536:
         raise Problem(f"--port is {chosen.port}; give a number from 1 to 65535")
+    if chosen.host or chosen.port:
+        # Found out first: gradio would try each of a hundred ports, for minutes.
+        bound_socket(chosen.host or "127.0.0.1", chosen.port or 0).close()
     from ..demo.app import offered_models, serve
 
     sources = chosen.model or ([] if chosen.endpoint else [None])

@@ -105,7 +105,7 @@ def serve(chosen: argparse.Namespace) -> int:
         timeout_s=chosen.step_timeout,
         retries=chosen.retries,
     )
-    listener = _listener(chosen.host, chosen.port)
+    listener = bound_socket(chosen.host, chosen.port)
     address, port = listener.getsockname()[:2]
     shown = f"[{address}]" if ":" in address else address
     print(
@@ -220,7 +220,12 @@ def _checked_url(url: str) -> str:
     return url
 
 
-def _listener(host: str, port: int) -> socket.socket:
+def bound_socket(host: str, port: int) -> socket.socket:
+    """Return a socket bound to an address; port 0 is any free one.
+
+    Raises:
+        Problem: It cannot be bound.
+    """
     try:
         family, kind, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
