@@ -1,4 +1,4 @@
-"""`ecso datagen`: only safe answers are written, a broken run continues, mistakes name their row."""
+"""`ecso datagen`: only safe answers are written, a broken run continues, mistakes are named."""
 
 import json
 import re
