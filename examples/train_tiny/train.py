@@ -193,7 +193,7 @@ def _draw(count: int, seed: str) -> PicturePool:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder of the checkpoint")
-    parser.add_argument("--minutes", type=float, default=36, help="time for these lessons")
+    parser.add_argument("--minutes", type=float, default=60, help="time for these lessons")
     parser.add_argument("--device", default=None, help="cpu or cuda; the best one by default")
     parser.add_argument("--pictures", type=int, default=20_000, help="pictures to talk about")
     parser.add_argument("--batch-size", type=int, default=None, help="pictures in a step")
