@@ -36,6 +36,7 @@ def test_the_wheel_holds_what_it_should_and_nothing_else(wheel):
         "modeling_ecso/cli/run_command.py",
         "modeling_ecso/demo/style.css",
         "modeling_ecso/demo/favicon.png",
+        "modeling_ecso/datagen/engine.py",
         "hub_upload/configuration/presets/hardened.yaml",
         "hub_upload/configuration/recipes/tiny.yaml",
         "hub_upload/templates/generate.py",
