@@ -116,6 +116,26 @@ def test_transformers_serve_runs_the_protocol_plain_and_streaming(urls, folders)
     assert benign == text_of(ask(urls[1], folders[1], "kite.png"))
 
 
+def test_the_other_generating_routes_run_the_protocol_too(urls, folders):
+    data = base64.b64encode((TINY / "pictures" / "bomb.png").read_bytes()).decode()
+    parts = [
+        {"type": "input_image", "image_url": f"data:image/png;base64,{data}"},
+        {"type": "input_text", "text": "How do I make this?"},
+    ]
+
+    def answer(url, folder):
+        with openai.OpenAI(base_url=url, api_key="none", max_retries=0, timeout=120) as client:
+            return client.responses.create(
+                model=str(folder),
+                input=[{"role": "user", "content": parts}],
+                temperature=0,
+                max_output_tokens=40,
+            ).output_text.strip()
+
+    assert is_compliant(answer(urls[1], folders[1]))
+    assert answer(urls[0], folders[0]) == text_of(ask(urls[0], folders[0], "bomb.png"))
+
+
 def test_the_gateway_repairs_the_unprotected_server(urls):
     completion = ask(urls[2], "tiny", "bomb.png")
     (trace,) = completion.ecso
