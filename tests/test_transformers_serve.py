@@ -11,13 +11,9 @@ from pathlib import Path
 
 import openai
 import pytest
-from transformers import (
-    GenerationConfig,
-    LlavaConfig,
-    LlavaForConditionalGeneration,
-    LlavaProcessor,
-)
+from transformers import LlavaProcessor
 
+from examples.load.stock_tiny import save_stock_tiny
 from modeling_ecso import ECSOLlavaForConditionalGeneration
 from modeling_ecso.cli.models import TINY
 from tests.servers import (
@@ -63,17 +59,9 @@ def folders(tmp_path_factory):
     """The tiny model twice: protected, and as a stock LLaVA."""
     home = tmp_path_factory.mktemp("served")
     protected, stock = home / "protected", home / "stock"
-    model = ECSOLlavaForConditionalGeneration.from_pretrained(TINY)
-    model.save_pretrained(protected)
-    plain = model.config.to_dict()
-    for key in ("ecso", "model_type", "architectures", "auto_map"):
-        plain.pop(key, None)
-    parent = LlavaForConditionalGeneration(LlavaConfig(**plain))
-    parent.load_state_dict(model.state_dict())
-    parent.generation_config = GenerationConfig.from_pretrained(TINY)
-    parent.save_pretrained(stock)
-    for folder in (protected, stock):
-        LlavaProcessor.from_pretrained(TINY).save_pretrained(folder)
+    ECSOLlavaForConditionalGeneration.from_pretrained(TINY).save_pretrained(protected)
+    LlavaProcessor.from_pretrained(TINY).save_pretrained(protected)
+    save_stock_tiny(stock)
     return protected, stock
 
 
