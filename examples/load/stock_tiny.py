@@ -2,8 +2,7 @@
 
 python examples/load/stock_tiny.py /tmp/stock
 transformers serve /tmp/stock --device cpu --port 8000
-python examples/load/load.py --upstream http://127.0.0.1:8000/v1 --model /tmp/stock \\
-        --requests 500 --clients 20
+python examples/load/load.py --upstream http://127.0.0.1:8000/v1 --model /tmp/stock
 """
 
 import sys
