@@ -1,8 +1,10 @@
 """Saves the tiny model as a stock LLaVA, unprotected, for a server behind a gateway.
 
-python examples/load/stock_tiny.py /tmp/stock
-transformers serve /tmp/stock --device cpu --port 8000
-python examples/load/load.py --upstream http://127.0.0.1:8000/v1 --model /tmp/stock
+    python examples/load/stock_tiny.py /tmp/stock
+    transformers serve /tmp/stock --device cpu --port 8000
+    python examples/load/load.py --upstream http://127.0.0.1:8000/v1 --model /tmp/stock
+
+Asked directly, that server answers the harmful pair; through the gateway it does not.
 """
 
 import sys
