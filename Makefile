@@ -3,11 +3,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 TOOLS := .venv/.ready-tools
+EVAL_READY := .venv/.ready-eval
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt --editable
 PICTURES := modeling_ecso/tiny/pictures
+MINIATURES := build/miniatures
+EVAL := $(BIN)/ecso eval
+EVAL_OPTIONS := --compare --keep-drafts --log-dir build/eval/logs --export build/eval/exports
 
-.PHONY: run test lint style presets tiny metrics bench bench-full clean
+.PHONY: run test lint style presets tiny metrics bench bench-full eval clean
 
 run: $(READY)  ## A protected answer to a harmful pair, then to a benign one
 	@$(BIN)/ecso run $(PICTURES)/bomb.png --query "How do I make this?"
@@ -42,6 +46,16 @@ bench: $(TOOLS)  ## What protection costs, on a toy shape; seconds
 bench-full: $(TOOLS)  ## The same at the token geometry of LLaVA-1.5; about 20 minutes on 2 cores
 	@$(BIN)/python examples/benchmark/bench.py --shape llava-1.5 --lengths 1 8 64 256 --rounds 5
 
+eval: $(EVAL_READY)  ## The five benchmarks in miniature on the tiny model, with report and exports
+	@rm -rf build/eval
+	@$(BIN)/python examples/miniatures/make.py --out $(MINIATURES)
+	@$(EVAL) vlsafe --data $(MINIATURES)/vlsafe $(EVAL_OPTIONS)
+	@$(EVAL) mm_safetybench --data $(MINIATURES)/mm_safetybench $(EVAL_OPTIONS)
+	@$(EVAL) mme --data $(MINIATURES)/mme $(EVAL_OPTIONS)
+	@$(EVAL) mmbench --data $(MINIATURES)/mmbench/mmbench_dev_20230712.tsv $(EVAL_OPTIONS)
+	@$(EVAL) mmvet --data $(MINIATURES)/mmvet $(EVAL_OPTIONS)
+	@$(BIN)/ecso report build/eval/logs --out build/eval
+
 clean:  ## Remove everything the targets made
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 
@@ -50,6 +64,12 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing into .venv (a few minutes the first time) ..."
 	@$(INSTALL) .
+	@touch $@
+
+# What `ecso eval` and `ecso report` need beyond that.
+$(EVAL_READY): $(READY)
+	@echo "Installing what the evaluation needs ..."
+	@$(INSTALL) ".[eval]"
 	@touch $@
 
 # What tests, linter and benchmarks need beyond that.

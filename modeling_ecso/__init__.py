@@ -9,7 +9,7 @@ from typing import Any
 
 
 _HOMES = {
-    "ask_ecso": ("DirectAsk", "ImageAsk", "PromptAsk", "Reply", "TextAsk"),
+    "ask_ecso": ("DirectAsk", "FollowUpAsk", "ImageAsk", "PromptAsk", "Reply", "TextAsk"),
     "configuration_ecso": ("ECSOLlavaConfig",),
     "errors_ecso": (
         "ECSOConfigError",
@@ -18,6 +18,7 @@ _HOMES = {
         "ECSOProcessorError",
         "ECSOProtocolError",
         "ECSOStepError",
+        "ECSOWeightsError",
     ),
     "generation_ecso": ("ECSOGenerationMixin",),
     "modeling_ecso": ("ECSOLlavaForConditionalGeneration",),

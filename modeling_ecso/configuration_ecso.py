@@ -14,6 +14,7 @@ from transformers.models.llava.configuration_llava import LlavaConfig
 
 from .errors_ecso import ECSOConfigError
 from .settings_ecso import ECSOConfig
+from .thin_ecso import checked_source
 
 
 _CLASS_NAMES = (MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES, MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES)
@@ -24,20 +25,25 @@ class ECSOLlavaConfig(LlavaConfig):
 
     Takes what `LlavaConfig` takes, and ``ecso``: an `ECSOConfig`, or a complete dictionary of its
     settings; without it, the ``paper`` preset. Assigning a dictionary to ``config.ecso`` later
-    changes only the settings it holds.
+    changes only the settings it holds. ``weights_from`` names the repository that a thin one takes
+    its weights from; see `thin_ecso.py`.
 
     Raises:
-        ECSOConfigError: A setting under ``ecso`` is missing, unknown or not allowed.
+        ECSOConfigError: A setting under ``ecso`` is missing, unknown or not allowed, or
+            ``weights_from`` is malformed.
     """
 
     model_type = "ecso_llava"
 
     ecso: ECSOConfig | dict | None = None
+    weights_from: dict | None = None
 
     def __setattr__(self, key: str, value: Any) -> None:
         """Set an attribute; whatever is put under ``ecso`` becomes a validated `ECSOConfig`."""
         if key == "ecso":
             value = self._as_settings(value)
+        elif key == "weights_from":
+            value = checked_source(value)
         super().__setattr__(key, value)
 
     def _as_settings(self, value: Any) -> ECSOConfig:
@@ -73,6 +79,8 @@ class ECSOLlavaConfig(LlavaConfig):
         """Return the configuration as plain values, ready for JSON."""
         plain = super().to_dict()
         plain["ecso"] = self.ecso.to_dict()
+        if self.weights_from is None:
+            plain.pop("weights_from", None)
         return plain
 
 

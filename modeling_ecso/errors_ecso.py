@@ -4,6 +4,7 @@
     ├── ECSOInputError (ValueError)      the caller: an argument of generate()
     │   ├── ECSOConfigError              the caller: a stored or passed ECSO setting
     │   └── ECSOProcessorError           the caller: no processor to read the prompt with
+    ├── ECSOWeightsError (OSError)       the surroundings: weights that are elsewhere, out of reach
     ├── ECSOStepError (RuntimeError)     the model: a step after the draft failed
     └── ECSOProtocolError (RuntimeError) this package: an illegal transition, a bug
 
@@ -31,6 +32,10 @@ class ECSOConfigError(ECSOInputError):
 
 class ECSOProcessorError(ECSOInputError):
     """No processor was passed or found, so the prompt cannot be read; pass ``processor=``."""
+
+
+class ECSOWeightsError(ECSOError, OSError):
+    """The weights are in another repository and cannot be had; the message says which one."""
 
 
 class ECSOStepError(ECSOError, RuntimeError):

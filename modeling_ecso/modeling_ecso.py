@@ -26,15 +26,19 @@ from .configuration_ecso import ECSOLlavaConfig, list_for_serving
 from .conversation_ecso import ConversationReader
 from .errors_ecso import ECSOConfigError
 from .generation_ecso import ECSOGenerationMixin
+from .inputs_ecso import StepInputs
 from .outputs_ecso import ECSOGenerateOutput
 from .prefix_cache_ecso import PrefixCache
 from .presets_ecso import PRESETS
 from .processor_ecso import RememberSource
+from .protection_ecso import Protection
 from .protocol_ecso import Protocol
+from .reply_ecso import ReplyReader
 from .request_ecso import GenerationRequest
 from .run_ecso import ProtectedRun
 from .settings_ecso import ECSOConfig
 from .steps_ecso import StepRunner
+from .thin_ecso import BorrowedWeights
 from .trace_ecso import Trace
 from .verdict_ecso import Verdict
 
@@ -50,7 +54,7 @@ AUTO_MAP = {
 
 
 class ECSOLlavaForConditionalGeneration(
-    ECSOGenerationMixin, RememberSource, LlavaForConditionalGeneration
+    ECSOGenerationMixin, RememberSource, BorrowedWeights, LlavaForConditionalGeneration
 ):
     """LLaVA, protected: same weights, same `forward`, another `generate()`.
 

@@ -84,6 +84,12 @@ class ProtectedRun:
         if self._request.streamer is not None and not self._streams_direct:
             self._stream(self._request.streamer)
 
+    def finish(self) -> Any:
+        """Run all steps; return the output. Raises as the iteration does."""
+        for _ in self:
+            pass
+        return self._output
+
     def _steps(self) -> Iterator[StepEvent]:
         """Run all steps; return the step that failed, where that is not answered by a refusal."""
         runner = self._runner
@@ -95,7 +101,7 @@ class ProtectedRun:
         ]
 
         def unsafe_beginnings(written: dict[int, str]) -> set[int]:
-            return self._unsafe_beginnings(protocols, answers_per_row, written)
+            return self._unsafe_beginnings(protocols, written)
 
         streamer = self._request.streamer if self._streams_direct else None
         direct, drafts, replies = runner.answer_directly(streamer, unsafe_beginnings)
@@ -109,8 +115,8 @@ class ProtectedRun:
         while waiting := {i: p.ask for i, p in enumerate(protocols) if not p.is_over}:
             step = min((ask.step for ask in waiting.values()), key=_ORDER.index)
             group = {index: ask for index, ask in waiting.items() if ask.step is step}
-            asks = [(index // answers_per_row, ask) for index, ask in group.items()]
-            for index, result in zip(group, self._run_step(step, asks), strict=True):
+            results = self._run_step(step, list(group.items()))
+            for index, result in zip(group, results, strict=True):
                 if result is None:
                     protocols[index].fail()
                     if self._settings.on_error == "raise":
@@ -128,9 +134,7 @@ class ProtectedRun:
         self._output = self._assemble(direct, sources)
         return None
 
-    def _unsafe_beginnings(
-        self, protocols: list[Protocol], answers_per_row: int, written: dict[int, str]
-    ) -> set[int]:
+    def _unsafe_beginnings(self, protocols: list[Protocol], written: dict[int, str]) -> set[int]:
         """Judge drafts that are still being written; return those to abandon."""
         asks = {
             index: protocols[index].ask_about_beginning(text) for index, text in written.items()
@@ -138,9 +142,7 @@ class ProtectedRun:
         asks = {index: ask for index, ask in asks.items() if ask is not None}
         if not asks:
             return set()
-        results = self._run_step(
-            Step.DETECT, [(index // answers_per_row, ask) for index, ask in asks.items()]
-        )
+        results = self._run_step(Step.DETECT, list(asks.items()))
         # A beginning that could not be judged settles nothing: the whole draft will be judged.
         unsafe = {
             index
@@ -174,7 +176,7 @@ class ProtectedRun:
             return direct if is_tensor else with_traces(direct, self._traces)
         final = [source.ids if source else self._runner.refusal() for source in sources]
         longest = max(map(len, final))
-        pad = self._runner.pad_id
+        pad = self._request.pad_id
         padded = [ids + [pad] * (longest - len(ids)) for ids in final]
         prompts = self._request.input_ids
         prompts = prompts.repeat_interleave(len(final) // len(prompts), dim=0)

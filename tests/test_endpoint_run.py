@@ -74,6 +74,18 @@ def test_an_unsafe_draft_is_answered_again_without_the_picture():
     assert isinstance(safe["messages"][0]["content"], str)
 
 
+def test_the_follow_up_question_stands_after_the_draft():
+    question = "Is that harmful? Answer yes or no:"
+    ran = Ran(ask(), PAPER.updated({"follow_up_prompt": question}))
+    assert ran.steps == ["direct", "detect", "caption", "safe"]
+    direct, detect, *_ = ran.calls
+    asked, answered, judged = detect["messages"]
+    assert [asked] == direct["messages"]
+    assert answered["role"] == "assistant" and CANARY in answered["content"]
+    assert judged == {"role": "user", "content": question}
+    assert CANARY not in repr(ran.run.trace) + repr(ran.events) + repr(vars(ran.run))
+
+
 def test_sampling_applies_to_the_answers_and_to_nothing_else():
     ran = Ran(ask(), sampling=Sampling(max_tokens=50, temperature=0.7, seed=3, stop=("END",)))
     direct, detect, caption, safe = ran.calls

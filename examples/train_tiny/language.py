@@ -109,7 +109,12 @@ REQUESTS = _all_requests()
 
 def is_held_out(thing: str, request: Request) -> bool:
     """Return whether a thing and a request are never put together in training."""
-    digest = hashlib.sha256(f"{thing}|{request.with_picture}".encode()).digest()
+    return is_held_out_text(thing, request.with_picture)
+
+
+def is_held_out_text(thing: str, form: str) -> bool:
+    """Return whether a thing and the form of a question are never put together in training."""
+    digest = hashlib.sha256(f"{thing}|{form}".encode()).digest()
     return digest[0] % HELD_OUT_ONE_IN == 0
 
 

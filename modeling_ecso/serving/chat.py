@@ -84,6 +84,11 @@ class Chat:
         content = [*self.images, {"type": "text", "text": as_plain_text(prompt)}]
         return [*self.frame, {"role": "user", "content": content}]
 
+    def turn_after(self, answer: str, prompt: str) -> list[Message]:
+        """Return the messages that ask ``prompt`` as a further turn, after an answer."""
+        said = {"role": "assistant", "content": as_plain_text(answer)}
+        return [*self.messages, said, {"role": "user", "content": as_plain_text(prompt)}]
+
     def turn_of_text(self, prompt: str) -> list[Message]:
         """Return the messages that ask ``prompt`` from text alone."""
         return [*self.frame, {"role": "user", "content": as_plain_text(prompt)}]

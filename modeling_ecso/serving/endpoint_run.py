@@ -11,9 +11,10 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from ..ask_ecso import Ask, DirectAsk, ImageAsk, PromptAsk, Reply
+from ..ask_ecso import Ask, DirectAsk, FollowUpAsk, ImageAsk, PromptAsk, Reply
 from ..errors_ecso import ECSOStepError, kind_and_place
 from ..protocol_ecso import Protocol
 from ..settings_ecso import ECSOConfig
@@ -132,7 +133,7 @@ class EndpointRun:
         answers: dict[Step, Completion] = {}
         while (ask := protocol.ask) is not None:
             started = time.perf_counter()
-            completions = await self._completions(ask)
+            completions = await self._completions(ask, answers.get(Step.DIRECT))
             if completions is None:
                 protocol.fail()
                 continue
@@ -149,14 +150,14 @@ class EndpointRun:
             answer = answers[source]
             self.answer = EndpointAnswer(answer.text, answer.finish_reason, answer.tokens)
 
-    async def _completions(self, ask: Ask) -> list[Completion] | None:
+    async def _completions(self, ask: Ask, draft: Completion | None) -> list[Completion] | None:
         """Return one completion for each prompt; None where a step after the draft failed."""
         if isinstance(ask, DirectAsk):
             fields = self._sampling.fields()
             completions = [await self._upstream.complete(self._chat.messages, fields)]
         else:
             try:
-                completions = await self._ask_all(ask)
+                completions = await self._ask_all(ask, draft)
             except* Exception as group:
                 # Only what is known to hold no text is kept or told.
                 error = _first(group)
@@ -169,9 +170,13 @@ class EndpointRun:
             self.prompt_tokens[ask.step] = asked + sum(c.prompt_tokens for c in completions)
         return completions
 
-    async def _ask_all(self, ask: PromptAsk) -> list[Completion]:
+    async def _ask_all(self, ask: PromptAsk, draft: Completion | None) -> list[Completion]:
         """Ask all prompts of a step at once; the first failure ends the others."""
-        turn = self._chat.turn_with_images if isinstance(ask, ImageAsk) else self._chat.turn_of_text
+        turn = self._chat.turn_of_text
+        if isinstance(ask, ImageAsk):
+            turn = self._chat.turn_with_images
+        elif isinstance(ask, FollowUpAsk):
+            turn = partial(self._chat.turn_after, draft.text)
         fields, judges = self._fields(ask), ask.step is Step.DETECT
         async with asyncio.TaskGroup() as group:
             tasks = [

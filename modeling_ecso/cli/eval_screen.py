@@ -1,0 +1,222 @@
+"""What `ecso eval` shows: the progress of its runs, and their figures side by side."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from ..evaluation.exports import export_run
+from ..evaluation.items import DataError
+from ..evaluation.logs import DIRECT, PROTECTED, Run, read_runs
+from ..evaluation.metrics.harmless import PAPER_SCENARIOS
+from ..evaluation.runs import (
+    Plan,
+    judge_again,
+    make_run,
+    provider_settings,
+    task_arguments,
+)
+from ..evaluation.summary import SAFETY, TITLES, guard_of, rates_of, rows_of, variants_of
+from .problem import Problem
+
+
+_INSPECT = "inspect:"
+_DEFAULT_KINDS = ["SD", "TYPO", "SD_TYPO"]
+_OPTIONS = ("images", "scenarios", "prompt", "language", "split", "limit")
+
+
+def evaluate(chosen: argparse.Namespace) -> int:
+    """Make all runs, print the table, write the exports; returns the exit status.
+
+    Raises:
+        Problem: A setting does not fit the model.
+        DataError: The data, the model or a judge cannot be used.
+    """
+    console = Console(highlight=False)
+    log_dir = Path(chosen.log_dir)
+    runs = _judged_again(chosen, console) if chosen.score_again else _made(chosen, console)
+    console.print()
+    console.print(comparison(runs))
+    by_scenario = scenario_table(runs)
+    if by_scenario:
+        console.print(by_scenario)
+    for line in notes(runs):
+        console.print(Text(f"· {line}", style="dim"))
+    if chosen.export:
+        for run in runs:
+            console.print(Text(f"exported {export_run(run, Path(chosen.export))}"))
+    console.print(Text(f"logs in {log_dir}; ecso report {log_dir} --out DIR makes a page of them"))
+    incomplete = [run for run in runs if not run.is_complete]
+    for run in incomplete:
+        left = run.asked - len(run.samples)
+        console.print(Text(f"{left} of {run.asked} samples failed: see {run.file}", style="red"))
+    if incomplete:
+        console.print(Text("the same command with --resume asks only what is missing"))
+    return 1 if incomplete else 0
+
+
+def comparison(runs: list[Run]) -> Table:
+    """Return the figures side by side, one column for each variant."""
+    variants = variants_of(runs)
+    table = Table("benchmark", "figure", box=SIMPLE_HEAD)
+    for variant in variants:
+        table.add_column(variant, justify="right")
+    last = None
+    for row in rows_of(runs):
+        if row.is_headline:
+            name = TITLES[row.benchmark] if row.benchmark != last else ""
+            cells = [_cell(row.figures.get(variant)) for variant in variants]
+            table.add_row(name, row.name, *cells)
+            last = row.benchmark
+    return table
+
+
+def scenario_table(runs: list[Run]) -> Table | None:
+    """Return the harmless rates by scenario, as in the paper's table; None where there are none."""
+    runs = [run for run in runs if run.benchmark == "mm_safetybench"]
+    if not runs:
+        return None
+    rates = {(run.kind, run.variant): rates_of(run).by_scenario for run in runs}
+    kinds = list(dict.fromkeys(run.kind for run in runs))
+    variants = variants_of(runs)
+    table = Table(f"scenario, {' → '.join(variants)}", box=SIMPLE_HEAD)
+    for kind in kinds:
+        table.add_column(kind, justify="right")
+    for scenario in sorted({name for found in rates.values() for name in found}):
+        cells = []
+        for kind in kinds:
+            found = [rates.get((kind, variant), {}).get(scenario) for variant in variants]
+            cells.append(" → ".join(f"{figure.value:.1f}" if figure else "-" for figure in found))
+        style = None if scenario in PAPER_SCENARIOS else "dim"
+        table.add_row(scenario, *cells, style=style)
+    return table
+
+
+def notes(runs: list[Run]) -> list[str]:
+    """Return what must be known to read the table."""
+    lines = []
+    if any(run.benchmark == "mm_safetybench" for run in runs):
+        lines.append(
+            "MM-SafetyBench: mean of the paper's eight scenarios; dim ones are not counted"
+        )
+    judges = sorted({run.judge for run in runs if run.judge})
+    if judges:
+        lines.append(f"judged by {', '.join(judges)}")
+    if any(run.judge == run.model for run in runs):
+        lines.append("the judge is the evaluated model itself")
+    for run in runs:
+        if run.benchmark not in SAFETY:
+            continue
+        rates = rates_of(run)
+        name = " ".join(part for part in (run.kind, run.variant) if part)
+        if rates.invalid:
+            lines.append(f"{name}: {rates.invalid} verdicts unreadable, counted as harmful")
+        if rates.empty:
+            lines.append(f"{name}: {rates.empty} empty answers")
+        guard = guard_of(run, runs)
+        if guard:
+            lines.append(
+                f"{name}: guard acted on {guard.flagged.value:.1f}% "
+                f"(safe step {guard.answered_safely.value:.1f}%, "
+                f"configured refusal {guard.refused_by_guard.value:.1f}%); "
+                f"the model itself refused {guard.refused_by_model.value:.1f}%"
+            )
+    if any(run.benchmark in SAFETY for run in runs) and any(r.variant != DIRECT for r in runs):
+        lines.append("over-refusal shows on benign samples: run mme, mmbench or mmvet as well")
+    return lines
+
+
+def _cell(figure: Any) -> str:
+    if figure is None:
+        return ""
+    return f"{figure.value:.1f} ± {figure.standard_error:.1f}"
+
+
+def _made(chosen: argparse.Namespace, console: Console) -> list[Run]:
+    plans = _plans(chosen)
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    ]
+    runs = []
+    with Progress(*columns, console=console) as progress:
+        for plan in plans:
+            task = progress.add_task(plan.title, total=None)
+            advance = _advance(progress, task)
+            run = make_run(plan, Path(chosen.log_dir), chosen.resume, advance)
+            progress.update(task, total=run.asked, completed=len(run.samples))
+            runs.append(run)
+    return runs
+
+
+def _advance(progress: Progress, task: Any) -> Callable[[], None]:
+    return lambda: progress.advance(task)
+
+
+def _plans(chosen: argparse.Namespace) -> list[Plan]:
+    model, is_ours = _model(chosen.model)
+    judge = None if chosen.judge == "rules" else chosen.judge
+    variants = [DIRECT] if chosen.direct or not is_ours else chosen.preset or [PROTECTED]
+    if chosen.compare:
+        if not is_ours:
+            raise Problem(
+                f"{chosen.model}: another provider's answers cannot be protected here; leave out "
+                "--compare, or evaluate a gateway that protects them"
+            )
+        variants = [DIRECT, *variants]
+    options = {name: getattr(chosen, name) for name in _OPTIONS}
+    options["data"] = _absolute(chosen.data)
+    options["images"] = chosen.images and str(Path(chosen.images).resolve())
+    prompts = chosen.judge_prompts and str(Path(chosen.judge_prompts).resolve())
+    kinds = (chosen.kind or _DEFAULT_KINDS) if chosen.benchmark == "mm_safetybench" else [None]
+    batch_size = chosen.batch_size or (64 if chosen.model == "tiny" else 16)
+    return [
+        Plan(
+            benchmark=chosen.benchmark,
+            variant=variant,
+            model=model,
+            arguments=task_arguments(chosen.benchmark, {**options, "kind": kind}, judge, prompts),
+            settings=provider_settings(variant, chosen.keep_drafts, batch_size) if is_ours else {},
+            judge=judge,
+            # Twice a batch, so that the next one waits while its answers are judged and logged.
+            connections=2 * batch_size if is_ours else chosen.batch_size,
+        )
+        for kind in kinds
+        for variant in variants
+    ]
+
+
+def _model(name: str) -> tuple[str, bool]:
+    """Return Inspect's name of a model, and whether our provider runs it."""
+    if name.startswith(_INSPECT):
+        inspected = name.removeprefix(_INSPECT)
+        return inspected, inspected.startswith("ecso/")
+    is_folder = Path(name).is_dir()
+    return f"ecso/{Path(name).resolve() if is_folder else name}", True
+
+
+def _absolute(data: str) -> str:
+    # The log is read again elsewhere: to resume, to judge once more.
+    return data if data.startswith("hub:") else str(Path(data).expanduser().resolve())
+
+
+def _judged_again(chosen: argparse.Namespace, console: Console) -> list[Run]:
+    judge = None if chosen.judge == "rules" else chosen.judge
+    runs = [
+        run
+        for run in read_runs(Path(chosen.log_dir))
+        if run.benchmark == chosen.benchmark and (not chosen.kind or run.kind in chosen.kind)
+    ]
+    if not runs:
+        raise DataError(f"{chosen.log_dir}: no complete log of {chosen.benchmark} in it")
+    with console.status(f"judging again, by {chosen.judge}"):
+        prompts = chosen.judge_prompts and str(Path(chosen.judge_prompts).resolve())
+        return [judge_again(run, judge, prompts) for run in runs]

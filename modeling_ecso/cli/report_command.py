@@ -1,0 +1,45 @@
+"""`ecso report`: the logs of `ecso eval` → one page, plots, and JSON."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from .problem import Problem
+
+
+def add_to(commands: Any) -> None:
+    """Add the subcommand to the parser of `ecso`."""
+    parser = commands.add_parser(
+        "report",
+        help="write a page from the logs of ecso eval",
+        description="Write a page with tables and plots, and JSON, from the logs of ecso eval.",
+    )
+    parser.add_argument("logs", metavar="LOGS", help="the --log-dir of ecso eval")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder to write into")
+    parser.add_argument("--model", metavar="NAME", help="which model, where there are several")
+    parser.set_defaults(function=run)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Write the report and say where; returns the exit status.
+
+    Raises:
+        Problem: The logs cannot be used, or nothing can be written there.
+    """
+    try:
+        from ..evaluation.items import DataError
+        from ..evaluation.logs import read_runs
+        from ..evaluation.report import write_report
+
+        report = write_report(read_runs(Path(chosen.logs), chosen.model), Path(chosen.out))
+    except ModuleNotFoundError as error:
+        raise Problem(
+            f'{error.name} is not installed; run pip install "ecso-llava[eval]"'
+        ) from None
+    except DataError as error:
+        raise Problem(str(error)) from None
+    except OSError as error:
+        raise Problem(f"{chosen.out}: cannot be written to ({type(error).__name__})") from None
+    for file in (report.page, report.summary, report.figures, *report.plots):
+        print(file)
+    return 0

@@ -1,0 +1,167 @@
+"""MM-SafetyBench: 13 scenarios, each question with three kinds of picture, or as text alone.
+
+Layouts: ``processed_questions/NN-Scenario.json`` with the separate picture archive (flat, or one
+folder for each scenario as the published scripts want it), and the mirror
+PKU-Alignment/MM-SafetyBench. Scenario names keep the misspelling of the data.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..items import DataError, Item, check_counts
+from ..pictures import checked_bytes, checked_file
+from ..source import Source, picture_bytes, read_mirror, text_of
+
+
+OFFICIAL = {
+    "01-Illegal_Activitiy": 97,
+    "02-HateSpeech": 163,
+    "03-Malware_Generation": 44,
+    "04-Physical_Harm": 144,
+    "05-EconomicHarm": 122,
+    "06-Fraud": 154,
+    "07-Sex": 109,
+    "08-Political_Lobbying": 153,
+    "09-Privacy_Violence": 139,
+    "10-Legal_Opinion": 130,
+    "11-Financial_Advice": 167,
+    "12-Health_Consultation": 109,
+    "13-Gov_Decision": 149,
+}
+SCENARIOS = tuple(OFFICIAL)
+
+# The question that belongs to each kind. Text alone is the plain question, as in the published
+# scripts; the mirror lacks it and has the imperative form in its place.
+QUESTION_FIELDS = {
+    "SD": "Rephrased Question(SD)",
+    "TYPO": "Rephrased Question",
+    "SD_TYPO": "Rephrased Question",
+    "text": "Question",
+}
+KINDS = tuple(QUESTION_FIELDS)
+
+_QUESTIONS = ("processed_questions", "data/processed_questions", ".")
+_PICTURES = ("imgs", "images", "data/imgs", "data/images", "MM-SafetyBench(imgs)", ".")
+
+
+def read_mm_safetybench(
+    source: Source,
+    kind: str = "SD_TYPO",
+    scenarios: list[str] | None = None,
+    images: Path | None = None,
+) -> list[Item]:
+    """Return the questions of one kind.
+
+    Args:
+        source: Folder, or a mirror.
+        kind: ``SD``, ``TYPO``, ``SD_TYPO`` or ``text``.
+        scenarios: Numbers or names; None: all thirteen.
+        images: Folder of the picture archive; None: looked for beside the questions.
+
+    Raises:
+        DataError: The data are incomplete or broken, or there is no such kind or scenario.
+    """
+    if kind not in KINDS:
+        raise DataError(f"image kind {kind!r} is unknown; choose from {', '.join(KINDS)}")
+    chosen = [_scenario(name) for name in scenarios] if scenarios else list(SCENARIOS)
+    is_mirror = source.repo is not None or bool(source.parquet("data/*/*.parquet"))
+    read = _read_mirrored if is_mirror else _read_folder
+    items = [item for name in chosen for item in read(source, name, kind, images)]
+    found = {name: sum(item.group == name for item in items) for name in chosen}
+    check_counts(found, [OFFICIAL], source.folder, "questions")
+    return items
+
+
+def _scenario(text: str) -> str:
+    wanted = str(text).strip()
+    for name in SCENARIOS:
+        number, _, plain = name.partition("-")
+        if wanted in (name, plain, number, number.lstrip("0")):
+            return name
+    raise DataError(f"scenario {wanted!r} is unknown; give numbers 1 to 13 or names")
+
+
+def _read_folder(source: Source, scenario: str, kind: str, images: Path | None) -> list[Item]:
+    file = next(
+        (
+            found
+            for folder in _QUESTIONS
+            if (found := source.first_of(f"{folder}/{scenario}.json"))
+            or (found := source.first_of(f"{folder}/{scenario}/{scenario}.json"))
+        ),
+        None,
+    )
+    if file is None:
+        raise DataError(f"{source.name}: {scenario}.json is in none of {', '.join(_QUESTIONS)}")
+    pictures = _pictures(source, scenario, kind, images) if kind != "text" else None
+    rows = _read_json(file)
+    for number in range(len(rows)):
+        if str(number) not in rows:
+            raise DataError(f"{file}: entry {str(number)!r} is missing; get the data again")
+    items = []
+    for number in range(len(rows)):
+        where = f"{file}, entry {str(number)!r}"
+        row = rows[str(number)]
+        if not isinstance(row, dict):
+            raise DataError(f"{where}: not an object; get the data again")
+        query = text_of(row, QUESTION_FIELDS[kind], where)
+        picture = checked_file(pictures / f"{number}.jpg", where) if pictures else None
+        items.append(_item(scenario, str(number), kind, query, picture, row))
+    return items
+
+
+def _read_mirrored(source: Source, scenario: str, kind: str, images: Path | None) -> list[Item]:
+    config = scenario.partition("-")[2]
+    split = "Text_only" if kind == "text" else kind
+    items = []
+    for where, row in read_mirror(
+        source, config=config, split=split, pattern=f"data/{config}/{split}*.parquet"
+    ):
+        query = text_of(row, "question", where)
+        number = str(row.get("id", ""))
+        if not number.isdigit():
+            raise DataError(f"{where}: 'id' is not a whole number; get the data again")
+        picture = None
+        if kind != "text":
+            picture = checked_bytes(picture_bytes(row.get("image"), where), where)
+        items.append(_item(scenario, number, kind, query, picture, {"Question": query}))
+    return items
+
+
+def _item(
+    scenario: str, number: str, kind: str, query: str, picture: str | None, row: dict[str, Any]
+) -> Item:
+    return Item(
+        id=f"{scenario}/{number}",
+        query=query,
+        picture=picture,
+        target="",
+        unit=f"{scenario}/{number}",
+        group=scenario,
+        facts={"scenario": scenario, "number": number, "kind": kind, "question": query},
+    )
+
+
+def _pictures(source: Source, scenario: str, kind: str, images: Path | None) -> Path:
+    below = f"{scenario}/{kind}"
+    if images is not None:
+        found = images / below if (images / below).is_dir() else None
+    else:
+        found = source.first_of(*(f"{folder}/{below}" for folder in _PICTURES))
+    if found is None:
+        raise DataError(
+            f"{images or source.name}: no folder {below} with pictures; the pictures of "
+            "MM-SafetyBench are a separate archive, give its folder (--images) or unpack it as imgs"
+        )
+    return found
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        rows = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        raise DataError(f"{file}: not JSON; get the data again") from None
+    if not isinstance(rows, dict) or not rows:
+        raise DataError(f"{file}: not an object of numbered questions; get the data again")
+    return rows

@@ -1,0 +1,96 @@
+"""VLSafe: harmful queries about COCO pictures; the harm is in the text.
+
+Layouts: ``harmlessness_examine.jsonl`` of YangyiYY/LVLM_NLF, also renamed to ``data.jsonl`` as the
+published scripts want it. Pictures are COCO train2017, found beside the data or named by the user.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..items import DataError, Item, check_counts
+from ..pictures import checked_file
+from ..source import Source, text_of
+
+
+OFFICIAL = {"queries": 1110}
+
+_FILES = (
+    "harmlessness_examine.jsonl",
+    "data.jsonl",
+    "VLSafe/harmlessness_examine.jsonl",
+    "VLSafe_harmlessness_examine/data.jsonl",
+)
+_PICTURES = (
+    "train2017",
+    "images/train2017",
+    "coco/images/train2017",
+    "coco/train2017",
+    "../coco/images/train2017",
+    "../coco/train2017",
+    "images",
+)
+
+
+def read_vlsafe(source: Source, images: Path | None = None) -> list[Item]:
+    """Return the queries.
+
+    Args:
+        source: Folder, file, or the Hub repository.
+        images: Folder of COCO train2017; None: looked for beside the data.
+
+    Raises:
+        DataError: The data are incomplete or broken.
+    """
+    pictures = images or source.first_of(*_PICTURES)
+    if pictures is None or not pictures.is_dir():
+        raise DataError(
+            f"{source.name}: VLSafe comes without its pictures; give the folder of COCO train2017 "
+            f"(--images), or put it at train2017 beside the data; looked in {images or 'there'}"
+        )
+    items = []
+    for number, (where, row) in enumerate(_rows(source)):
+        query = text_of(row, "query", where)
+        file = text_of(row, "image_id", where)
+        items.append(
+            Item(
+                id=f"{number:04}",
+                query=query,
+                picture=checked_file(pictures / file, where),
+                target="",
+                unit=str(number),
+                group="VLSafe",
+                facts={"image_id": file, "question": query},
+            )
+        )
+    check_counts({"queries": len(items)}, [OFFICIAL], source.folder, "rows")
+    return items
+
+
+def _rows(source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
+    if source.repo:
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+        try:
+            file = Path(
+                hf_hub_download(source.repo, _FILES[2], repo_type="dataset", revision=source.commit)
+            )
+        except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+            raise DataError(
+                f"{source.name}: {_FILES[2]} cannot be had ({type(error).__name__})"
+            ) from None
+    else:
+        file = source.path if source.path.is_file() else source.first_of(*_FILES)
+    if file is None:
+        raise DataError(f"{source.name}: none of {', '.join(_FILES)} is in it")
+    for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
+        where = f"{file}, row {number}"
+        try:
+            row = json.loads(line)
+        except ValueError:
+            raise DataError(f"{where}: not JSON; get the data again") from None
+        if not isinstance(row, dict):
+            raise DataError(f"{where}: not a JSON object; get the data again")
+        yield where, row

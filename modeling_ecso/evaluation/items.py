@@ -1,0 +1,108 @@
+"""`Item`: one question of a benchmark, whatever layout it came in, and how many there must be.
+
+A set that calls itself nothing is taken for the official one, so its numbers are checked against
+the published ones: half a download must not give a score. A set of another size (a miniature, a
+newer release) says its own numbers in ``counts.json`` beside the data, and is held to those.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+COUNTS_FILE = "counts.json"
+
+
+class DataError(ValueError):
+    """The data cannot be used; the message names file and row, and never quotes a question."""
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """One question.
+
+    Args:
+        id: Unique within the benchmark and image kind.
+        query: The text put to the model.
+        picture: File or data URI, checked to be readable; None: text alone.
+        target: The right answer, as the data have it; empty where there is none.
+        unit: Items of one unit are scored together: the two questions of an MME picture, the
+            rotations of an MMBench question.
+        group: Scenario or category; a limited run takes units from all groups alike.
+        facts: What metrics and exports need besides.
+    """
+
+    id: str
+    query: str = field(repr=False)
+    picture: str | None = field(repr=False)
+    target: str = field(repr=False)
+    unit: str
+    group: str
+    facts: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+def limited(items: list[Item], units: int | None) -> list[Item]:
+    """Return the items of that many units, spread over the groups, in their order.
+
+    Args:
+        items: All items.
+        units: Number of units; None: all.
+    """
+    if units is None:
+        return items
+    by_group: dict[str, list[str]] = defaultdict(list)
+    for item in items:
+        if item.unit not in by_group[item.group]:
+            by_group[item.group].append(item.unit)
+    ranked = sorted(
+        (place, order, unit)
+        for order, units_of_group in enumerate(by_group.values())
+        for place, unit in enumerate(units_of_group)
+    )
+    kept = {unit for _, _, unit in ranked[:units]}
+    return [item for item in items if item.unit in kept]
+
+
+def check_counts(
+    found: dict[str, int], official: Iterable[dict[str, int]], folder: Path | None, noun: str
+) -> None:
+    """Compare the numbers of a set with those it must have.
+
+    Args:
+        found: Name to number, of what was read.
+        official: Numbers of the releases known; the set must be one of them.
+        folder: Where ``counts.json`` may be; None: a Hub mirror, which has none.
+        noun: What is counted, for the message.
+
+    Raises:
+        DataError: The numbers are neither official nor those of ``counts.json``.
+    """
+    own = folder / COUNTS_FILE if folder else None
+    if own is not None and own.is_file():
+        expected = [_read_counts(own)]
+        source = f"{own} says"
+    else:
+        expected = list(official)
+        source = f"{folder or 'the mirror'}: the official set has"
+    if any(found == {name: each.get(name) for name in found} for each in expected):
+        return
+    closest = expected[0]
+    name = next(name for name in found if found[name] != closest.get(name))
+    choices = " or ".join(str(each.get(name, 0)) for each in expected)
+    raise DataError(
+        f"{source} {choices} {noun} in {name!r}, found {found[name]}; get the data again, or, if "
+        f"they are a set of your own, write its numbers to {COUNTS_FILE} beside the data"
+    )
+
+
+def _read_counts(file: Path) -> dict[str, int]:
+    try:
+        counts = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        raise DataError(f"{file}: not JSON; write an object of names and numbers") from None
+    if not isinstance(counts, dict) or not all(type(n) is int for n in counts.values()):
+        raise DataError(f"{file}: write an object of names and whole numbers")
+    return counts

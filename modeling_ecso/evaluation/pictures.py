@@ -1,0 +1,98 @@
+"""Reads the pictures of a benchmark: checked while the data are loaded, opened when asked about."""
+
+import base64
+import binascii
+import io
+import warnings
+from pathlib import Path
+from typing import Any
+
+from .items import DataError
+
+
+# A model scales every picture down to some hundred pixels a side; this is far above any camera.
+MAX_PIXELS = 100_000_000
+
+
+def checked_file(file: Path, where: str) -> str:
+    """Return the path of a picture that can be read.
+
+    Args:
+        file: The picture.
+        where: File and row that ask for it, for the message.
+
+    Raises:
+        DataError: It is missing, no picture, cut short, or too large.
+    """
+    if not file.is_file():
+        raise DataError(f"{where}: its picture {file} is missing; get the data again")
+    _check(file.read_bytes(), f"{where}: its picture {file}")
+    return str(file)
+
+
+def checked_bytes(content: bytes, where: str) -> str:
+    """Return a picture as data URI.
+
+    Args:
+        content: The file as it is stored in a table.
+        where: File and row, for the message.
+
+    Raises:
+        DataError: It is no picture, cut short, or too large.
+    """
+    kind = _check(content, f"{where}: its picture")
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def checked_base64(text: str, where: str) -> str:
+    """Return a picture that a table holds as base64, as data URI.
+
+    Raises:
+        DataError: It is not base64, no picture, cut short, or too large.
+    """
+    try:
+        content = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise DataError(f"{where}: its picture is not base64; get the data again") from None
+    return checked_bytes(content, where)
+
+
+def open_picture(picture: str) -> Any:
+    """Return a picture, given as file or data URI, as RGB, turned as its camera says.
+
+    Raises:
+        ValueError: It is neither, or cannot be read.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        if picture.startswith("data:"):
+            content = base64.b64decode(picture.partition(",")[2])
+        else:
+            content = Path(picture).read_bytes()
+        opened = Image.open(io.BytesIO(content))
+        if opened.width * opened.height > MAX_PIXELS:
+            raise ValueError(f"a picture of more than {MAX_PIXELS // 10**6} million pixels")
+        return ImageOps.exif_transpose(opened).convert("RGB")
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        # The message of the error may quote the content.
+        raise ValueError(f"a picture cannot be read ({type(error).__name__})") from None
+
+
+def _check(content: bytes, name: str) -> str:
+    """Decode a picture to its last row; return its format as in a media type."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(io.BytesIO(content))
+        if picture.width * picture.height > MAX_PIXELS:
+            raise DataError(f"{name} has more than {MAX_PIXELS // 10**6} million pixels")
+        picture.draft("RGB", (64, 64))  # JPEG decodes an eighth of each side: enough to see a cut
+        picture.load()
+    except UnidentifiedImageError:
+        raise DataError(f"{name} is not a picture Pillow can read; get the data again") from None
+    except (OSError, SyntaxError, Image.DecompressionBombError):
+        raise DataError(f"{name} is damaged or cut short; get the data again") from None
+    return (picture.format or "png").lower()

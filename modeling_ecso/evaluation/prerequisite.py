@@ -1,0 +1,26 @@
+"""Lets Inspect show what the user can mend as one line, without a traceback."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# Inspect does not export it; the version is pinned, and a test imports this.
+from inspect_ai._util.error import PrerequisiteError
+
+from ..errors_ecso import ECSOError
+from .items import DataError
+
+
+__all__ = ["PrerequisiteError", "shown_plainly"]
+
+
+@contextmanager
+def shown_plainly() -> Iterator[None]:
+    """Turn an error in the data or settings into the one that Inspect shows plainly.
+
+    Raises:
+        PrerequisiteError: In place of DataError and ECSOError.
+    """
+    try:
+        yield
+    except (DataError, ECSOError) as error:
+        raise PrerequisiteError(str(error).replace("[", "\\[")) from None

@@ -1,0 +1,224 @@
+"""The Inspect provider ``ecso/…``: answers directly or protected, in batches, and keeps the trace.
+
+    inspect eval modeling_ecso/mme --model ecso/tiny -M protocol=protected -M preset=hardened
+
+Covered: the trace of a protected answer is in the log, without the draft unless ``keep_draft`` asks
+for it; a request that fails does so alone.
+Not covered: tools; several answers to one request.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from inspect_ai.model import (
+    ChatMessage,
+    ContentImage,
+    ContentText,
+    GenerateConfig,
+    ModelAPI,
+    ModelOutput,
+    ModelUsage,
+)
+from inspect_ai.tool import ToolChoice, ToolInfo
+
+from ..cli.models import LoadedModel, load_model
+from ..cli.problem import Problem
+from .batching import Batcher
+from .pictures import open_picture
+from .prerequisite import PrerequisiteError, shown_plainly
+
+
+DIRECT = "direct"
+PROTECTED = "protected"
+
+TINY = "tiny"
+_DEFAULT_MAX_TOKENS = 256
+_DEFAULT_BATCH_SIZE = 16
+# A small model on a processor gains from batches far larger than a graphics card would hold.
+_TINY_BATCH_SIZE = 64
+
+
+@dataclass(frozen=True, repr=False)
+class _Request:
+    """One conversation, as the processor takes it, and the settings of its answer."""
+
+    turns: list[dict[str, Any]]
+    pictures: list[Any]
+    settings: dict[str, Any]
+
+
+class ECSOProvider(ModelAPI):
+    """A LLaVA that answers directly or protected.
+
+    Args:
+        model_name: ``tiny``, a folder, or a Hub id.
+        base_url: Not used.
+        api_key: Not used.
+        config: Generation settings.
+        protocol: ``protected`` or ``direct``.
+        preset: Preset of the protocol; None: what the model stores.
+        keep_draft: Whether an unsafe draft is kept in the log, for study and for the exports.
+        image_in_safe_step: Keep the picture in the last step, as the published utility scripts do
+            against the paper; for measurements only.
+        batch_size: Most requests that are answered together.
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        config: GenerateConfig | None = None,
+        protocol: str = PROTECTED,
+        preset: str | None = None,
+        keep_draft: bool = False,
+        image_in_safe_step: bool = False,
+        batch_size: int | None = None,
+    ):
+        """Load the model and check the settings."""
+        super().__init__(model_name, base_url, api_key, [], config or GenerateConfig())
+        if protocol not in (DIRECT, PROTECTED):
+            raise PrerequisiteError(
+                f"protocol {protocol!r} is unknown; choose from {DIRECT}, {PROTECTED}"
+            )
+        self._loaded = _load(model_name)
+        self._settings = self._read_settings(protocol, preset, keep_draft, image_in_safe_step)
+        default = _TINY_BATCH_SIZE if model_name == TINY else _DEFAULT_BATCH_SIZE
+        self._batch_size = int(batch_size or default)
+        self._batcher = Batcher(self._answer_batch, self._batch_size)
+
+    def _read_settings(
+        self, protocol: str, preset: str | None, keep_draft: bool, image_in_safe_step: bool
+    ) -> Any:
+        if protocol == DIRECT:
+            return False
+        changes: dict[str, Any] = {"enabled": True, "keep_draft": keep_draft}
+        if preset:
+            changes["preset"] = preset
+        if image_in_safe_step:
+            changes["image_in_safe_step"] = True
+        with shown_plainly():
+            return self._loaded.model.config.ecso.updated(changes)
+
+    def max_connections(self) -> int:
+        """Return how many samples it takes to fill a batch."""
+        return self._batch_size
+
+    async def count_text_tokens(self, text: str) -> int:
+        """Count with the model's own tokenizer; Inspect's would have to be downloaded."""
+        return len(self._loaded.processor.tokenizer(text)["input_ids"])
+
+    async def generate(
+        self,
+        input: list[ChatMessage],
+        tools: list[ToolInfo],
+        tool_choice: ToolChoice,
+        config: GenerateConfig,
+    ) -> ModelOutput:
+        """Answer one conversation, together with others that come at the same time.
+
+        Raises:
+            ValueError: The conversation cannot be put to the model.
+        """
+        if tools:
+            raise ValueError("the ecso provider has no tools; run a task without them")
+        settings = _generation_settings(config)
+        request = _Request(*_read_messages(input), settings)
+        key = tuple(sorted(settings.items()))
+        answer, trace, usage = await self._batcher.submit(key, request)
+        output = ModelOutput.from_content(self.model_name, answer)
+        output.usage = usage
+        output.metadata = {"ecso": trace}
+        return output
+
+    def _answer_batch(
+        self, requests: list[_Request]
+    ) -> list[tuple[str, dict[str, Any] | None, ModelUsage]]:
+        import torch
+
+        processor, model = self._loaded.processor, self._loaded.model
+        texts = [
+            processor.apply_chat_template(request.turns, add_generation_prompt=True)
+            for request in requests
+        ]
+        pictures = [picture for request in requests for picture in request.pictures]
+        inputs = processor(text=texts, images=pictures or None, padding=True, return_tensors="pt")
+        inputs = inputs.to(model.device, dtype=model.dtype)
+        with torch.inference_mode():
+            output = model.generate(
+                **inputs,
+                **requests[0].settings,
+                ecso=self._settings,
+                processor=processor,
+                return_dict_in_generate=True,
+            )
+        length = inputs["input_ids"].shape[1]
+        answers = processor.batch_decode(output.sequences[:, length:], skip_special_tokens=True)
+        traces = _plain_traces(getattr(output, "ecso_traces", None), len(answers))
+        prompts = inputs["attention_mask"].sum(dim=1).tolist()
+        pad = processor.tokenizer.pad_token_id
+        written = (output.sequences[:, length:] != pad).sum(dim=1).tolist()
+        return [
+            (
+                answer.strip(),
+                trace,
+                ModelUsage(input_tokens=p, output_tokens=w, total_tokens=p + w),
+            )
+            for answer, trace, p, w in zip(answers, traces, prompts, written, strict=True)
+        ]
+
+
+@lru_cache(maxsize=1)
+def _load(model_name: str) -> LoadedModel:
+    """Load a model once for all runs of a process: direct, protected, every kind of picture."""
+    try:
+        return load_model(None if model_name == TINY else model_name)
+    except Problem as problem:
+        raise PrerequisiteError(str(problem)) from None
+
+
+def _plain_traces(traces: Any, answers: int) -> list[dict[str, Any] | None]:
+    """Return the traces, each step with the number of rows that shared its time."""
+    if not traces:
+        return [None] * answers
+    plain = [trace.to_dict() for trace in traces]
+    rows = Counter(name for trace in plain for name in {step["step"] for step in trace["steps"]})
+    for trace in plain:
+        for step in trace["steps"]:
+            step["rows"] = rows[step["step"]]
+    return plain
+
+
+def _read_messages(messages: list[ChatMessage]) -> tuple[list[dict[str, Any]], list[Any]]:
+    turns: list[dict[str, Any]] = []
+    pictures: list[Any] = []
+    for message in messages:
+        parts = message.content
+        if isinstance(parts, str):
+            parts = [ContentText(text=parts)]
+        content = []
+        for part in parts:
+            if isinstance(part, ContentImage):
+                pictures.append(open_picture(part.image))
+                content.append({"type": "image"})
+            elif isinstance(part, ContentText):
+                content.append({"type": "text", "text": part.text})
+            else:
+                raise ValueError(f"a message has a part of type {part.type}; give text and images")
+        turns.append({"role": message.role, "content": content})
+    return turns, pictures
+
+
+def _generation_settings(config: GenerateConfig) -> dict[str, Any]:
+    """Return the settings that requests of one batch must share."""
+    settings: dict[str, Any] = {"max_new_tokens": config.max_tokens or _DEFAULT_MAX_TOKENS}
+    if config.temperature:
+        settings |= {"do_sample": True, "temperature": config.temperature}
+        for ours, theirs in (("top_p", config.top_p), ("top_k", config.top_k)):
+            if theirs is not None:
+                settings[ours] = theirs
+    else:
+        settings["do_sample"] = False
+    return settings

@@ -1,0 +1,75 @@
+"""`write_report`: logs → one self-contained page, its plots as PNG, and JSON for machines.
+
+``index.html`` holds everything, its plots too, and fetches nothing. ``summary.json`` is benchmark →
+image kind or metric → variant; ``figures.json`` has every figure with standard error, judge, cost
+and the paper's value, and is what a model card reads.
+"""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..logs import Run
+from ..summary import summary_of
+from .content import report_content
+from .plots import Plot, draw_plots
+
+
+class Report(NamedTuple):
+    """The files that were written."""
+
+    page: Path
+    summary: Path
+    figures: Path
+    plots: tuple[Path, ...]
+
+
+def write_report(runs: list[Run], out: Path) -> Report:
+    """Write the report of a model's runs.
+
+    Args:
+        runs: The runs, of one model.
+        out: Folder to write into; made if need be.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    out.mkdir(parents=True, exist_ok=True)
+    content = report_content(runs)
+    plots = draw_plots(runs)
+    environment = Environment(
+        loader=PackageLoader(__name__, "."), autoescape=True, undefined=StrictUndefined
+    )
+    environment.filters["number"] = _number
+    template = environment.get_template("page.html.jinja")
+    page = template.render(**content, plots=[_embedded(plot) for plot in plots])
+    report = Report(
+        page=out / "index.html",
+        summary=out / "summary.json",
+        figures=out / "figures.json",
+        plots=tuple(out / f"{plot.name}.png" for plot in plots),
+    )
+    report.page.write_text(page, "utf-8")
+    report.summary.write_text(_json(summary_of(runs)), "utf-8")
+    report.figures.write_text(_json(content), "utf-8")
+    for plot, file in zip(plots, report.plots, strict=True):
+        file.write_bytes(plot.light)
+    return report
+
+
+def _embedded(plot: Plot) -> dict[str, str]:
+    return {
+        "name": plot.name,
+        "caption": plot.caption,
+        "light": base64.b64encode(plot.light).decode("ascii"),
+        "dark": base64.b64encode(plot.dark).decode("ascii"),
+    }
+
+
+def _number(value: float | None, digits: int = 1) -> str:
+    """Return a number as the page shows it; a dash where there is none."""
+    return "–" if value is None else f"{value:,.{digits}f}"
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

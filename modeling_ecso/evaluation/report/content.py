@@ -1,0 +1,195 @@
+"""Everything a report says, as plain values: what the page shows is what the JSON holds."""
+
+from typing import Any
+
+from ..logs import DIRECT, Run
+from ..metrics.figure import Figure
+from ..metrics.harmless import PAPER_SCENARIOS
+from ..metrics.mmbench import mmbench_scores
+from ..metrics.mme import mme_scores
+from ..metrics.mmvet import mmvet_scores
+from ..published import ERRATUM, SOURCE, Pair, published, published_model, published_value
+from ..refusal_rules import NAME as RULES_NAME
+from ..refusal_rules import measured_agreement
+from ..samples import choice_record, graded_record, mme_record
+from ..summary import (
+    BENIGN,
+    SAFETY,
+    TITLES,
+    UTILITY,
+    Row,
+    costs_of,
+    figure_to_json,
+    guard_of,
+    rates_of,
+    rows_of,
+    variants_of,
+)
+
+
+def report_content(runs: list[Run]) -> dict[str, Any]:
+    """Return everything a report says about a model's runs, ready for JSON.
+
+    Args:
+        runs: The runs, of one model; at least one.
+    """
+    model = runs[0].model
+    rows = rows_of(runs)
+    has_paper = published_model(model) is not None
+    judges = sorted({run.judge for run in runs if run.judge})
+    return {
+        "format": 1,
+        "model": model,
+        "created": max(run.created for run in runs)[:10],
+        "variants": variants_of(runs),
+        "paper": {
+            "model": published_model(model),
+            "source": SOURCE,
+            "erratum": ERRATUM,
+        },
+        "headlines": [_row(model, row) for row in rows if row.is_headline],
+        "scenarios": _scenarios(runs, has_paper),
+        "details": [_row(model, row) for row in rows if not row.is_headline],
+        "guard": [_guard(run, runs) for run in runs if run.variant != DIRECT],
+        "costs": [_costs(run) for run in runs if costs_of(run)],
+        "checks": [_checks(run) for run in runs],
+        "judges": judges,
+        "judges_itself": model in judges,
+        "rules": _rules() if RULES_NAME in judges else None,
+        "has_benign": any(row.benchmark == BENIGN for row in rows),
+    }
+
+
+def _row(model: str, row: Row) -> dict[str, Any]:
+    pair = published(model, row.benchmark, row.name)
+    return {
+        "benchmark": row.benchmark,
+        "title": TITLES[row.benchmark],
+        "name": row.name,
+        "kind": _kind(row.benchmark),
+        "unit": "points" if row.benchmark == "mme" else "percent",
+        "figures": {variant: figure_to_json(f) for variant, f in row.figures.items()},
+        "paper": {v: published_value(pair, v) for v in row.figures} if pair else None,
+    }
+
+
+def _kind(benchmark: str) -> str:
+    if benchmark in SAFETY:
+        return "safety"
+    return "utility" if benchmark in UTILITY else "benign"
+
+
+def _scenarios(runs: list[Run], has_paper: bool) -> dict[str, Any] | None:
+    """Return the harmless rates of MM-SafetyBench, scenario by image kind, as the paper's table."""
+    runs = [run for run in runs if run.benchmark == "mm_safetybench"]
+    if not runs:
+        return None
+    model = runs[0].model
+    rates = {(run.kind, run.variant): rates_of(run) for run in runs}
+    kinds = [k for k in ("text", "SD", "TYPO", "SD_TYPO") if any(run.kind == k for run in runs)]
+    variants = variants_of(runs)
+    names = sorted({name for found in rates.values() for name in found.by_scenario})
+
+    def cells(name: str | None) -> list[dict[str, Any]]:
+        found = []
+        for kind in kinds:
+            pair = published(model, "mm_safetybench", f"{kind}, {name}" if name else kind)
+            for variant in variants:
+                rate = rates.get((kind, variant))
+                figure = None
+                if rate is not None:
+                    figure = rate.by_scenario.get(name) if name else rate.macro
+                found.append(_cell(figure, pair, variant))
+        return found
+
+    return {
+        "kinds": kinds,
+        "variants": variants,
+        "has_paper": has_paper,
+        "rows": [
+            {"name": name, "is_counted": name in PAPER_SCENARIOS, "cells": cells(name)}
+            for name in names
+        ],
+        "macro": cells(None),
+        "micro": [
+            _cell(rate.micro if (rate := rates.get((kind, variant))) else None, None, variant)
+            for kind in kinds
+            for variant in variants
+        ],
+    }
+
+
+def _cell(figure: Figure | None, pair: Pair | None, variant: str) -> dict[str, Any]:
+    return {
+        "variant": variant,
+        "figure": figure_to_json(figure),
+        "paper": published_value(pair, variant),
+    }
+
+
+def _guard(run: Run, runs: list[Run]) -> dict[str, Any]:
+    guard = guard_of(run, runs)
+    figures = vars(guard) if guard else {}
+    return {
+        "title": _title(run),
+        "kind": _kind(run.benchmark),
+        "variant": run.variant,
+        "samples": len(run.samples),
+        "figures": {name: figure_to_json(figure) for name, figure in figures.items()},
+    }
+
+
+def _costs(run: Run) -> dict[str, Any]:
+    return {
+        "title": _title(run),
+        "variant": run.variant,
+        "steps": {
+            name: {
+                "share": round(100 * cost.share, 1),
+                "tokens": round(cost.tokens, 2),
+                "milliseconds": round(cost.milliseconds, 2),
+            }
+            for name, cost in costs_of(run).items()
+        },
+    }
+
+
+def _checks(run: Run) -> dict[str, Any]:
+    """Return what to know before a run's figures are believed."""
+    return {
+        "title": _title(run),
+        "variant": run.variant,
+        "samples": len(run.samples),
+        "limit": run.limit,
+        "judge": run.judge,
+        "unreadable": _unreadable(run),
+        "empty": sum(not sample.answer.strip() for sample in run.samples),
+        "log": run.file.name,
+        "settings": {name: value for name, value in run.settings.items() if value is not None},
+    }
+
+
+def _unreadable(run: Run) -> int:
+    """Return the number of verdicts, answers or grades that could not be read."""
+    if run.benchmark in SAFETY:
+        return rates_of(run).invalid
+    if run.benchmark == "mme":
+        return mme_scores(mme_record(sample) for sample in run.samples).neither
+    if run.benchmark == "mmbench":
+        return mmbench_scores(choice_record(sample) for sample in run.samples).unmatched
+    return mmvet_scores(graded_record(sample) for sample in run.samples).invalid
+
+
+def _title(run: Run) -> str:
+    return " ".join(part for part in (TITLES[run.benchmark], run.kind) if part)
+
+
+def _rules() -> dict[str, Any]:
+    agreement = measured_agreement()
+    return {
+        "name": RULES_NAME,
+        "answers": agreement.answers,
+        "accuracy": round(100 * agreement.accuracy, 1),
+        "harmful_found": round(100 * agreement.harmful_found, 1),
+        "harmless_found": round(100 * agreement.harmless_found, 1),
+    }

@@ -1,0 +1,195 @@
+"""Plans the runs of `ecso eval` and has Inspect make them: one for each image kind and variant."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .items import DataError
+from .judges import MODEL, ROLE, RULES
+from .logs import DIRECT, PROTECTED, Run, log_files, read_run
+from .names import qualified
+from .scorers import graded, harmlessness, option_choice
+
+
+# The published utility scripts, which keep the picture in the last step, against the paper.
+UTILITY_SCRIPTS = "utility-scripts"
+_JUDGED = {"vlsafe", "mm_safetybench", "mmbench", "mmvet"}
+_SCORERS = {
+    "vlsafe": harmlessness,
+    "mm_safetybench": harmlessness,
+    "mmbench": option_choice,
+    "mmvet": graded,
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run to make.
+
+    Args:
+        benchmark: Such as ``mme``.
+        variant: ``direct``, ``protected`` or the name of a preset.
+        model: As Inspect names it.
+        arguments: For the task.
+        settings: For the provider.
+        judge: Model that judges; None: rules.
+        connections: Most requests at a time; None: what the provider says.
+    """
+
+    benchmark: str
+    variant: str
+    model: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    judge: str | None = None
+    connections: int | None = None
+
+    @property
+    def title(self) -> str:
+        """What to call it on screen."""
+        kind = self.arguments.get("kind") or self.arguments.get("language") or ""
+        return " ".join(part for part in (self.benchmark, kind, self.variant) if part)
+
+    @property
+    def key(self) -> str:
+        """What two runs of the same plan have in common."""
+        parts = [self.benchmark, self.variant, self.model, self.arguments, self.settings]
+        return json.dumps([*parts, self.judge], sort_keys=True)
+
+
+def provider_settings(variant: str, keep_drafts: bool, batch_size: int | None) -> dict[str, Any]:
+    """Return the arguments of the provider ``ecso`` for a variant."""
+    settings: dict[str, Any] = {"batch_size": batch_size} if batch_size else {}
+    if variant == DIRECT:
+        return {"protocol": DIRECT, **settings}
+    settings = {"protocol": PROTECTED, **settings}
+    if keep_drafts:
+        settings["keep_draft"] = True
+    if variant == UTILITY_SCRIPTS:
+        return {**settings, "preset": "reference", "image_in_safe_step": True}
+    return settings if variant == PROTECTED else {**settings, "preset": variant}
+
+
+def make_run(plan: Plan, log_dir: Path, is_resumed: bool, on_answer: Callable[[], None]) -> Run:
+    """Make a run, or finish one that was begun; return what its log holds.
+
+    Args:
+        plan: What to run.
+        log_dir: Where the log goes.
+        is_resumed: Whether to look for logs of the same plan first: a complete one is taken as it
+            is, of an incomplete one only what is missing is asked.
+        on_answer: Called after each answer.
+
+    Raises:
+        DataError: The data, the model or a setting cannot be used.
+    """
+    from inspect_ai import eval, eval_retry
+
+    from .answering import watched_by
+    from .prerequisite import PrerequisiteError
+
+    begun = _begun(plan, log_dir) if is_resumed else None
+    if begun is not None and begun.is_complete:
+        return begun
+    common: dict[str, Any] = {
+        "log_dir": str(log_dir),
+        "display": "none",
+        "ctl_server": False,
+        "log_images": False,
+        "log_realtime": False,
+        "score_display": False,
+        "log_level": "error",
+    }
+    try:
+        with watched_by(on_answer):
+            if begun is not None:
+                logs = eval_retry(str(begun.file), max_connections=plan.connections, **common)
+            else:
+                logs = eval(
+                    qualified(plan.benchmark),
+                    model=plan.model,
+                    model_args=plan.settings,
+                    model_roles={ROLE: plan.judge} if plan.judge else None,
+                    task_args=plan.arguments,
+                    metadata={"plan": plan.key, "variant": plan.variant},
+                    max_connections=plan.connections,
+                    max_samples=plan.connections,
+                    fail_on_error=False,
+                    **common,
+                )
+    except PrerequisiteError as error:
+        raise DataError(str(error.message).replace("\\[", "[")) from None
+    return read_run(Path(logs[0].location.removeprefix("file://")))
+
+
+def judge_again(run: Run, judge: str | None, prompts: str | None) -> Run:
+    """Judge the answers of a log once more, without asking the model again.
+
+    The new log lies beside the old one, which stays as it is.
+
+    Args:
+        run: The run.
+        judge: The model that judges; None: rules.
+        prompts: The published judge file.
+
+    Raises:
+        DataError: The benchmark has no judge, or the judge cannot be had.
+    """
+    from inspect_ai import score
+    from inspect_ai.log import read_eval_log, write_eval_log
+
+    from .prerequisite import PrerequisiteError
+
+    if run.benchmark not in _SCORERS:
+        raise DataError(f"{run.benchmark} is scored by rule alone; there is no judge to change")
+    log = read_eval_log(str(run.file))
+    scorer = _SCORERS[run.benchmark](judge=MODEL if judge else RULES, judge_prompts=prompts)
+    try:
+        scored = score(
+            log,
+            scorer,
+            model_roles={ROLE: judge} if judge else None,
+            action="overwrite",
+            display="none",
+        )
+    except PrerequisiteError as error:
+        raise DataError(str(error.message)) from None
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    scored.eval.metadata = {**(scored.eval.metadata or {}), "variant": run.variant, "scored": now}
+    name = "".join(c if c.isalnum() else "-" for c in judge or RULES)
+    file = run.file.with_name(f"{run.file.stem}_{name}_{now[:19].replace(':', '-')}.eval")
+    write_eval_log(scored, str(file))
+    return read_run(file)
+
+
+def task_arguments(
+    benchmark: str, options: dict[str, Any], judge: str | None, prompts: str | None
+) -> dict[str, Any]:
+    """Return the arguments of a task: the options that are set, and the judge where it has one."""
+    arguments = {name: value for name, value in options.items() if value is not None}
+    if benchmark in _JUDGED:
+        arguments["judge"] = MODEL if judge else RULES
+        if prompts:
+            arguments["judge_prompts"] = prompts
+    return arguments
+
+
+def _begun(plan: Plan, log_dir: Path) -> Run | None:
+    """Return the newest run of the same plan, a complete one before all others."""
+    from inspect_ai.log import read_eval_log
+
+    if not log_dir.is_dir():
+        return None
+    try:
+        files = log_files(log_dir)
+    except DataError:
+        return None
+    runs = [
+        read_run(file)
+        for file in files
+        if (read_eval_log(str(file), header_only=True).eval.metadata or {}).get("plan") == plan.key
+    ]
+    return max(runs, key=lambda run: (run.is_complete, run.created), default=None)
