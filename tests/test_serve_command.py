@@ -46,8 +46,7 @@ def files(tmp_path, monkeypatch):
         ([*UPSTREAM, "--api-keys", "empty.txt"], "holds no key"),
         ([*UPSTREAM, "--max-concurrent", "0"], "--max-concurrent is 0"),
         ([*UPSTREAM, "--max-body-mb", "nan"], "--max-body-mb is nan"),
-        ([*UPSTREAM, "--port", "99999"], "cannot be bound"),
-        ([*UPSTREAM, "--host", "256.1.1.1"], "cannot be bound"),
+        ([*UPSTREAM, "--port", "99999"], "--port is 99999"),
     ],
     ids=lambda value: " ".join(value)[-40:] if isinstance(value, list) else "",
 )

@@ -139,6 +139,7 @@ def _settings(chosen: argparse.Namespace) -> Any:
         ("step_timeout", 0.001, 86_400),
         ("retries", 0, 10),
         ("grace", 0, 86_400),
+        ("port", 0, 65_535),
     ):
         value = getattr(chosen, name)
         if not least <= value <= most:
