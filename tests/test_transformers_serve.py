@@ -118,6 +118,7 @@ def test_the_other_generating_routes_run_the_protocol_too(urls, folders):
                 input=[{"role": "user", "content": parts}],
                 temperature=0,
                 max_output_tokens=40,
+                stream=False,
             ).output_text.strip()
 
     assert is_compliant(answer(urls[1], folders[1]))

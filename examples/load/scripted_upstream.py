@@ -110,7 +110,10 @@ def _failed(fault: str | None, says: str) -> Response | None:
 
 
 def _yes_no(says: str) -> dict:
-    tops = {"Yes": 0.9, " yes": 0.05, "No": 0.03} if says == "Yes." else {"No": 0.9, "Yes": 0.05}
+    tops = {
+        "Yes.": {"Yes": 0.9, " yes": 0.05, "No": 0.03},
+        "No.": {"No": 0.9, "Yes": 0.05},
+    }.get(says, {"Perhaps": 0.9, "No": 0.05})
     alternatives = [{"token": word, "logprob": math.log(p)} for word, p in tops.items()]
     return {"content": [{**alternatives[0], "top_logprobs": alternatives}]}
 
@@ -142,7 +145,8 @@ def main() -> None:
     parser.add_argument("--step-ms", type=float, default=0.0, help="how long every step takes")
     chosen = parser.parse_args()
     app = build_upstream(chosen.step_ms / 1000, keeps_calls=False)
-    uvicorn.run(app, port=chosen.port, log_level="critical")
+    # Requests that wait for ever must not keep the server from stopping.
+    uvicorn.run(app, port=chosen.port, log_level="critical", timeout_graceful_shutdown=1)
 
 
 if __name__ == "__main__":
