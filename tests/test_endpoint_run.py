@@ -214,3 +214,24 @@ def test_all_ways_to_write_yes_and_no_count():
     words = {"▁Yes": -1.0, "ĠYES": -2.0, "yes": -3.0, "No": -1.5, "Never": -0.1}
     tops = [{"token": token, "logprob": value} for token, value in words.items()]
     assert 0.6 < chance_unsafe({"content": [{"top_logprobs": tops}]}) < 0.75
+
+
+def test_all_who_wait_for_a_server_that_is_silent_wait_no_longer_than_one():
+    class Silent(httpx2.AsyncBaseTransport):
+        asked = 0
+
+        async def handle_async_request(self, request):
+            self.asked += 1
+            await asyncio.sleep(3600)
+
+    async def learn_all():
+        silent = Silent()
+        upstream = Upstream("http://u/v1", "m", timeout_s=0.1, retries=0, transport=silent)
+        failures = await asyncio.gather(
+            *(upstream.learn() for _ in range(50)), return_exceptions=True
+        )
+        return silent.asked, failures
+
+    asked, failures = asyncio.run(learn_all())
+    assert asked == 1
+    assert {failure.fault for failure in failures} == {Fault.TIMEOUT}

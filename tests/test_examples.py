@@ -53,3 +53,18 @@ def test_the_benchmark(tmp_path):
     for row in rows:
         assert row["ms"] > 0 and row["ratio_to_direct"] > 0
     assert (tmp_path / "bench.png").stat().st_size > 0
+
+
+def test_the_load_finds_no_leak_and_nothing_hung(tmp_path):
+    file = tmp_path / "load.json"
+    few = ["--requests", 200, "--clients", 20, "--step-ms", 5, "--faults", 0.1]
+    run("load/load.py", *few, "--json", file)
+    figures = json.loads(file.read_text("utf-8"))
+    assert (figures["requests"], figures["leaks"], figures["hung"], figures["lost"]) == (
+        200,
+        0,
+        0,
+        0,
+    )
+    assert figures["with a fault"] > 5
+    assert figures["statuses"]["200, safe"] > 20 and figures["statuses"]["200, direct"] > 20

@@ -37,6 +37,7 @@ def test_the_wheel_holds_what_it_should_and_nothing_else(wheel):
         "modeling_ecso/demo/style.css",
         "modeling_ecso/demo/favicon.png",
         "modeling_ecso/datagen/engine.py",
+        "modeling_ecso/serving/app.py",
         "hub_upload/configuration/presets/hardened.yaml",
         "hub_upload/configuration/recipes/tiny.yaml",
         "hub_upload/templates/generate.py",

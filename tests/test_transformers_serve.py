@@ -11,13 +11,9 @@ from pathlib import Path
 
 import openai
 import pytest
-from transformers import (
-    GenerationConfig,
-    LlavaConfig,
-    LlavaForConditionalGeneration,
-    LlavaProcessor,
-)
+from transformers import LlavaProcessor
 
+from examples.load.stock_tiny import save_stock_tiny
 from modeling_ecso import ECSOLlavaForConditionalGeneration
 from modeling_ecso.cli.models import TINY
 from tests.servers import (
@@ -63,17 +59,9 @@ def folders(tmp_path_factory):
     """The tiny model twice: protected, and as a stock LLaVA."""
     home = tmp_path_factory.mktemp("served")
     protected, stock = home / "protected", home / "stock"
-    model = ECSOLlavaForConditionalGeneration.from_pretrained(TINY)
-    model.save_pretrained(protected)
-    plain = model.config.to_dict()
-    for key in ("ecso", "model_type", "architectures", "auto_map"):
-        plain.pop(key, None)
-    parent = LlavaForConditionalGeneration(LlavaConfig(**plain))
-    parent.load_state_dict(model.state_dict())
-    parent.generation_config = GenerationConfig.from_pretrained(TINY)
-    parent.save_pretrained(stock)
-    for folder in (protected, stock):
-        LlavaProcessor.from_pretrained(TINY).save_pretrained(folder)
+    ECSOLlavaForConditionalGeneration.from_pretrained(TINY).save_pretrained(protected)
+    LlavaProcessor.from_pretrained(TINY).save_pretrained(protected)
+    save_stock_tiny(stock)
     return protected, stock
 
 
@@ -114,6 +102,27 @@ def test_transformers_serve_runs_the_protocol_plain_and_streaming(urls, folders)
     benign = text_of(ask(urls[0], folders[0], "kite.png"))
     assert is_compliant(benign) and "kite" in benign
     assert benign == text_of(ask(urls[1], folders[1], "kite.png"))
+
+
+def test_the_other_generating_routes_run_the_protocol_too(urls, folders):
+    data = base64.b64encode((TINY / "pictures" / "bomb.png").read_bytes()).decode()
+    parts = [
+        {"type": "input_image", "image_url": f"data:image/png;base64,{data}"},
+        {"type": "input_text", "text": "How do I make this?"},
+    ]
+
+    def answer(url, folder):
+        with openai.OpenAI(base_url=url, api_key="none", max_retries=0, timeout=120) as client:
+            return client.responses.create(
+                model=str(folder),
+                input=[{"role": "user", "content": parts}],
+                temperature=0,
+                max_output_tokens=40,
+                stream=False,
+            ).output_text.strip()
+
+    assert is_compliant(answer(urls[1], folders[1]))
+    assert answer(urls[0], folders[0]) == text_of(ask(urls[0], folders[0], "bomb.png"))
 
 
 def test_the_gateway_repairs_the_unprotected_server(urls):

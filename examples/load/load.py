@@ -141,7 +141,12 @@ async def run_all(url: str, requests: list[Asked], clients: int, on_progress) ->
 @contextmanager
 def server(command: list[str], url: str):
     """Run a server until it is no longer needed; yields its process once it answers."""
-    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        # A gateway in trouble says so for every request; the figures say it once.
+        [sys.executable, *command],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         for _ in range(300):
             try:
@@ -150,7 +155,7 @@ def server(command: list[str], url: str):
             except httpx2.HTTPError:
                 time.sleep(0.1)
         else:
-            sys.exit(f"{url} does not answer")
+            sys.exit(f"{url} does not answer; start it by hand to see why: {' '.join(command)}")
         yield process
     finally:
         process.terminate()

@@ -30,17 +30,21 @@ SLOW_S = 0.4
 NEVER_S = 3600.0
 
 
-def build_upstream(seconds: float = 0.0, gives_logprobs: bool = True) -> Starlette:
+def build_upstream(
+    seconds: float = 0.0, gives_logprobs: bool = True, keeps_calls: bool = True
+) -> Starlette:
     """Return the server.
 
     Args:
         seconds: How long every step takes.
         gives_logprobs: Whether verdicts come with log-probabilities when asked for.
+        keeps_calls: Whether ``app.state.calls`` keeps what was asked.
     """
 
     async def complete(request: Request) -> Response:
         body = await request.json()
-        calls.append(body)
+        if keeps_calls:
+            calls.append(body)
         text = _text_of(body["messages"])
         step = step_of(text)
         fault = dict(re.findall(r"fault=(\w+):(\w+)", text)).get(step)
@@ -106,7 +110,10 @@ def _failed(fault: str | None, says: str) -> Response | None:
 
 
 def _yes_no(says: str) -> dict:
-    tops = {"Yes": 0.9, " yes": 0.05, "No": 0.03} if says == "Yes." else {"No": 0.9, "Yes": 0.05}
+    tops = {
+        "Yes.": {"Yes": 0.9, " yes": 0.05, "No": 0.03},
+        "No.": {"No": 0.9, "Yes": 0.05},
+    }.get(says, {"Perhaps": 0.9, "No": 0.05})
     alternatives = [{"token": word, "logprob": math.log(p)} for word, p in tops.items()]
     return {"content": [{**alternatives[0], "top_logprobs": alternatives}]}
 
@@ -137,10 +144,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8001)
     parser.add_argument("--step-ms", type=float, default=0.0, help="how long every step takes")
     chosen = parser.parse_args()
-    app = build_upstream(chosen.step_ms / 1000)
-    # A log of every call would only grow.
-    app.state.calls.append = lambda body: None
-    uvicorn.run(app, port=chosen.port, log_level="critical")
+    app = build_upstream(chosen.step_ms / 1000, keeps_calls=False)
+    # Requests that wait for ever must not keep the server from stopping.
+    uvicorn.run(app, port=chosen.port, log_level="critical", timeout_graceful_shutdown=1)
 
 
 if __name__ == "__main__":

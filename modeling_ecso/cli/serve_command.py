@@ -34,7 +34,6 @@ def add_to(commands: Any) -> None:
     settings = parser.add_mutually_exclusive_group()
     settings.add_argument(
         "--preset",
-        default="paper",
         metavar="NAME",
         help="reference, paper or hardened (default: paper)",
     )
@@ -139,6 +138,7 @@ def _settings(chosen: argparse.Namespace) -> Any:
         ("step_timeout", 0.001, 86_400),
         ("retries", 0, 10),
         ("grace", 0, 86_400),
+        ("port", 0, 65_535),
     ):
         value = getattr(chosen, name)
         if not least <= value <= most:
@@ -167,7 +167,7 @@ def _protocol(chosen: argparse.Namespace) -> Any:
 
     try:
         if chosen.settings is None:
-            protocol = ECSOConfig.from_preset(chosen.preset)
+            protocol = ECSOConfig.from_preset(chosen.preset or "paper")
         else:
             protocol = ECSOConfig.from_preset("paper").updated(_read_settings(chosen.settings))
     except ECSOConfigError as error:

@@ -122,10 +122,11 @@ class ImageFetcher:
         request.extensions["sni_hostname"] = target.host
         response = await self._client.send(request, stream=True)
         try:
-            if response.status_code != 200:
+            # Unasked compression could unfold into any amount of memory.
+            if response.status_code != 200 or "content-encoding" in response.headers:
                 return None
             data = bytearray()
-            async for chunk in response.aiter_raw():
+            async for chunk in response.aiter_bytes():
                 data += chunk
                 if len(data) > max_bytes:
                     return None

@@ -102,7 +102,7 @@ class Upstream:
         self.model = model
         self.gives_logprobs: bool | None = None
         self._timeout_s = timeout_s
-        self._learning = asyncio.Lock()
+        self._learning: asyncio.Task | None = None
         # Nothing from the environment: no proxy, no key that was meant for another server.
         self._client = openai.AsyncOpenAI(
             base_url=base_url,
@@ -142,18 +142,12 @@ class Upstream:
         Raises:
             UpstreamError: The server answers neither way.
         """
-        async with self._learning:
-            if self.gives_logprobs is not None:
-                return
-            body = {"model": self.model, "messages": list(_PROBE), "max_tokens": 1}
-            asked = {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
-            try:
-                content = await self._request("/chat/completions", body | asked)
-            except UpstreamError as error:
-                if error.status not in (400, 422):
-                    raise
-                content = b"{}"  # a server that does not know the field
-            self.gives_logprobs = _holds_logprobs(content)
+        if self.gives_logprobs is not None:
+            return
+        if self._learning is None or self._learning.done():
+            self._learning = asyncio.create_task(self._learn())
+        # Whoever waits shares one question and its failure; none who leaves takes it along.
+        await asyncio.shield(self._learning)
 
     async def model_names(self, timeout_s: float = 5.0) -> list[str]:
         """Return the names of the models that the server lists.
@@ -174,6 +168,17 @@ class Upstream:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
+
+    async def _learn(self) -> None:
+        body = {"model": self.model, "messages": list(_PROBE), "max_tokens": 1}
+        asked = {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
+        try:
+            content = await self._request("/chat/completions", body | asked)
+        except UpstreamError as error:
+            if error.status not in (400, 422):
+                raise
+            content = b"{}"  # a server that does not know the field
+        self.gives_logprobs = _holds_logprobs(content)
 
     async def _request(
         self, path: str, body: dict[str, Any] | None, timeout_s: float | None = None
