@@ -2,7 +2,8 @@
 
 The tower no longer changes, so that each picture goes through it once and its features are kept.
 Each step takes a few small batches of one skill each, so that short prompts are not padded to the
-length of long ones. Only answers count in the loss.
+length of long ones. A row holds several examples about one picture, which comes first and once; no
+example sees another. Only answers count in the loss.
 """
 
 import random
@@ -11,22 +12,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from drawing import Scene, random_scene
+from drawing import random_scene
+from encoder import IGNORED, Batch, Encoder
 from examples_of_world import Example, Skill
 from picture_pool import PicturePool, to_pixel_values
 from schedule import set_learning_rate
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 from tower import patch_features
-from transformers import LlavaForConditionalGeneration, LlavaProcessor
+from transformers import (
+    AttentionInterface,
+    AttentionMaskInterface,
+    LlavaForConditionalGeneration,
+)
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
 
-
-IGNORED = -100
 
 SKILLS_PER_STEP = 3
+EXAMPLES_PER_PICTURE = 4
 REPORT_EVERY_S = 60
-
-_PROMPT_MARK = "\ue100"
 
 
 @dataclass
@@ -42,55 +47,17 @@ class Features:
     pool: PicturePool
 
 
-class Encoder:
-    """Turns examples into token ids, framed as the processor frames them.
-
-    Args:
-        processor: The processor that the model will be used with.
-        patches: Image tokens of one picture.
-    """
-
-    def __init__(self, processor: LlavaProcessor, patches: int):
-        """Render the two frames once; the template is the same for every prompt."""
-        self._tokenizer = processor.tokenizer
-        image_tokens = processor.image_token * patches
-        self._frames = {
-            shows: render(processor, _PROMPT_MARK, shows).replace(
-                processor.image_token, image_tokens
-            )
-            for shows in (False, True)
-        }
-
-    def prompt_ids(self, example: Example) -> list[int]:
-        """Return the ids of the prompt, image tokens included."""
-        frame = self._frames[example.shows_picture]
-        return self._tokenizer(frame.replace(_PROMPT_MARK, example.prompt)).input_ids
-
-    def answer_ids(self, example: Example) -> list[int]:
-        """Return the ids that the model is to generate, end token included."""
-        ids = self._tokenizer(f" {example.answer}", add_special_tokens=False).input_ids
-        return [*ids, self._tokenizer.eos_token_id]
-
-    def batch(self, examples: list[Example]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return ids and labels, padded on the right, which causal attention never looks at."""
-        rows = []
-        for example in examples:
-            prompt, answer = self.prompt_ids(example), self.answer_ids(example)
-            rows.append((prompt + answer, [IGNORED] * len(prompt) + answer))
-        longest = max(len(ids) for ids, _ in rows)
-        pad = self._tokenizer.pad_token_id
-        return (
-            torch.tensor([ids + [pad] * (longest - len(ids)) for ids, _ in rows]),
-            torch.tensor([labels + [IGNORED] * (longest - len(labels)) for _, labels in rows]),
+def _attention_in_float32(module, query, key, value, *args, **kwargs):
+    """Attend in float32 even where autocast would not: bfloat16 is slow at it on a CPU."""
+    with torch.autocast(query.device.type, enabled=False):
+        return sdpa_attention_forward(
+            module, query.float(), key.float(), value.float(), *args, **kwargs
         )
 
 
-def render(processor: LlavaProcessor, prompt: str, shows_picture: bool) -> str:
-    """Return a conversation of one user turn in the model's chat format."""
-    content = [{"type": "image"}] * shows_picture + [{"type": "text", "text": prompt}]
-    return processor.apply_chat_template(
-        [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
-    )
+_FLOAT32_ATTENTION = "sdpa_in_float32"
+AttentionInterface.register(_FLOAT32_ATTENTION, _attention_in_float32)
+AttentionMaskInterface.register(_FLOAT32_ATTENTION, sdpa_mask)
 
 
 @torch.no_grad()
@@ -104,6 +71,35 @@ def look_at(model: LlavaForConditionalGeneration, pool: PicturePool) -> Features
     return Features(torch.cat(chunks), pool)
 
 
+def answer_logits(
+    model: LlavaForConditionalGeneration, batch: Batch, seen: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return logits and targets of all answer tokens of a batch.
+
+    Args:
+        model: The tiny model.
+        batch: Rows of examples.
+        seen: What the tower sees in the picture of each row, ``(rows, patches, width)``; None for
+            rows without a picture.
+
+    Returns:
+        Float, ``(answer tokens, vocabulary)``, and long, ``(answer tokens,)``.
+    """
+    embeddings = model.get_input_embeddings()(batch.ids)
+    if seen is not None:
+        projected = model.model.multi_modal_projector(seen.to(embeddings.dtype))
+        places = (batch.ids == model.config.image_token_id).unsqueeze(-1)
+        embeddings = embeddings.masked_scatter(places, projected.to(embeddings.dtype))
+    hidden = model.model.language_model(
+        inputs_embeds=embeddings,
+        attention_mask=batch.mask(),
+        position_ids=batch.positions,
+        use_cache=False,
+    ).last_hidden_state
+    answers = batch.labels[:, 1:] != IGNORED
+    return model.lm_head(hidden[:, :-1][answers]).float(), batch.labels[:, 1:][answers]
+
+
 class Classroom:
     """Teaches skills to the decoder.
 
@@ -112,6 +108,8 @@ class Classroom:
         encoder: Encodes the examples.
         features: Pictures to talk about; None if no skill shows any.
         report: Gets a line of progress now and then.
+        in_bfloat16: Whether to multiply matrices in bfloat16, several times as fast on processors
+            that have instructions for it and slower on others.
     """
 
     def __init__(
@@ -120,8 +118,12 @@ class Classroom:
         encoder: Encoder,
         features: Features | None,
         report: Callable[[str], None],
+        in_bfloat16: bool = False,
     ):
         """Keep what all lessons share."""
+        self._in_bfloat16 = in_bfloat16
+        if in_bfloat16:
+            model.set_attn_implementation(_FLOAT32_ATTENTION)
         self._model = model
         self._encoder = encoder
         self._features = features
@@ -129,7 +131,12 @@ class Classroom:
         self._generator = random.Random(3)
 
     def teach(
-        self, skills: dict[Skill, int], minutes: float, batch_size: int, peak_learning_rate: float
+        self,
+        skills: dict[Skill, int],
+        minutes: float,
+        batch_size: int,
+        peak_learning_rate: float,
+        keep: Callable[[], None] | None = None,
     ) -> None:
         """Give one lesson.
 
@@ -138,6 +145,7 @@ class Classroom:
             minutes: How long.
             batch_size: Examples of one skill in a step; a step takes several skills.
             peak_learning_rate: Highest learning rate of the schedule.
+            keep: Called now and then to save what has been learned so far.
         """
         learned = [
             *self._model.model.multi_modal_projector.parameters(),
@@ -162,35 +170,36 @@ class Classroom:
             if elapsed - reported > REPORT_EVERY_S:
                 reported = elapsed
                 self._report(f"step {step}: {self._scores(skills)}")
+                if keep:
+                    keep()
         self._report(f"lesson done after {step} steps: {self._scores(skills)}")
 
     def _answer_logits(self, skill: Skill, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return logits and targets of all answer tokens of a fresh batch, and their rows."""
-        examples, pictures = [], []
-        for _ in range(count):
-            scene = self._any_scene(pictures)
-            examples.append(skill(scene, self._generator))
-        device = self._model.device
-        ids, labels = (tensor.to(device) for tensor in self._encoder.batch(examples))
-        embeddings = self._model.get_input_embeddings()(ids)
-        if examples[0].shows_picture:
-            seen = self._features.values[pictures].to(embeddings.dtype)
-            projected = self._model.model.multi_modal_projector(seen)
-            places = (ids == self._model.config.image_token_id).unsqueeze(-1)
-            embeddings = embeddings.masked_scatter(places, projected)
-        hidden = self._model.model.language_model(inputs_embeds=embeddings).last_hidden_state
-        answers = labels[:, 1:] != IGNORED
-        return self._model.lm_head(hidden[:, :-1][answers]), labels[:, 1:][answers]
+        """Return logits and targets of all answer tokens of a fresh batch."""
+        rows, pictures = self._fresh_rows(skill, count)
+        batch = self._encoder.batch(rows).to(self._model.device)
+        seen = self._features.values[pictures] if pictures else None
+        with torch.autocast(batch.ids.device.type, torch.bfloat16, enabled=self._in_bfloat16):
+            return answer_logits(self._model, batch, seen)
 
     def _loss(self, skill: Skill, count: int) -> torch.Tensor:
         return cross_entropy(*self._answer_logits(skill, count))
 
-    def _any_scene(self, pictures: list[int]) -> Scene:
-        """Return a scene, that of a picture if there are any; note the picture."""
+    def _fresh_rows(self, skill: Skill, count: int) -> tuple[list[list[Example]], list[int]]:
+        """Return new examples and the picture of each row, none if the skill shows none."""
         if self._features is None:
-            return random_scene(self._generator)
-        pictures.append(self._generator.randrange(len(self._features.pool)))
-        return self._features.pool.scene(pictures[-1])
+            return [
+                [skill(random_scene(self._generator), self._generator)] for _ in range(count)
+            ], []
+        rows, pictures = [], []
+        while sum(map(len, rows)) < count:
+            picture = self._generator.randrange(len(self._features.pool))
+            scene = self._features.pool.scene(picture)
+            rows.append([skill(scene, self._generator)])
+            if rows[-1][0].shows_picture:
+                pictures.append(picture)
+                rows[-1] += [skill(scene, self._generator) for _ in range(EXAMPLES_PER_PICTURE - 1)]
+        return rows, pictures
 
     @torch.no_grad()
     def _scores(self, skills: dict[Skill, int], count: int = 64) -> str:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from classroom import render
 from drawing import KINDS, Scene, draw
+from encoder import render
 from examples_of_world import PAPER
 from language import (
     REQUESTS,

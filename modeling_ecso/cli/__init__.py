@@ -5,7 +5,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
-from . import eval_command, report_command, run_command
+from . import datagen_command, eval_command, report_command, run_command
 from .problem import Problem
 
 
@@ -25,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     run_command.add_to(commands)
     eval_command.add_to(commands)
     report_command.add_to(commands)
+    datagen_command.add_to(commands)
     chosen = parser.parse_args(arguments)
     try:
         return chosen.function(chosen)

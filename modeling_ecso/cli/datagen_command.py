@@ -1,0 +1,157 @@
+"""`ecso datagen`: fine-tuning data from pairs that the model answers unsafely."""
+
+import argparse
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from .models import LoadedModel, load_model
+from .problem import Problem
+
+
+def add_to(commands: Any) -> None:
+    """Add the subcommand to the parser of `ecso`."""
+    parser = commands.add_parser(
+        "datagen",
+        help="turn unsafe pairs into fine-tuning data",
+        description="Answer pairs of picture and query under protection and write, of those whose "
+        "draft is judged unsafe, the safe answers in LLaVA's conversation format. Only answers "
+        "that are judged safe are written. A run that breaks is continued by the same command.",
+    )
+    parser.add_argument("--images", required=True, type=Path, metavar="DIR", help="the pictures")
+    parser.add_argument(
+        "--queries",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help="JSON lines or a JSON list of objects with image, query and perhaps id",
+    )
+    parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="JSON to write")
+    parser.add_argument(
+        "--model",
+        metavar="DIR_OR_ID",
+        help="an ECSO or a stock LLaVA model, folder or Hub id (default: the embedded tiny one)",
+    )
+    parser.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="reference, paper or hardened (default: what the model stores)",
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=8, metavar="N", help="pairs at a time (default: 8)"
+    )
+    parser.add_argument(
+        "--max-new-tokens", type=int, default=256, metavar="N", help="answer limit (default: 256)"
+    )
+    parser.set_defaults(function=run)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Answer all pairs and write what is kept; returns the exit status.
+
+    Raises:
+        Problem: Something in the arguments or the files cannot be used.
+    """
+    from ..datagen.journal import Journal
+    from ..datagen.pairs import read_pairs
+
+    _check(chosen)
+    pairs = read_pairs(chosen.queries, chosen.images)
+    loaded = load_model(chosen.model)
+    for pair in pairs:
+        if loaded.processor.image_token in pair.query:
+            raise Problem(
+                f"{chosen.queries}, row {pair.row}: the query spells out the model's image token; "
+                "leave it out, the picture goes in front by itself"
+            )
+    journal_file = chosen.out.with_name(chosen.out.name + ".journal")
+    if chosen.out.exists() and not journal_file.exists():
+        raise Problem(f"{chosen.out}: is there already; move it away, or give another --out")
+    journal = Journal(
+        journal_file,
+        {
+            "queries": hashlib.sha256(chosen.queries.read_bytes()).hexdigest(),
+            "images": str(chosen.images.resolve()),
+            "model": loaded.name,
+            "preset": chosen.preset,
+            "max_new_tokens": chosen.max_new_tokens,
+        },
+    )
+    _answer_all(chosen, pairs, loaded, journal)
+    _print_summary(chosen, pairs, journal)
+    return 0
+
+
+def _check(chosen: argparse.Namespace) -> None:
+    from ..presets_ecso import PRESETS
+
+    for name, value in (
+        ("--batch-size", chosen.batch_size),
+        ("--max-new-tokens", chosen.max_new_tokens),
+    ):
+        if value < 1:
+            raise Problem(f"{name} is {value}; give a number from 1")
+    if chosen.preset is not None and chosen.preset not in PRESETS:
+        raise Problem(f"--preset {chosen.preset!r} is unknown; choose from {', '.join(PRESETS)}")
+    if not chosen.out.parent.is_dir():
+        raise Problem(f"{chosen.out.parent}: no such folder to write into; make it first")
+    if chosen.out.is_dir():
+        raise Problem(f"{chosen.out}: is a folder; give the file to write")
+
+
+def _answer_all(
+    chosen: argparse.Namespace, pairs: list[Any], loaded: LoadedModel, journal: Any
+) -> None:
+    """Answer what is still to be answered, with a progress bar on standard error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from .. import ECSOInputError
+    from ..datagen.engine import answer_pairs, write_conversations
+
+    settings = {"preset": chosen.preset} if chosen.preset else {}
+    columns = (BarColumn(), MofNCompleteColumn(), "pairs", TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("", total=len(pairs), completed=len(journal.entries))
+        try:
+            for done in answer_pairs(
+                pairs,
+                chosen.images,
+                loaded,
+                journal,
+                settings,
+                chosen.max_new_tokens,
+                chosen.batch_size,
+            ):
+                progress.update(bar, completed=done)
+        except ECSOInputError as error:
+            raise Problem(str(error)) from None
+    write_conversations(chosen.out, pairs, journal)
+
+
+def _print_summary(chosen: argparse.Namespace, pairs: list[Any], journal: Any) -> None:
+    from collections import Counter
+
+    from rich.console import Console
+    from rich.text import Text
+
+    from ..datagen.journal import Fate
+
+    counts = Counter(entry.fate for entry in journal.entries.values())
+    reasons = {
+        Fate.STILL_UNSAFE: "dropped: the safe answer was judged unsafe as well",
+        Fate.UNCLEAR: "dropped: the verdict on the safe answer was unclear",
+        Fate.EMPTY: "dropped: the safe answer was empty",
+        Fate.FAILED: "dropped: a step could not be run",
+    }
+    console = Console(highlight=False)
+    lines = [
+        (len(pairs), "pairs asked"),
+        (counts[Fate.HARMLESS], "draft judged harmless, nothing to learn from"),
+        (len(pairs) - counts[Fate.HARMLESS], "draft withheld"),
+        *((counts[fate], f"  {reason}") for fate, reason in reasons.items() if counts[fate]),
+        (counts[Fate.KEPT], f"  kept in {chosen.out}"),
+    ]
+    for count, said in lines:
+        # Text, since a folder's name may hold brackets, which are markup to a plain string.
+        console.print(Text(f"{count:>7}  {said}"), soft_wrap=True)

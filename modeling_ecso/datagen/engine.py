@@ -1,0 +1,128 @@
+"""Answers pairs under protection, and of the unsafe ones keeps the answers that are judged safe."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..cli.models import LoadedModel
+from ..cli.pictures import open_picture
+from .journal import Entry, Fate, Journal
+from .pairs import Pair
+
+
+# Whatever the preset: the safe answer is judged, the picture stays out of it, and no draft is kept.
+FIXED_SETTINGS = {
+    "enabled": True,
+    "judge_safe_answer": True,
+    "image_in_safe_step": False,
+    "on_error": "refuse",
+    "keep_draft": False,
+}
+
+
+def answer_pairs(
+    pairs: list[Pair],
+    images: Path,
+    loaded: LoadedModel,
+    journal: Journal,
+    settings: dict[str, Any],
+    max_new_tokens: int,
+    batch_size: int,
+) -> Iterator[int]:
+    """Answer what the journal does not have yet; yields the number of pairs done after each batch.
+
+    Args:
+        pairs: All pairs.
+        images: Folder of the pictures.
+        loaded: The model that answers, judges and describes.
+        journal: Gets what becomes of each pair.
+        settings: Protocol settings on top of the stored ones.
+        max_new_tokens: Token limit of an answer.
+        batch_size: Pairs in a batch.
+
+    Raises:
+        ECSOInputError: The settings cannot be used.
+    """
+    waiting = [pair for pair in pairs if pair.row not in journal.entries]
+    for start in range(0, len(waiting), batch_size):
+        batch = waiting[start : start + batch_size]
+        journal.add(_answer(batch, images, loaded, settings, max_new_tokens))
+        yield len(journal.entries)
+
+
+def _answer(
+    pairs: list[Pair],
+    images: Path,
+    loaded: LoadedModel,
+    settings: dict[str, Any],
+    max_new_tokens: int,
+) -> list[Entry]:
+    model, processor, _ = loaded
+    processor.tokenizer.padding_side = "left"
+    turns = [
+        [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": pair.query}]}]
+        for pair in pairs
+    ]
+    inputs = processor(
+        text=[processor.apply_chat_template(turn, add_generation_prompt=True) for turn in turns],
+        images=[open_picture(str(images / pair.image)) for pair in pairs],
+        padding=True,
+        return_tensors="pt",
+    ).to(model.device, dtype=model.dtype)
+    output = model.generate(
+        **inputs,
+        ecso={**settings, **FIXED_SETTINGS},
+        processor=processor,
+        do_sample=False,
+        max_new_tokens=max_new_tokens,
+        return_dict_in_generate=True,
+    )
+    new_ids = output.sequences[:, inputs["input_ids"].shape[1] :]
+    answers = processor.batch_decode(new_ids, skip_special_tokens=True)
+    return [
+        _entry(pair, trace, answer.strip())
+        for pair, trace, answer in zip(pairs, output.ecso_traces, answers, strict=True)
+    ]
+
+
+def _entry(pair: Pair, trace: Any, answer: str) -> Entry:
+    """Return what becomes of a pair; its answer counts only if it was judged, and judged safe."""
+    if trace.outcome == "direct":
+        return Entry(pair.row, Fate.HARMLESS)
+    if trace.failed_step:
+        return Entry(pair.row, Fate.FAILED)
+    if trace.outcome != "safe" or trace.safe_answer_verdict == "unsafe":
+        return Entry(pair.row, Fate.STILL_UNSAFE)
+    if trace.safe_answer_verdict != "safe":
+        return Entry(pair.row, Fate.UNCLEAR)
+    if not answer:
+        return Entry(pair.row, Fate.EMPTY)
+    return Entry(pair.row, Fate.KEPT, answer)
+
+
+def write_conversations(file: Path, pairs: list[Pair], journal: Journal) -> None:
+    """Write the kept answers in LLaVA's conversation format, all at once.
+
+    Args:
+        file: A JSON list of objects with ``id``, ``image`` and ``conversations``.
+        pairs: All pairs.
+        journal: What became of them.
+    """
+    conversations = [
+        {
+            "id": pair.identity,
+            "image": Path(pair.image).as_posix(),
+            "conversations": [
+                {"from": "human", "value": f"<image>\n{pair.query}"},
+                {"from": "gpt", "value": journal.entries[pair.row].answer},
+            ],
+        }
+        for pair in pairs
+        if journal.entries[pair.row].fate is Fate.KEPT
+    ]
+    unfinished = file.with_name(file.name + ".unfinished")
+    text = json.dumps(conversations, indent=2, ensure_ascii=False) + "\n"
+    unfinished.write_text(text, "utf-8")
+    os.replace(unfinished, file)

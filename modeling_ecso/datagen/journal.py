@@ -1,0 +1,86 @@
+"""What has been answered so far, on disk after each batch, so that a broken run continues.
+
+Never holds a draft: only what became of each pair, and the answers that were kept.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from ..cli.problem import Problem
+
+
+class Fate(StrEnum):
+    """What became of a pair."""
+
+    KEPT = "kept"
+    HARMLESS = "harmless"
+    STILL_UNSAFE = "still unsafe"
+    UNCLEAR = "unclear"
+    EMPTY = "empty"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, repr=False)
+class Entry:
+    """What became of one pair. Has no repr: it holds an answer.
+
+    Args:
+        row: The pair's row.
+        fate: What became of it.
+        answer: The safe answer, for a pair that was kept; else None.
+    """
+
+    row: int
+    fate: Fate
+    answer: str | None = None
+
+
+class Journal:
+    """A file with one line for the run and one for each pair that is done.
+
+    Args:
+        file: Where it is; made if it is not there yet.
+        run: What makes the run what it is; a journal of another run is not continued.
+
+    Raises:
+        Problem: The file is of another run, or no journal.
+    """
+
+    def __init__(self, file: Path, run: dict[str, Any]):
+        """Read what is there, and start the file if nothing is."""
+        self._file = file
+        self.entries: dict[int, Entry] = {}
+        lines = file.read_bytes().split(b"\n") if file.exists() else []
+        # A line that the last run did not finish has no line end after it.
+        whole = lines[:-1]
+        if not whole:
+            file.write_text(json.dumps(run) + "\n", "utf-8")
+            return
+        try:
+            found, *rest = [json.loads(line) for line in whole]
+            for entry in rest:
+                self.entries[entry["row"]] = Entry(
+                    entry["row"], Fate(entry["fate"]), entry["answer"]
+                )
+        except (ValueError, KeyError, TypeError):
+            raise Problem(f"{file}: not a journal of ecso datagen; move it away") from None
+        if found != run:
+            different = sorted(key for key in run if found.get(key) != run[key])
+            raise Problem(
+                f"{file}: of a run with another {' and '.join(different)}; move it away to start "
+                "anew, or give another --out"
+            )
+        file.write_bytes(b"".join(line + b"\n" for line in whole))
+
+    def add(self, entries: list[Entry]) -> None:
+        """Keep what became of a batch."""
+        lines = "".join(json.dumps(asdict(entry), ensure_ascii=False) + "\n" for entry in entries)
+        with self._file.open("a", encoding="utf-8") as stream:
+            stream.write(lines)
+            stream.flush()
+            os.fsync(stream.fileno())
+        self.entries.update({entry.row: entry for entry in entries})
