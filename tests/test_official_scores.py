@@ -15,6 +15,9 @@ from modeling_ecso.evaluation.metrics.mme import MMERecord, mme_scores
 from modeling_ecso.evaluation.metrics.mmvet import GradedRecord, mmvet_scores
 
 
+LONE = ("rec", "ocr")
+
+
 def official(name):
     file = Path(__file__).parent / "official_scores" / f"{name}.json"
     return json.loads(file.read_text("utf-8"))
@@ -67,7 +70,12 @@ def test_mmvet():
     assert {**ours, "total": scores.total.value} == pytest.approx(
         file["evaluator"]["capabilities"], abs=1e-5
     )
-    assert {**ours, "Overall": scores.total.value} == pytest.approx(file["vlmevalkit"])
+    # VLMEvalKit counts a question twice that takes this one capability alone, as rec and ocr do
+    # here: its table of capabilities and that of combinations share a dictionary.
+    theirs = {name: value for name, value in file["vlmevalkit"].items() if name not in LONE}
+    assert {"Overall": scores.total.value, **ours} | theirs == pytest.approx(
+        {"Overall": scores.total.value, **ours}
+    )
     combinations = {name: figure.value for name, figure in scores.by_combination.items()}
     assert combinations == pytest.approx(file["evaluator"]["combinations"], abs=1e-5)
 

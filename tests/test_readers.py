@@ -4,7 +4,6 @@ import base64
 import csv
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from modeling_ecso.evaluation.items import DataError, limited
 from modeling_ecso.evaluation.source import Source
 
 
-MAKE = Path(__file__).parent.parent / "examples" / "miniatures" / "make.py"
 READERS = {
     "vlsafe": read_vlsafe,
     "mm_safetybench": read_mm_safetybench,
@@ -27,20 +25,6 @@ READERS = {
     "mmbench": read_mmbench,
     "mmvet": read_mmvet,
 }
-
-
-@pytest.fixture(scope="session")
-def miniatures(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("miniatures")
-    subprocess.run(
-        [sys.executable, MAKE, "--out", folder, "--size", "1"], check=True, capture_output=True
-    )
-    for file in (folder / "mmbench").glob("*.tsv"):
-        if file.name != "mmbench_dev_20230712.tsv":
-            (folder / file.stem).mkdir()
-            shutil.move(file, folder / file.stem / file.name)
-            shutil.copy(folder / "mmbench" / "counts.json", folder / file.stem)
-    return folder
 
 
 @pytest.fixture
