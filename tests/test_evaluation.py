@@ -16,18 +16,17 @@ from modeling_ecso.evaluation.metrics.mme import MMERecord, mme_scores
 
 
 SCRIPT: dict[str, str] = {}
+ASKED: dict[str, int] = {}
 
 
 @modelapi(name="scripted")
 class Scripted(ModelAPI):
     """Says what SCRIPT has for its name, and counts how often it was asked."""
 
-    asked: dict[str, int] = {}
-
     async def generate(self, input, tools, tool_choice, config):
-        self.asked[self.model_name] = self.asked.get(self.model_name, 0) + 1
+        ASKED[self.model_name] = ASKED.get(self.model_name, 0) + 1
         says = SCRIPT[self.model_name]
-        if says == "fail once" and self.asked[self.model_name] == 1:
+        if says == "fail once" and ASKED[self.model_name] == 1:
             raise RuntimeError("not now")
         output = ModelOutput.from_content(self.model_name, says)
         output.usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)
@@ -37,7 +36,7 @@ class Scripted(ModelAPI):
 @pytest.fixture(autouse=True)
 def script(monkeypatch, tmp_path):
     SCRIPT.clear()
-    Scripted.asked.clear()
+    ASKED.clear()
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.chdir(tmp_path)
     return SCRIPT
@@ -161,7 +160,7 @@ def test_a_judge_is_asked_its_raw_text_is_kept_and_another_can_judge_again(
 
     status, out, _ = ecso(capsys, *common, "--score-again", "--judge", "scripted/kind")
     assert status == 0 and re.search(r"harmless\s+100.0", out)
-    assert Scripted.asked == {"model": 3, "strict": 3, "kind": 3}
+    assert ASKED == {"model": 3, "strict": 3, "kind": 3}
     assert read_runs(Path("logs"))[0].judge == "scripted/kind"
     assert len(list(Path("logs").glob("*.eval"))) == 2
 
@@ -184,11 +183,11 @@ def test_resume_asks_only_what_is_missing(capsys, miniatures, script):
     ]  # fmt: skip
     status, out, _ = ecso(capsys, *command)
     assert status == 1 and "1 of 4 samples failed" in out and "--resume" in out
-    assert Scripted.asked["model"] == 4
+    assert ASKED["model"] == 4
     status, out, _ = ecso(capsys, *command, "--resume")
-    assert status == 0 and Scripted.asked["model"] == 5
+    assert status == 0 and ASKED["model"] == 5
     status, _, _ = ecso(capsys, *command, "--resume")
-    assert status == 0 and Scripted.asked["model"] == 5
+    assert status == 0 and ASKED["model"] == 5
 
 
 def test_presets_stand_side_by_side_with_the_published_utility_scripts(capsys, miniatures):
@@ -254,4 +253,4 @@ def test_a_judge_by_model_without_a_model_is_refused(miniatures, tmp_path, scrip
         display="none",
         ctl_server=False,
     )[0]
-    assert log.status == "error" and Scripted.asked["model"] == 1  # never its own judge
+    assert log.status == "error" and ASKED["model"] == 1  # never its own judge
