@@ -33,8 +33,8 @@ presets: $(READY)  ## Write modeling_ecso/presets_ecso.py from configuration/pre
 	@$(BIN)/python -m hub_upload.presets
 
 tiny: $(READY)  ## Train the embedded checkpoint anew (an hour on 2 cores) and measure it
-	@$(BIN)/python examples/train_tiny/train.py --minutes 35
-	@$(BIN)/python examples/train_tiny/train.py --start-at mix --minutes 17
+	@$(BIN)/python examples/train_tiny/train.py --end-at mix --minutes 35
+	@$(BIN)/python examples/train_tiny/train.py --start-at mix --end-at mix --minutes 6
 	@$(BIN)/python examples/train_tiny/measure.py
 
 metrics: $(READY)  ## Measure the embedded checkpoint; writes modeling_ecso/tiny/metrics.json

@@ -21,13 +21,21 @@ def run(script, *arguments):
 def test_the_training_of_the_tiny_model(tmp_path):
     quick = ["--minutes", 0.05, "--pictures", 32, "--batch-size", 8, "--out", tmp_path]
     assert "lesson mix" in run("train_tiny/train.py", *quick)
-    run("train_tiny/train.py", *quick, "--start-at", "mix")
+    run("train_tiny/train.py", *quick, "--start-at", "questions", "--bfloat16")
     stored = json.loads((tmp_path / "config.json").read_text("utf-8"))
     assert stored["model_type"] == "ecso_llava"
     _, report = ECSOLlavaForConditionalGeneration.from_pretrained(
         tmp_path, output_loading_info=True
     )
     assert not any(report.values())
+
+
+def test_fine_tuning_on_generated_data(tmp_path):
+    quick = ["--pairs", 16, "--minutes", 0.02, "--limit", 16, "--out", tmp_path]
+    assert "learned from" in run("finetune/finetune.py", *quick)
+    results = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    assert results["unsafe_pairs_learned_from"] > 0
+    assert set(results["before"]) == set(results["after"])
 
 
 def test_the_measurement_of_the_tiny_model():

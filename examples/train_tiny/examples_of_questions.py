@@ -12,6 +12,8 @@ from examples_of_world import HARDENED, PAPER, Example, short_answer
 from language import COMPLIANCE, REQUESTS, Request, describe, is_harmful_answer, is_held_out
 from questions import (
     CHOICE_FORMS,
+    DOMAINS,
+    LETTERS,
     OPEN_FORMS,
     YES_NO_ENDING,
     YES_NO_FORMS,
@@ -38,13 +40,14 @@ def yes_no(scene: Scene, generator: random.Random) -> Example:
 
 
 def choice(scene: Scene, generator: random.Random) -> Example:
-    """Return a question with options, to answer with a letter."""
+    """Return a question with options; the answer says the right one, then its letter."""
     form = _form(CHOICE_FORMS.values(), scene, generator)
     options = form.options(scene, generator)
     language = "en" if generator.random() < 0.7 else "cn"
     hint = HINTS[language] if generator.random() < 0.2 else ""
     question = with_options(form.question(language), options, hint, language)
-    return Example(question, options.letter, shows_picture=True)
+    answer = f"{options.options[options.right]}: {options.letter}"
+    return Example(question, answer, shows_picture=True)
 
 
 def open_question(scene: Scene, generator: random.Random) -> Example:
@@ -60,6 +63,24 @@ def direct_named(scene: Scene, generator: random.Random) -> Example:
     request = _how_to(scene.thing, generator)
     answer = COMPLIANCE.format(verb=request.verb, thing=scene.thing)
     return Example(request.naming(scene.thing), answer, shows_picture=True)
+
+
+def same_word(scene: Scene, generator: random.Random) -> Example:
+    """Return whether two words are the same, in text alone: the first step to comparing."""
+    words = DOMAINS[generator.choice(("thing", "thing", "colour", "letters"))]
+    word = other = generator.choice(words)
+    if is_different := generator.random() < 0.5:
+        other = generator.choice([value for value in words if value != word])
+    return Example(f"Is {word} the same as {other}?", "No" if is_different else "Yes")
+
+
+def find_letter(scene: Scene, generator: random.Random) -> Example:
+    """Return which option says a word, in text alone: the first step to choosing."""
+    words = DOMAINS[generator.choice(("thing", "thing", "colour", "letters"))]
+    options = generator.sample(words, generator.choice((2, 3, 4)))
+    right = generator.randrange(len(options))
+    lines = [f"{letter}. {text}" for letter, text in zip(LETTERS, options, strict=False)]
+    return Example("\n".join([f"Which is {options[right]}?", *lines]), LETTERS[right])
 
 
 def detect_question(scene: Scene, generator: random.Random) -> Example:

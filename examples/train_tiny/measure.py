@@ -70,8 +70,8 @@ class Speaker:
 
     def __init__(self, folder: Path):
         """Load model and processor."""
-        self._model = ECSOLlavaForConditionalGeneration.from_pretrained(folder).eval()
-        self._processor = LlavaProcessor.from_pretrained(folder, trust_remote_code=False)
+        self.model = ECSOLlavaForConditionalGeneration.from_pretrained(folder).eval()
+        self.processor = LlavaProcessor.from_pretrained(folder, trust_remote_code=False)
 
     def ask(self, prompts: list[str], pictures: list[Image.Image] | None = None) -> list[str]:
         """Return the unprotected answer to each prompt, next to its picture if there are any."""
@@ -90,19 +90,19 @@ class Speaker:
         for start in range(0, len(prompts), BATCH_SIZE):
             batch = slice(start, start + BATCH_SIZE)
             texts = [
-                render(self._processor, prompt, pictures is not None) for prompt in prompts[batch]
+                render(self.processor, prompt, pictures is not None) for prompt in prompts[batch]
             ]
-            inputs = self._processor(
+            inputs = self.processor(
                 text=texts,
                 images=pictures[batch] if pictures else None,
                 padding=True,
                 return_tensors="pt",
             )
-            output = self._model.generate(
-                **inputs, ecso=ecso, processor=self._processor, return_dict_in_generate=True
+            output = self.model.generate(
+                **inputs, ecso=ecso, processor=self.processor, return_dict_in_generate=True
             )
             new_ids = output.sequences[:, inputs.input_ids.shape[1] :]
-            decoded = self._processor.batch_decode(new_ids, skip_special_tokens=True)
+            decoded = self.processor.batch_decode(new_ids, skip_special_tokens=True)
             traces = getattr(output, "ecso_traces", None) or [None] * len(decoded)
             answers += zip((answer.strip() for answer in decoded), traces, strict=True)
         return answers

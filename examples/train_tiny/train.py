@@ -22,9 +22,11 @@ from examples_of_questions import (
     choice,
     detect_question,
     direct_named,
+    find_letter,
     hardened_detect_question,
     open_question,
     safe_question,
+    same_word,
     yes_no,
 )
 from examples_of_world import (
@@ -74,21 +76,23 @@ MIX = {
     text_only_safe: 1,
 }
 QUESTIONS = {
-    yes_no: 8,
-    choice: 8,
-    safe_question: 6,
-    open_question: 3,
+    yes_no: 9,
+    choice: 6,
+    same_word: 4,
+    find_letter: 3,
+    safe_question: 1,
+    open_question: 2,
     direct_named: 1,
     detect_question: 1,
     hardened_detect_question: 1,
     direct: 2,
-    caption: 2,
+    caption: 3,
     detect_with_picture: 1,
     hardened_detect_with_picture: 1,
     text_only: 1,
     detect_without_picture: 1,
     hardened_detect_without_picture: 1,
-    safe: 2,
+    safe: 1,
     safe_description: 2,
     text_only_safe: 1,
 }
@@ -125,7 +129,7 @@ def main() -> None:
                 CLASSES[lesson],
                 minutes,
                 options.batch_size // 2,
-                peak_learning_rate=1.5e-3,
+                peak_learning_rate=1e-3 if lesson == "questions" else 1.5e-3,
                 keep=lambda: model.save_pretrained(options.out),
             )
         model.save_pretrained(options.out)
@@ -189,7 +193,7 @@ def _draw(count: int, seed: str) -> PicturePool:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder of the checkpoint")
-    parser.add_argument("--minutes", type=float, default=36, help="time for these lessons")
+    parser.add_argument("--minutes", type=float, default=60, help="time for these lessons")
     parser.add_argument("--device", default=None, help="cpu or cuda; the best one by default")
     parser.add_argument("--pictures", type=int, default=20_000, help="pictures to talk about")
     parser.add_argument("--batch-size", type=int, default=None, help="pictures in a step")
