@@ -34,6 +34,10 @@ def test_the_wheel_holds_what_it_should_and_nothing_else(wheel):
         "modeling_ecso/tiny/chat_template.jinja",
         "modeling_ecso/tiny/pictures/bomb.png",
         "modeling_ecso/cli/run_command.py",
+        "modeling_ecso/evaluation/labelled_answers.json",
+        "modeling_ecso/evaluation/datasets/mme.py",
+        "modeling_ecso/evaluation/metrics/mme.py",
+        "modeling_ecso/evaluation/report/page.html.jinja",
         "modeling_ecso/datagen/engine.py",
         "hub_upload/configuration/presets/hardened.yaml",
     ):
