@@ -102,6 +102,9 @@ def make_run(plan: Plan, log_dir: Path, is_resumed: bool, on_answer: Callable[[]
         "log_realtime": False,
         "score_display": False,
         "log_level": "error",
+        # Every sample is tried; a log with a failed one then counts as one to be resumed.
+        "fail_on_error": True,
+        "continue_on_fail": True,
     }
     try:
         with watched_by(on_answer):
@@ -117,7 +120,6 @@ def make_run(plan: Plan, log_dir: Path, is_resumed: bool, on_answer: Callable[[]
                     metadata={"plan": plan.key, "variant": plan.variant},
                     max_connections=plan.connections,
                     max_samples=plan.connections,
-                    fail_on_error=False,
                     **common,
                 )
     except PrerequisiteError as error:
