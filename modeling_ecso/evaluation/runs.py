@@ -87,6 +87,7 @@ def make_run(plan: Plan, log_dir: Path, is_resumed: bool, on_answer: Callable[[]
         DataError: The data, the model or a setting cannot be used.
     """
     from inspect_ai import eval, eval_retry
+    from inspect_ai.log import read_eval_log
 
     from .answering import watched_by
     from .prerequisite import PrerequisiteError
@@ -109,7 +110,10 @@ def make_run(plan: Plan, log_dir: Path, is_resumed: bool, on_answer: Callable[[]
     try:
         with watched_by(on_answer):
             if begun is not None:
-                logs = eval_retry(str(begun.file), max_connections=plan.connections, **common)
+                log = read_eval_log(str(begun.file))
+                # The task is found by name; by file, Inspect would load it outside its package.
+                log.eval.task_file = None
+                logs = eval_retry(log, max_connections=plan.connections, **common)
             else:
                 logs = eval(
                     qualified(plan.benchmark),
