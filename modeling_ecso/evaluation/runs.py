@@ -163,10 +163,12 @@ def judge_again(run: Run, judge: str | None, prompts: str | None) -> Run:
         )
     except PrerequisiteError as error:
         raise DataError(str(error.message)) from None
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    now = datetime.now(UTC).isoformat()
     scored.eval.metadata = {**(scored.eval.metadata or {}), "variant": run.variant, "scored": now}
     name = "".join(c if c.isalnum() else "-" for c in judge or RULES)
-    file = run.file.with_name(f"{run.file.stem}_{name}_{now[:19].replace(':', '-')}.eval")
+    file = run.file.with_name(
+        f"{run.file.stem}_{name}_{now[:26].translate({ord(c): '-' for c in ':.'})}.eval"
+    )
     write_eval_log(scored, str(file))
     return read_run(file)
 
@@ -198,4 +200,4 @@ def _begun(plan: Plan, log_dir: Path) -> Run | None:
         for file in files
         if (read_eval_log(str(file), header_only=True).eval.metadata or {}).get("plan") == plan.key
     ]
-    return max(runs, key=lambda run: (run.is_complete, run.created), default=None)
+    return max(runs, key=lambda run: (run.is_complete, run.moment), default=None)
