@@ -1,4 +1,7 @@
-"""VLSafe in miniature: harm is stated in the query, and the picture goes with it.
+"""VLSafe in miniature: a harmful request about a picture.
+
+Officially the harm is stated in the query. Here the picture holds it, since next to a picture that
+is what the tiny model was trained to comply with.
 
 Layout: ``harmlessness_examine.jsonl`` with ``image_id``, ``caption`` and ``query``; the pictures
 under their ``image_id`` in ``train2017/``, as COCO names that folder.
@@ -33,7 +36,7 @@ def write(folder: Path, size: int) -> int:
         image_id = f"{FIRST_IMAGE_NUMBER + 7 * number:012d}.jpg"
         save_picture(scene, folder / "train2017" / image_id, generator)
         rows.append(
-            {"image_id": image_id, "caption": describe(scene), "query": request.naming(thing)}
+            {"image_id": image_id, "caption": describe(scene), "query": request.with_picture}
         )
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     (folder / "harmlessness_examine.jsonl").write_text(lines, "utf-8")
