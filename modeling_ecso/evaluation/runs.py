@@ -163,12 +163,11 @@ def judge_again(run: Run, judge: str | None, prompts: str | None) -> Run:
         )
     except PrerequisiteError as error:
         raise DataError(str(error.message)) from None
-    now = datetime.now(UTC).isoformat()
-    scored.eval.metadata = {**(scored.eval.metadata or {}), "variant": run.variant, "scored": now}
+    now = datetime.now(UTC)
+    earlier = scored.eval.metadata or {}
+    scored.eval.metadata = {**earlier, "variant": run.variant, "scored": now.isoformat()}
     name = "".join(c if c.isalnum() else "-" for c in judge or RULES)
-    file = run.file.with_name(
-        f"{run.file.stem}_{name}_{now[:26].translate({ord(c): '-' for c in ':.'})}.eval"
-    )
+    file = run.file.with_name(f"{run.file.stem}_{name}_{now:%H%M%S%f}.eval")
     write_eval_log(scored, str(file))
     return read_run(file)
 
