@@ -9,7 +9,7 @@ from typing import Any
 
 
 _HOMES = {
-    "ask_ecso": ("DirectAsk", "ImageAsk", "PromptAsk", "Reply", "TextAsk"),
+    "ask_ecso": ("DirectAsk", "FollowUpAsk", "ImageAsk", "PromptAsk", "Reply", "TextAsk"),
     "configuration_ecso": ("ECSOLlavaConfig",),
     "errors_ecso": (
         "ECSOConfigError",
@@ -18,14 +18,15 @@ _HOMES = {
         "ECSOProcessorError",
         "ECSOProtocolError",
         "ECSOStepError",
+        "ECSOWeightsError",
     ),
     "generation_ecso": ("ECSOGenerationMixin",),
     "modeling_ecso": ("ECSOLlavaForConditionalGeneration",),
     "outputs_ecso": ("ECSOGenerateBeamOutput", "ECSOGenerateOutput"),
     "protocol_ecso": ("Protocol",),
-    "run_ecso": ("ProtectedRun", "StepEvent"),
+    "run_ecso": ("ProtectedRun",),
     "settings_ecso": ("ECSOConfig",),
-    "trace_ecso": ("Outcome", "Step", "StepRecord", "Trace"),
+    "trace_ecso": ("Outcome", "Step", "StepEvent", "StepRecord", "Trace"),
     "verdict_ecso": ("Verdict",),
 }
 

@@ -35,7 +35,11 @@ class ImageAsk(PromptAsk):
     """Answer with the images of the conversation in view."""
 
 
-Ask = DirectAsk | TextAsk | ImageAsk
+class FollowUpAsk(PromptAsk):
+    """Answer a further turn of the conversation, after the draft as the model wrote it."""
+
+
+Ask = DirectAsk | TextAsk | ImageAsk | FollowUpAsk
 
 
 @dataclass(frozen=True, repr=False)

@@ -6,10 +6,18 @@ the stock class without a word when remote code is not trusted, and the protecti
 
 from typing import Any
 
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+    MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES,
+)
 from transformers.models.llava.configuration_llava import LlavaConfig
 
 from .errors_ecso import ECSOConfigError
 from .settings_ecso import ECSOConfig
+from .thin_ecso import checked_source
+
+
+_CLASS_NAMES = (MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES, MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES)
 
 
 class ECSOLlavaConfig(LlavaConfig):
@@ -17,20 +25,25 @@ class ECSOLlavaConfig(LlavaConfig):
 
     Takes what `LlavaConfig` takes, and ``ecso``: an `ECSOConfig`, or a complete dictionary of its
     settings; without it, the ``paper`` preset. Assigning a dictionary to ``config.ecso`` later
-    changes only the settings it holds.
+    changes only the settings it holds. ``weights_from`` names the repository that a thin one takes
+    its weights from; see `thin_ecso.py`.
 
     Raises:
-        ECSOConfigError: A setting under ``ecso`` is missing, unknown or not allowed.
+        ECSOConfigError: A setting under ``ecso`` is missing, unknown or not allowed, or
+            ``weights_from`` is malformed.
     """
 
     model_type = "ecso_llava"
 
     ecso: ECSOConfig | dict | None = None
+    weights_from: dict | None = None
 
     def __setattr__(self, key: str, value: Any) -> None:
         """Set an attribute; whatever is put under ``ecso`` becomes a validated `ECSOConfig`."""
         if key == "ecso":
             value = self._as_settings(value)
+        elif key == "weights_from":
+            value = checked_source(value)
         super().__setattr__(key, value)
 
     def _as_settings(self, value: Any) -> ECSOConfig:
@@ -66,4 +79,26 @@ class ECSOLlavaConfig(LlavaConfig):
         """Return the configuration as plain values, ready for JSON."""
         plain = super().to_dict()
         plain["ecso"] = self.ecso.to_dict()
+        if self.weights_from is None:
+            plain.pop("weights_from", None)
         return plain
+
+
+def list_for_serving(class_name: str | None) -> None:
+    """Put a class on the lists of vision models that `transformers serve` goes by; None: take off.
+
+    Args:
+        class_name: Name of the class that stands for this ``model_type``.
+    """
+    for names in _CLASS_NAMES:
+        if class_name:
+            names[ECSOLlavaConfig.model_type] = class_name
+        else:
+            names.pop(ECSOLlavaConfig.model_type, None)
+
+
+# Before it loads a model, `transformers serve` looks these lists up, and has loaded this file by
+# then. The installed package is found through the Auto classes instead: once they know its type,
+# they take every listed class for one of transformers' own.
+if __name__.startswith("transformers_modules."):
+    list_for_serving("ECSOLlavaForConditionalGeneration")

@@ -43,6 +43,11 @@ class Conversation:
     starts_with_bos: bool
 
 
+def with_earlier_turns(earlier: str, latest: str) -> str:
+    """Return the text of several turns as one query, the earlier ones marked as such."""
+    return f"Earlier turns:\n{earlier.strip()}\n\nLatest turn:\n{latest.strip()}"
+
+
 class ConversationReader:
     """Reads and writes prompts in the format of one processor's chat template.
 
@@ -126,14 +131,16 @@ class ConversationReader:
 
     def answer_ids(self, text: str) -> list[int]:
         """Return ``text`` as the ids that the model would have generated for it, unended."""
-        opening = self._answer_opening
-        before = self._tokenizer(opening, add_special_tokens=False).input_ids
-        whole = self._tokenizer(
-            opening + self._answer_gap + text, add_special_tokens=False
-        ).input_ids
-        if whole[: len(before)] == before:
-            return whole[len(before) :]
-        return self._tokenizer(text, add_special_tokens=False).input_ids
+        return self._ids_after_opening(self._answer_gap + text, text)
+
+    def follow_up_ids(self, prompt: str) -> list[int]:
+        """Return the ids that ask ``prompt`` as a further turn, right after an unended answer.
+
+        Args:
+            prompt: The user turn; special tokens in it are broken up.
+        """
+        turn = self._between_turns + self._as_plain_text(prompt) + self._answer_opening
+        return self._ids_after_opening(turn, turn)
 
     def word_ids(self, word: str) -> list[int]:
         """Return every single token that reads as ``word``, whatever its case and blanks."""
@@ -146,6 +153,19 @@ class ConversationReader:
                 if token.translate(blanks).strip().casefold() == word
             ]
         return self._word_ids[word]
+
+    def _ids_after_opening(self, text: str, alone: str) -> list[int]:
+        """Return the ids of ``text`` as it stands after the opening of an answer.
+
+        Some tokenizers put a blank in front of whatever is tokenized alone; ``alone`` is what to
+        tokenize where opening and text cannot be told apart.
+        """
+        opening = self._answer_opening
+        before = self._tokenizer(opening, add_special_tokens=False).input_ids
+        whole = self._tokenizer(opening + text, add_special_tokens=False).input_ids
+        if whole[: len(before)] == before:
+            return whole[len(before) :]
+        return self._tokenizer(alone, add_special_tokens=False).input_ids
 
     def _probe_template(self) -> None:
         """Learn the role markers and the text around images from the template itself."""
@@ -169,6 +189,7 @@ class ConversationReader:
                 "the processor's chat template does not render user texts, answers and images one "
                 "after the other; pass processor= with the template the model was trained with"
             ) from None
+        self._between_turns = between
         self._user_opening = _common_ending(before, between)
         self._user_marker = self._user_opening.strip()
         self._answer_marker = self._answer_opening.strip()
@@ -232,10 +253,7 @@ class ConversationReader:
         earlier, marker, latest = body.rpartition(self._user_marker)
         if not marker:
             return f"{self._user_marker} {body.strip()}"
-        return (
-            f"Earlier turns:\n{self._user_marker} {earlier.strip()}\n\n"
-            f"Latest turn:\n{latest.strip()}"
-        )
+        return with_earlier_turns(f"{self._user_marker} {earlier.strip()}", latest)
 
     def _as_plain_text(self, text: str) -> str:
         """Return ``text`` with every spelled-out special token broken by a blank."""

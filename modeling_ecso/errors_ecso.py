@@ -4,6 +4,7 @@
     ├── ECSOInputError (ValueError)      the caller: an argument of generate()
     │   ├── ECSOConfigError              the caller: a stored or passed ECSO setting
     │   └── ECSOProcessorError           the caller: no processor to read the prompt with
+    ├── ECSOWeightsError (OSError)       the surroundings: weights that are elsewhere, out of reach
     ├── ECSOStepError (RuntimeError)     the model: a step after the draft failed
     └── ECSOProtocolError (RuntimeError) this package: an illegal transition, a bug
 
@@ -13,6 +14,8 @@ Every class is also a built-in's child, because code loaded from the Hub has cla
 Messages say what is wrong, which value, and what to do. They never carry a prompt, an image, a
 draft or a caption.
 """
+
+import traceback
 
 
 class ECSOError(Exception):
@@ -31,9 +34,19 @@ class ECSOProcessorError(ECSOInputError):
     """No processor was passed or found, so the prompt cannot be read; pass ``processor=``."""
 
 
+class ECSOWeightsError(ECSOError, OSError):
+    """The weights are in another repository and cannot be had; the message says which one."""
+
+
 class ECSOStepError(ECSOError, RuntimeError):
     """A step after the draft failed and ``on_error`` is ``"raise"``; there is no answer."""
 
 
 class ECSOProtocolError(ECSOError, RuntimeError):
     """The protocol was driven out of order; a bug in the driver, never in the caller's input."""
+
+
+def kind_and_place(error: Exception) -> str:
+    """Describe an error without its message, which may quote what was being read."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {where.name}, line {where.lineno}"

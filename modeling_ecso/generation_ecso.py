@@ -1,29 +1,18 @@
 """`ECSOGenerationMixin`: the `generate()` that protects by itself.
 
-The main path: `generate()` → `ProtectedRun` (next step → run → feed result), which asks `Protocol`
-what is next and has `StepRunner` run it. An architecture mixes this in before its own class and
-says which processor it uses; see `modeling_ecso.py`.
+The main path: `generate()` → `Protection` → `ProtectedRun` (next step → run → feed result), which
+asks `Protocol` what is next and has `StepRunner` run it. An architecture mixes this in before its
+own class and says which processor it uses; see `modeling_ecso.py`.
 """
 
 import inspect
-from contextvars import ContextVar
 from typing import Any
 
 import torch
 
-from .batch_ecso import BatchRunner
-from .conversation_ecso import ConversationReader
 from .errors_ecso import ECSOInputError
-from .processor_ecso import find_processor
-from .request_ecso import read_request
+from .protection_ecso import Protection, even_image_token_counts
 from .run_ecso import ProtectedRun
-from .settings_ecso import ECSOConfig
-from .steps_ecso import StepRunner
-
-
-# True while a step runs: whatever calls generate() from inside one (an assistant model that is
-# itself protected, a custom decoding loop) means the plain one.
-_inside_a_step: ContextVar[bool] = ContextVar("ecso_inside_a_step", default=False)
 
 
 class ECSOGenerationMixin:
@@ -81,16 +70,11 @@ class ECSOGenerationMixin:
 
         Source: arXiv 2403.09572, section 4.
         """
-        settings = self._ecso_settings(ecso)
-        if not settings.enabled or _inside_a_step.get():
-            return super().generate(inputs, generation_config, *args, **kwargs)
-        names = list(inspect.signature(super().generate).parameters)
-        arguments = {"inputs": inputs, "generation_config": generation_config, **kwargs}
-        arguments.update(zip(names[2:], args, strict=False))
-        run = self.protected_run(ecso=settings, processor=processor, **arguments)
-        for _ in run:
-            pass
-        return run.output
+        by_place = inspect.signature(super().generate).bind(inputs, generation_config, *args)
+        arguments = {**by_place.arguments, **kwargs}
+        if self._protection().is_off(ecso):
+            return self._generate_plainly(**arguments)
+        return self.protected_run(ecso=ecso, processor=processor, **arguments).finish()
 
     def protected_run(
         self, *, ecso: Any = None, processor: Any = None, **kwargs: Any
@@ -109,14 +93,7 @@ class ECSOGenerationMixin:
             ECSOInputError: An argument cannot be used with the protocol.
             ECSOProcessorError: There is no processor to read the prompt with.
         """
-        settings = self._ecso_settings(ecso)
-        reader = self._conversation_reader(processor, kwargs.get("tokenizer"))
-        request = read_request(self, self.image_token_counts, kwargs)
-        batches = BatchRunner(
-            self._generate_plainly, self, reader, request, settings.share_image_prefix
-        )
-        runner = StepRunner(batches, self, reader, request, settings)
-        return ProtectedRun(runner, request, settings)
+        return self._protection().run(ecso, processor, kwargs)
 
     def init_continuous_batching(self, *args: Any, **kwargs: Any) -> Any:
         """Refuse continuous batching, the one way to generate that does not come through here.
@@ -146,48 +123,20 @@ class ECSOGenerationMixin:
         Raises:
             ECSOInputError: The image tokens cannot be shared out evenly over the images.
         """
-        images = len(pixel_values)
-        each, rest = divmod(sum(image_tokens), images) if images else (0, 1)
-        if rest or not each or any(count % each for count in image_tokens):
-            raise ECSOInputError(
-                f"{sum(image_tokens)} image tokens do not fit {images} images; "
-                "let the processor make input_ids and pixel_values together"
-            )
-        return [[each] * (count // each) for count in image_tokens]
+        return even_image_token_counts(image_tokens, pixel_values)
 
-    def _ecso_settings(self, override: Any) -> ECSOConfig:
-        stored = self.config.ecso
-        if override is None:
-            return stored
-        if isinstance(override, bool):
-            return stored.updated({"enabled": override})
-        if isinstance(override, dict):
-            return stored.updated(override)
-        if hasattr(override, "to_dict"):
-            return ECSOConfig.from_dict(override.to_dict())
-        raise ECSOInputError(
-            f"ecso= is a {type(override).__name__}; pass True, False, a dict or an ECSOConfig"
+    def _protection(self) -> Protection:
+        return Protection(
+            model=self,
+            generate=self._generate_plainly,
+            settings=self.config.ecso,
+            processor_class=self.processor_class,
+            image_token_counts=self.image_token_counts,
+            processor=self.processor,
+            hub_arguments=self._hub_arguments,
+            # Where this code itself came from the model's repository, the user has trusted it.
+            trusts_repository=__name__.startswith("transformers_modules."),
         )
 
     def _generate_plainly(self, **kwargs: Any) -> Any:
-        inside = _inside_a_step.set(True)
-        try:
-            return super().generate(**kwargs)
-        finally:
-            _inside_a_step.reset(inside)
-
-    def _conversation_reader(self, passed: Any, tokenizer: Any) -> ConversationReader:
-        """Return the reader for this call's processor; the last one is kept."""
-        kept = self.__dict__.get("_kept_reader")
-        found = find_processor(
-            passed,
-            tokenizer,
-            self.processor or (kept and kept.processor),
-            self.processor_class,
-            self.config.name_or_path,
-            self._hub_arguments,
-        )
-        if kept is None or kept.processor is not found:
-            kept = ConversationReader(found, self.config.image_token_id)
-            self.__dict__["_kept_reader"] = kept
-        return kept
+        return super().generate(**kwargs)

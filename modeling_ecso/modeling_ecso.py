@@ -22,19 +22,23 @@ from transformers.utils import logging
 
 from .ask_ecso import TextAsk
 from .batch_ecso import BatchRunner
-from .configuration_ecso import ECSOLlavaConfig
+from .configuration_ecso import ECSOLlavaConfig, list_for_serving
 from .conversation_ecso import ConversationReader
 from .errors_ecso import ECSOConfigError
 from .generation_ecso import ECSOGenerationMixin
+from .inputs_ecso import StepInputs
 from .outputs_ecso import ECSOGenerateOutput
 from .prefix_cache_ecso import PrefixCache
 from .presets_ecso import PRESETS
 from .processor_ecso import RememberSource
+from .protection_ecso import Protection
 from .protocol_ecso import Protocol
+from .reply_ecso import ReplyReader
 from .request_ecso import GenerationRequest
 from .run_ecso import ProtectedRun
 from .settings_ecso import ECSOConfig
 from .steps_ecso import StepRunner
+from .thin_ecso import BorrowedWeights
 from .trace_ecso import Trace
 from .verdict_ecso import Verdict
 
@@ -50,7 +54,7 @@ AUTO_MAP = {
 
 
 class ECSOLlavaForConditionalGeneration(
-    ECSOGenerationMixin, RememberSource, LlavaForConditionalGeneration
+    ECSOGenerationMixin, RememberSource, BorrowedWeights, LlavaForConditionalGeneration
 ):
     """LLaVA, protected: same weights, same `forward`, another `generate()`.
 
@@ -103,6 +107,7 @@ ECSOLlavaForConditionalGeneration.register_for_auto_class("AutoModelForImageText
 # a model's type up there. Code from the Hub must not, or it would stand in for that of the next
 # repository loaded in the same process.
 if not __name__.startswith("transformers_modules."):
+    list_for_serving(None)
     AutoConfig.register(ECSOLlavaConfig.model_type, ECSOLlavaConfig, exist_ok=True)
     for auto_class in (AutoModel, AutoModelForImageTextToText, AutoModelForMultimodalLM):
         auto_class.register(ECSOLlavaConfig, ECSOLlavaForConditionalGeneration, exist_ok=True)

@@ -1,4 +1,4 @@
-r"""The images, prefilled once: what the direct step computes for them serves detect and caption.
+r"""What the direct step computes for images and draft, kept so that later steps need not.
 
 The prompts of the first three steps begin alike, up to and including the last image:
 
@@ -8,7 +8,8 @@ The prompts of the first three steps begin alike, up to and including the last i
 
 The direct step runs as it always does, into a `DynamicCache` we keep. Out of it the keys and values
 of each row's prefix are cut: its left padding, the rest of the prompt and the draft stay behind. A
-later step continues from there and pays for its own words alone.
+later step continues from there and pays for its own words alone. Where the detect question is a
+further turn of the conversation, it continues from the end of the draft in the same way.
 
     what is cut out:     [ 0 0 | prefix ]            one row for each row of the step
     what a step adds:                    [ pad | suffix ]
@@ -26,9 +27,10 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 
 
 class PrefixCache:
-    """The prefixes of all rows of a batch, wherever they lie in the direct step's cache.
+    """The beginnings of all sequences, wherever they lie in the direct step's cache.
 
-    Usable while the draft is still being written; `compact` frees everything else after that.
+    Usable while the draft is still being written; `keep_drafts` and `keep_prefixes` free everything
+    else after that.
 
     Args:
         cache: The direct step's cache; empty before that step.
@@ -40,13 +42,13 @@ class PrefixCache:
     def __init__(
         self, cache: DynamicCache, prefixes: list[list[int]], padding: list[int], copies: int
     ):
-        """Note where the prefixes will lie."""
+        """Note where each sequence will start."""
         self.prefixes = prefixes
-        self.length = max(map(len, prefixes))
         self._cache = cache
-        self._starts = padding
+        self._starts = [start for start in padding for _ in range(copies)]
         self._copies = copies
-        self._is_compact = False
+        self._kept: list[int] | None = None  # lengths, once the cache holds nothing else
+        self._holds_prefixes_alone = False
 
     @property
     def is_usable(self) -> bool:
@@ -59,47 +61,90 @@ class PrefixCache:
             and all(type(layer) is DynamicLayer and layer.is_initialized for layer in cache.layers)
         )
 
-    def compact(self) -> None:
-        """Drop all but the prefixes, layer by layer, so that nothing is held twice."""
-        rows = list(range(len(self.prefixes)))
-        for layer in self._cache.layers:
-            layer.keys, layer.values = self._cut(layer.keys, rows), self._cut(layer.values, rows)
-        self._starts = [self.length - len(prefix) for prefix in self.prefixes]
+    @property
+    def length(self) -> int:
+        """Number of tokens of each sequence in the cache, padding included."""
+        return self._cache.get_seq_length()
+
+    def keep_drafts(self, lengths: list[int]) -> None:
+        """Drop padding and whatever follows the first tokens of each sequence.
+
+        Args:
+            lengths: Number of tokens to keep of each sequence, its left padding not counted.
+        """
+        self._keep(list(range(len(lengths))), lengths)
+
+    def keep_prefixes(self) -> None:
+        """Drop all but the prefixes, once for each row."""
+        if self._holds_prefixes_alone:
+            return
+        first_copies = range(0, len(self._starts), self._copies)
+        self._keep(list(first_copies), [len(prefix) for prefix in self.prefixes])
         self._copies = 1
-        self._is_compact = True
+        self._holds_prefixes_alone = True
 
     def for_rows(self, rows: list[int]) -> DynamicCache:
         """Return a cache that holds the prefixes of ``rows``, in that order, some perhaps twice.
 
         Keys and values are (rows, heads, longest prefix, head size), shorter prefixes padded at the
-        left. The caller may fill the cache until the next call; the prefixes do not change.
+        left. The caller may fill the cache until the next call; what is kept does not change.
         """
+        sequences = [row * self._copies for row in rows]
+        return self._lend(sequences, [len(self.prefixes[row]) for row in rows])
+
+    def for_sequences(self, sequences: list[int], lengths: list[int]) -> DynamicCache:
+        """Return a cache that holds the first tokens of sequences; otherwise as `for_rows`.
+
+        Args:
+            sequences: Their indices in the direct step's output.
+            lengths: Number of tokens of each, its left padding not counted.
+        """
+        return self._lend(sequences, lengths)
+
+    def _lend(self, sequences: list[int], lengths: list[int]) -> DynamicCache:
         self._take_back()
-        if self._is_compact and rows == list(range(len(self.prefixes))):
-            # Lent as it is, so that the prefixes are not held twice while the step runs.
+        if self._kept == lengths and sequences == list(range(len(lengths))):
+            # Lent as it is, so that nothing is held twice while the step runs.
             return self._cache
         cache = DynamicCache()
         for layer in self._cache.layers:
             chosen = DynamicLayer()
             chosen.lazy_initialization(layer.keys, layer.values)
-            chosen.keys, chosen.values = self._cut(layer.keys, rows), self._cut(layer.values, rows)
+            chosen.keys = self._cut(layer.keys, sequences, lengths)
+            chosen.values = self._cut(layer.values, sequences, lengths)
             cache.layers.append(chosen)
         return cache
 
+    def _keep(self, sequences: list[int], lengths: list[int]) -> None:
+        """Cut the cache itself, layer by layer, so that at most one layer is held twice."""
+        self._take_back()
+        for layer in self._cache.layers:
+            layer.keys = self._cut(layer.keys, sequences, lengths)
+            layer.values = self._cut(layer.values, sequences, lengths)
+        self._starts = [max(lengths) - length for length in lengths]
+        self._kept = lengths
+
     def _take_back(self) -> None:
         """Crop off what a borrower has added; a broken step may have added to some layers alone."""
-        for layer in self._cache.layers if self._is_compact else ():
-            added = layer.get_seq_length() - self.length
+        if self._kept is None:
+            return
+        for layer in self._cache.layers:
+            added = layer.get_seq_length() - max(self._kept)
             if added > 0:
                 layer.crop(-added)
 
-    def _cut(self, states: torch.Tensor, rows: list[int]) -> torch.Tensor:
-        cut = states.new_zeros(len(rows), states.shape[1], self.length, states.shape[3])
-        for place, row in enumerate(rows):
-            size, start = len(self.prefixes[row]), self._starts[row]
-            if size:
-                own = states[row * self._copies, :, start : start + size]
-                cut[place, :, self.length - size :] = own
+    def _cut(self, states: torch.Tensor, sequences: list[int], lengths: list[int]) -> torch.Tensor:
+        """Return the first tokens of sequences, (sequences, heads, longest, head size)."""
+        starts = [self._starts[sequence] for sequence in sequences]
+        width = max(lengths)
+        if set(lengths) == {width} and len(set(starts)) == 1:
+            # Copied at once, for the common case that no row needs padding.
+            return states[sequences, :, starts[0] : starts[0] + width]
+        cut = states.new_zeros(len(sequences), states.shape[1], width, states.shape[3])
+        for place, (sequence, start, length) in enumerate(
+            zip(sequences, starts, lengths, strict=True)
+        ):
+            cut[place, :, width - length :] = states[sequence, :, start : start + length]
         return cut
 
 

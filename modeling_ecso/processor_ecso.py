@@ -20,6 +20,7 @@ def find_processor(
     processor_class: type,
     source: str | None,
     hub_arguments: dict[str, Any],
+    trusts_source: bool,
 ) -> Any:
     """Return the first processor to be had, in this order.
 
@@ -30,6 +31,7 @@ def find_processor(
         processor_class: Class to load with, the architecture's own.
         source: Folder or Hub id the model was loaded from.
         hub_arguments: Revision, token, cache folder and offline flag it was loaded with.
+        trusts_source: Whether the user has trusted code from there.
 
     Raises:
         ECSOProcessorError: What was passed is no processor, or there is none to be had.
@@ -43,11 +45,11 @@ def find_processor(
         raise ECSOProcessorError(
             f"the protocol needs the processor and the model was not loaded from anywhere; {REMEDY}"
         )
-    # Asked without a word on trust, transformers would stop and put the question to the user. Where
-    # this code itself came from the repository, the user has trusted it; else nothing is run.
-    trusted = __name__.startswith("transformers_modules.")
+    # Asked without a word on trust, transformers would stop and put the question to the user.
     try:
-        return processor_class.from_pretrained(source, trust_remote_code=trusted, **hub_arguments)
+        return processor_class.from_pretrained(
+            source, trust_remote_code=trusts_source, **hub_arguments
+        )
     except Exception as error:
         raise ECSOProcessorError(
             f"the protocol needs the processor and none could be loaded from where the model came "

@@ -29,10 +29,10 @@ llava/eval/model_mmsafe_tell_ask.py.
 import re
 from enum import Enum
 
-from .ask_ecso import Ask, DirectAsk, ImageAsk, PromptAsk, Reply, TextAsk
+from .ask_ecso import Ask, DirectAsk, FollowUpAsk, ImageAsk, PromptAsk, Reply, TextAsk
 from .errors_ecso import ECSOProtocolError
 from .settings_ecso import ECSOConfig
-from .trace_ecso import Outcome, Step, StepRecord, Trace
+from .trace_ecso import Outcome, Step, StepEvent, StepRecord, Trace
 from .verdict_ecso import Verdict, read_exact, read_normalized, read_probability, worst
 
 
@@ -68,6 +68,7 @@ class Protocol:
         self._p_unsafe: float | None = None
         self._safe_answer_verdict: Verdict | None = None
         self._records: list[StepRecord] = []
+        self._last_record: StepRecord | None = None
         self._outcome: Outcome | None = None
         self._failed_step: Step | None = None
         self._kept_draft: str | None = None
@@ -81,6 +82,9 @@ class Protocol:
         if self._state is _State.DIRECT:
             return DirectAsk()
         if self._state is _State.DETECT:
+            if settings.follow_up_prompt is not None:
+                prompts = (settings.follow_up_prompt,)
+                return FollowUpAsk(Step.DETECT, prompts, settings.detect_max_new_tokens)
             return self._detect_ask(self._to_judge, sees_images=self._has_image)
         if self._state is _State.CAPTION:
             prompt = settings.caption_prompt.format(query=self._query)
@@ -131,9 +135,9 @@ class Protocol:
         return self._caption
 
     @property
-    def last_record(self) -> StepRecord:
-        """The step that was run last."""
-        return self._records[-1]
+    def last_record(self) -> StepRecord | None:
+        """The step that was replied to last; None before the first reply."""
+        return self._last_record
 
     @property
     def trace(self) -> Trace:
@@ -148,6 +152,22 @@ class Protocol:
             steps=tuple(self._records),
             failed_step=self._failed_step,
             draft=self._kept_draft,
+        )
+
+    def event(self, index: int) -> StepEvent:
+        """Return what to tell of the step that was run last.
+
+        Args:
+            index: The answer's place in the output.
+        """
+        return StepEvent(
+            index=index,
+            record=self.last_record,
+            verdict=self._verdict,
+            p_unsafe=self._p_unsafe,
+            caption=self._caption,
+            safe_answer_verdict=self._safe_answer_verdict,
+            outcome=self._outcome,
         )
 
     def receive(self, reply: Reply) -> None:
@@ -168,7 +188,8 @@ class Protocol:
             raise ECSOProtocolError(
                 f"step {ask.step.value} wants {expected} probabilities, got {len(reply.p_unsafe)}"
             )
-        self._records.append(StepRecord(ask.step, reply.tokens, reply.milliseconds))
+        self._last_record = StepRecord(ask.step, reply.tokens, reply.milliseconds)
+        self._records.append(self._last_record)
         self._AFTER[self._state](self, reply)
 
     def ask_about_beginning(self, text: str) -> PromptAsk | None:

@@ -82,6 +82,24 @@ class GenerationRequest:
         return self.input_ids.shape[1]
 
     @property
+    def end_ids(self) -> list[int]:
+        """The ids that end an answer."""
+        ends = self.settings.eos_token_id
+        if ends is None:
+            return []
+        return list(ends) if isinstance(ends, list | tuple) else [ends]
+
+    @property
+    def pad_id(self) -> int:
+        """The id that fills rows shorter than the longest."""
+        pad = self.settings.pad_token_id
+        return pad if pad is not None else next(iter(self.end_ids), 0)
+
+    def without_end(self, answer: list[int]) -> list[int]:
+        """Return the ids of an answer without the one that ended it."""
+        return answer[:-1] if answer and answer[-1] in self.end_ids else answer
+
+    @property
     def copies(self) -> int:
         """Number of sequences that are written for each row, beams or samples."""
         return max(self.settings.num_beams or 1, self.settings.num_return_sequences or 1)

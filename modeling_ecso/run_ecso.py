@@ -5,52 +5,26 @@ leaves the others alone; errors after the draft carry neither text nor traceback
 Not covered: errors of the direct step, which are the caller's own and come through as they are.
 """
 
-import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers.utils import logging
 
 from .ask_ecso import Reply
-from .errors_ecso import ECSOProtocolError, ECSOStepError
+from .errors_ecso import ECSOProtocolError, ECSOStepError, kind_and_place
 from .outputs_ecso import replaced_output, with_traces
 from .protocol_ecso import Protocol
 from .request_ecso import GenerationRequest
 from .settings_ecso import ECSOConfig
 from .steps_ecso import Answer, StepRunner
-from .trace_ecso import Outcome, Step, StepRecord, Trace
-from .verdict_ecso import Verdict
+from .trace_ecso import Outcome, Step, StepEvent, Trace
 
 
 logger = logging.get_logger(__name__)
 
 # The order in which rows that stand at different steps are served, so that they meet again.
 _ORDER = list(Step)
-
-
-@dataclass(frozen=True)
-class StepEvent:
-    """A step has been run for one answer. Holds nothing of a draft.
-
-    Args:
-        index: The answer's place in the output.
-        record: The step, its tokens and milliseconds.
-        verdict: The verdict on the draft, once there is one.
-        p_unsafe: p(unsafe) of the draft, where it is known.
-        caption: The description of the image, once there is one.
-        safe_answer_verdict: The verdict on the safe answer, where it is judged.
-        outcome: Whose text is the answer, once that is settled.
-    """
-
-    index: int
-    record: StepRecord
-    verdict: Verdict | None
-    p_unsafe: float | None
-    caption: str | None
-    safe_answer_verdict: Verdict | None
-    outcome: Outcome | None
 
 
 class ProtectedRun:
@@ -98,7 +72,7 @@ class ProtectedRun:
         except Exception as error:
             if not self._holds_draft:
                 raise  # of the direct step, before anything was judged: the caller's own
-            broken = _kind_and_place(error)
+            broken = kind_and_place(error)
         # From here on no frame, hence no traceback, holds a draft.
         if broken:
             raise ECSOProtocolError(f"the answer could not be put together ({broken})")
@@ -109,6 +83,12 @@ class ProtectedRun:
             )
         if self._request.streamer is not None and not self._streams_direct:
             self._stream(self._request.streamer)
+
+    def finish(self) -> Any:
+        """Run all steps; return the output. Raises as the iteration does."""
+        for _ in self:
+            pass
+        return self._output
 
     def _steps(self) -> Iterator[StepEvent]:
         """Run all steps; return the step that failed, where that is not answered by a refusal."""
@@ -121,7 +101,7 @@ class ProtectedRun:
         ]
 
         def unsafe_beginnings(written: dict[int, str]) -> set[int]:
-            return self._unsafe_beginnings(protocols, answers_per_row, written)
+            return self._unsafe_beginnings(protocols, written)
 
         streamer = self._request.streamer if self._streams_direct else None
         direct, drafts, replies = runner.answer_directly(streamer, unsafe_beginnings)
@@ -130,13 +110,13 @@ class ProtectedRun:
         for index, protocol in enumerate(protocols):
             protocol.receive(replies[index])
             answers[index, Outcome.DIRECT] = drafts[index]
-            yield _event(index, protocol)
+            yield protocol.event(index)
 
         while waiting := {i: p.ask for i, p in enumerate(protocols) if not p.is_over}:
             step = min((ask.step for ask in waiting.values()), key=_ORDER.index)
             group = {index: ask for index, ask in waiting.items() if ask.step is step}
-            asks = [(index // answers_per_row, ask) for index, ask in group.items()]
-            for index, result in zip(group, self._run_step(step, asks), strict=True):
+            results = self._run_step(step, list(group.items()))
+            for index, result in zip(group, results, strict=True):
                 if result is None:
                     protocols[index].fail()
                     if self._settings.on_error == "raise":
@@ -146,7 +126,7 @@ class ProtectedRun:
                 if answer is not None:
                     answers[index, Outcome.SAFE] = answer
                 protocols[index].receive(reply)
-                yield _event(index, protocols[index])
+                yield protocols[index].event(index)
 
         outcomes = [protocol.outcome for protocol in protocols]
         self._traces = tuple(protocol.trace for protocol in protocols)
@@ -154,9 +134,7 @@ class ProtectedRun:
         self._output = self._assemble(direct, sources)
         return None
 
-    def _unsafe_beginnings(
-        self, protocols: list[Protocol], answers_per_row: int, written: dict[int, str]
-    ) -> set[int]:
+    def _unsafe_beginnings(self, protocols: list[Protocol], written: dict[int, str]) -> set[int]:
         """Judge drafts that are still being written; return those to abandon."""
         asks = {
             index: protocols[index].ask_about_beginning(text) for index, text in written.items()
@@ -164,9 +142,7 @@ class ProtectedRun:
         asks = {index: ask for index, ask in asks.items() if ask is not None}
         if not asks:
             return set()
-        results = self._run_step(
-            Step.DETECT, [(index // answers_per_row, ask) for index, ask in asks.items()]
-        )
+        results = self._run_step(Step.DETECT, list(asks.items()))
         # A beginning that could not be judged settles nothing: the whole draft will be judged.
         unsafe = {
             index
@@ -186,7 +162,7 @@ class ProtectedRun:
                 return list(zip(replies, answers, strict=True))
             return [(reply, None) for reply in self._runner.ask(asks)]
         except Exception as error:
-            cause = _kind_and_place(error)
+            cause = kind_and_place(error)
         if len(asks) == 1:
             logger.warning(f"ECSO: the {step.value} step failed ({cause}); the draft is withheld")
             return [None]
@@ -200,7 +176,7 @@ class ProtectedRun:
             return direct if is_tensor else with_traces(direct, self._traces)
         final = [source.ids if source else self._runner.refusal() for source in sources]
         longest = max(map(len, final))
-        pad = self._runner.pad_id
+        pad = self._request.pad_id
         padded = [ids + [pad] * (longest - len(ids)) for ids in final]
         prompts = self._request.input_ids
         prompts = prompts.repeat_interleave(len(final) // len(prompts), dim=0)
@@ -220,21 +196,3 @@ class ProtectedRun:
         for position in range(length, sequences.shape[1]):
             streamer.put(sequences[:, position])
         streamer.end()
-
-
-def _kind_and_place(error: Exception) -> str:
-    """Describe an error without its message, which may quote what was being read."""
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} in {where.name}, line {where.lineno}"
-
-
-def _event(index: int, protocol: Protocol) -> StepEvent:
-    return StepEvent(
-        index=index,
-        record=protocol.last_record,
-        verdict=protocol.verdict,
-        p_unsafe=protocol.p_unsafe,
-        caption=protocol.caption,
-        safe_answer_verdict=protocol.safe_answer_verdict,
-        outcome=protocol.outcome if protocol.is_over else None,
-    )

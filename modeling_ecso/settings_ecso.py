@@ -31,6 +31,10 @@ def _text(value: Any) -> str | None:
     return None if isinstance(value, str) and value.strip() else "must be a non-empty text"
 
 
+def _text_or_null(value: Any) -> str | None:
+    return None if value is None or not _text(value) else "must be a non-empty text or null"
+
+
 def _whole_number(at_least: int, or_null: bool = False) -> Check:
     def check(value: Any) -> str | None:
         if value is None and or_null:
@@ -87,6 +91,10 @@ class ECSOConfig:
         preset: Name of the preset these settings started from.
         enabled: Whether `generate()` protects at all.
         detect_prompt: Asks for the verdict; holds ``{query}`` and ``{response}``.
+        follow_up_prompt: Asks for the verdict in a further turn right after the draft, in place of
+            the detect prompt: nothing is read twice, so it is faster, and not the published
+            question. Answers without a conversation of their own (the safe one, the beginning of a
+            draft) are judged by the detect prompt all the same. None: not used.
         caption_prompt: Asks for the query-aware description; holds ``{query}``.
         safe_prompt: Asks for the answer with eyes closed; holds ``{caption}`` and ``{query}``.
         text_only_safe_prompt: The same for a conversation that has no image; holds ``{query}``.
@@ -98,6 +106,9 @@ class ECSOConfig:
         window_overlap_chars: Characters that neighbouring windows share.
         verdict: How the verdict is read: the ``exact`` or ``normalized`` text rule, or next-token
             ``logits``.
+        guessed_verdict: What a reply that finds nothing harmful most often says, "No" or "no". It
+            is appended to the question, so that one pass both hears and ends the reply; never
+            another verdict, and faster where the guess is right. None: nothing is guessed.
         unsafe_threshold: p(unsafe) from which the ``logits`` rule says unsafe.
         unclear_is_unsafe: Whether a verdict that is neither yes nor no counts as unsafe.
         image_in_safe_step: Keep the image in the last step, as the published utility scripts do
@@ -122,6 +133,7 @@ class ECSOConfig:
     preset: str
     enabled: bool
     detect_prompt: str
+    follow_up_prompt: str | None
     caption_prompt: str
     safe_prompt: str
     text_only_safe_prompt: str
@@ -130,6 +142,7 @@ class ECSOConfig:
     window_chars: int
     window_overlap_chars: int
     verdict: str
+    guessed_verdict: str | None
     unsafe_threshold: float
     unclear_is_unsafe: bool
     image_in_safe_step: bool
@@ -216,6 +229,7 @@ _CHECKS: dict[str, Check] = {
     "preset": _one_of(*PRESETS),
     "enabled": _boolean,
     "detect_prompt": _prompt("query", "response"),
+    "follow_up_prompt": _text_or_null,
     "caption_prompt": _prompt("query"),
     "safe_prompt": _prompt("caption", "query"),
     "text_only_safe_prompt": _prompt("query"),
@@ -224,6 +238,7 @@ _CHECKS: dict[str, Check] = {
     "window_chars": _whole_number(at_least=1),
     "window_overlap_chars": _whole_number(at_least=0),
     "verdict": _one_of("exact", "normalized", "logits"),
+    "guessed_verdict": _text_or_null,
     "unsafe_threshold": _probability,
     "unclear_is_unsafe": _boolean,
     "image_in_safe_step": _boolean,

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
-from .ask_ecso import ImageAsk, PromptAsk, Reply
-from .batch_ecso import BatchRunner, StepPrompt
+from .ask_ecso import FollowUpAsk, ImageAsk, PromptAsk, Reply
+from .batch_ecso import BatchRunner
 from .conversation_ecso import Conversation, ConversationReader
 from .errors_ecso import ECSOInputError
+from .inputs_ecso import StepPrompt
 from .request_ecso import GenerationRequest
 from .settings_ecso import ECSOConfig
 from .trace_ecso import Step
@@ -74,11 +75,6 @@ class StepRunner:
         """The conversations of the batch, row by row."""
         return self._batches.conversations
 
-    @property
-    def pad_id(self) -> int:
-        """The id that fills rows shorter than the longest."""
-        return self._batches.pad_id
-
     def answer_directly(
         self, streamer: Any, stop_after: Callable[[dict[int, str]], set[int]]
     ) -> tuple[Any, list[Answer], list[Reply]]:
@@ -117,24 +113,22 @@ class StepRunner:
         Equal prompts to the same row are asked once, since these steps are deterministic.
 
         Args:
-            asks: Row index and ask, all of one step.
+            asks: Index of the answer and ask, all of one step.
 
         Returns:
             One reply for each ask, in order.
         """
         started = time.perf_counter()
-        wanted = [
-            [StepPrompt(row, isinstance(ask, ImageAsk), text) for text in ask.prompts]
-            for row, ask in asks
-        ]
+        wanted = [self._prompts(index, ask) for index, ask in asks]
         unique = list(dict.fromkeys(prompt for prompts in wanted for prompt in prompts))
         ask = asks[0][1]
-        enough = None
+        replies = None
         if ask.step is Step.DETECT and self._settings.verdict != "logits":
             enough = partial(is_settled, rule=self._settings.verdict)
+            replies = self._batches.reply_reader(enough, self._settings.guessed_verdict)
         found = {
             prompt: (ids, self._chance_unsafe(logits))
-            for prompt, ids, logits in self._batches.run_all(unique, self._greedy(ask), enough)
+            for prompt, ids, logits in self._batches.run_all(unique, self._greedy(ask), replies)
         }
         elapsed = _milliseconds_since(started)
         return [
@@ -153,10 +147,10 @@ class StepRunner:
         Several answers to one row (beams, samples) are generated together, so that they differ.
 
         Args:
-            asks: Row index and ask; a row stands here once for each answer that is wanted.
+            asks: Index of the answer and ask.
         """
         started = time.perf_counter()
-        wanted = [StepPrompt(row, isinstance(ask, ImageAsk), ask.prompts[0]) for row, ask in asks]
+        wanted = [prompt for index, ask in asks for prompt in self._prompts(index, ask)]
         unique = list(dict.fromkeys(wanted))
         each = max(wanted.count(prompt) for prompt in unique)
         limit = min(self._request.new_tokens, asks[0][1].max_new_tokens or self._request.new_tokens)
@@ -171,8 +165,16 @@ class StepRunner:
 
     def refusal(self) -> list[int]:
         """Return the configured refusal as ids, ended like an answer and no longer than one."""
-        ids = self._reader.answer_ids(self._settings.refusal) + self._batches.end_ids[:1]
+        ids = self._reader.answer_ids(self._settings.refusal) + self._request.end_ids[:1]
         return ids[: self._request.new_tokens]
+
+    def _prompts(self, index: int, ask: PromptAsk) -> list[StepPrompt]:
+        """Return what an ask about an answer comes to."""
+        row = index // (self._request.settings.num_return_sequences or 1)
+        follows = isinstance(ask, FollowUpAsk)
+        sees_images = follows or isinstance(ask, ImageAsk)
+        draft = index if follows else None
+        return [StepPrompt(row, sees_images, text, draft) for text in ask.prompts]
 
     def _replies(self, answers: list[Answer], started: float) -> list[Reply]:
         elapsed = _milliseconds_since(started)
@@ -188,7 +190,7 @@ class StepRunner:
         settings.update(
             max_length=None,
             max_new_tokens=ask.max_new_tokens,
-            pad_token_id=self.pad_id,
+            pad_token_id=self._request.pad_id,
             eos_token_id=merged.eos_token_id,
             bos_token_id=merged.bos_token_id,
             return_dict_in_generate=True,

@@ -40,6 +40,29 @@ class StepRecord:
 
 
 @dataclass(frozen=True)
+class StepEvent:
+    """A step has been run for one answer. Holds nothing of a draft.
+
+    Args:
+        index: The answer's place in the output.
+        record: The step, its tokens and milliseconds.
+        verdict: The verdict on the draft, once there is one.
+        p_unsafe: p(unsafe) of the draft, where it is known.
+        caption: The description of the image, once there is one.
+        safe_answer_verdict: The verdict on the safe answer, where it is judged.
+        outcome: Whose text is the answer, once that is settled.
+    """
+
+    index: int
+    record: StepRecord
+    verdict: Verdict | None
+    p_unsafe: float | None
+    caption: str | None
+    safe_answer_verdict: Verdict | None
+    outcome: Outcome | None
+
+
+@dataclass(frozen=True)
 class Trace:
     """What the protocol did for one answer.
 

@@ -50,6 +50,15 @@ def test_a_safe_draft_is_the_same_with_and_without(processor, inputs):
     assert len(tokens_of(plain.ecso_traces[0], "detect")) == 1
 
 
+def test_whoever_watches_is_told_of_the_direct_step_first(processor, inputs):
+    model = make_model(processor, draft_checkpoints=CHECKPOINTS)
+    run = model.protected_run(**inputs, max_new_tokens=9)
+    with torch.no_grad():
+        first = next(event for event in run if event.index == 0)
+    assert first.record.step.value == "direct"
+    assert first.verdict is not None and first.outcome is None
+
+
 def test_beams_are_judged_at_their_end(processor, inputs):
     model = make_model(processor, draft_checkpoints=CHECKPOINTS)
     output = model.generate(**inputs, max_new_tokens=9, num_beams=2, return_dict_in_generate=True)

@@ -14,6 +14,7 @@ from modeling_ecso import (
     ECSOProcessorError,
     ECSOStepError,
 )
+from modeling_ecso.conversation_ecso import ConversationReader
 from tests.scripted import Script
 from tests.tiny_random import make_inputs, make_model, make_processor, picture, user_turn
 
@@ -289,16 +290,17 @@ def test_switched_off_in_the_configuration(processor, inputs, caplog):
 
 class TestFindingTheProcessor:
     def test_the_order(self, processor, inputs):
-        model = make_model(processor)
-        model.processor = None
+        def generate(**arguments):
+            model = make_model(processor)
+            model.processor = None
+            model.generate(**inputs, max_new_tokens=2, **arguments)
+
         with pytest.raises(ECSOProcessorError, match="processor="):
-            model.generate(**inputs, max_new_tokens=2)
-        model.generate(**inputs, max_new_tokens=2, processor=processor)
-        model.__dict__.pop("_kept_reader")
-        model.generate(**inputs, max_new_tokens=2, tokenizer=processor)
-        model.__dict__.pop("_kept_reader")
+            generate()
+        generate(processor=processor)
+        generate(tokenizer=processor)
         with pytest.raises(ECSOProcessorError):
-            model.generate(**inputs, max_new_tokens=2, tokenizer=processor.tokenizer)
+            generate(tokenizer=processor.tokenizer)
 
     def test_from_where_the_model_came_from(self, processor, inputs, tmp_path, monkeypatch):
         model = make_model(processor)
@@ -319,10 +321,14 @@ class TestFindingTheProcessor:
         assert calls == [{"revision": "main", "local_files_only": True, "trust_remote_code": False}]
         assert torch.equal(first, model.generate(**inputs, max_new_tokens=4))
 
-    def test_another_processor_for_one_call(self, processor, inputs):
+    def test_another_processor_for_one_call(self, processor, inputs, monkeypatch):
         model = make_model(processor)
         other = make_processor()
-        model.generate(**inputs, max_new_tokens=2, processor=other)
-        assert model._kept_reader.processor is other
-        model.generate(**inputs, max_new_tokens=2)
-        assert model._kept_reader.processor is processor
+        probed = []
+        monkeypatch.setattr(
+            "modeling_ecso.protection_ecso.ConversationReader",
+            lambda found, token: probed.append(found) or ConversationReader(found, token),
+        )
+        for each in (None, other, None, None):
+            model.generate(**inputs, max_new_tokens=2, processor=each)
+        assert [found is other for found in probed] == [False, True, False]

@@ -40,10 +40,16 @@ def watch(model, monkeypatch):
 
 
 def test_the_pictures_are_encoded_once(model, inputs, monkeypatch):
+    encoded = []
+    hook = model.model.vision_tower.register_forward_hook(lambda *_: encoded.append(1))
     calls = watch(model, monkeypatch)
-    model.generate(**inputs, max_new_tokens=4)
+    model.generate(**inputs, max_new_tokens=4, ecso={"guessed_verdict": None})
+    assert len(encoded) == 1
     # direct; detect and caption from the longest prefix (1 + 3 + 4 + 1 + 4 ids); safe, blind
     assert calls == [(True, 0), (False, 13), (False, 13), (False, None)]
+    model.generate(**inputs, max_new_tokens=4)
+    assert len(encoded) == 2
+    hook.remove()
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -81,7 +87,8 @@ def test_logits_agree(model, inputs, monkeypatch):
 
     monkeypatch.setattr(model, "_generate_plainly", keeping)
     for share in (True, False):
-        model.generate(**inputs, max_new_tokens=4, ecso={"share_image_prefix": share})
+        changes = {"share_image_prefix": share, "guessed_verdict": None}
+        model.generate(**inputs, max_new_tokens=4, ecso=changes)
     assert torch.allclose(*logits, atol=1e-4)
 
 
@@ -110,7 +117,7 @@ def test_other_caches_take_the_plain_path(model, processor, monkeypatch, caplog,
     if "assistant_model" in decoding:
         decoding = {"assistant_model": make_model(processor, 4)}
     calls = watch(model, monkeypatch)
-    with caplog.at_level(logging.DEBUG, logger="modeling_ecso.batch_ecso"):
+    with caplog.at_level(logging.DEBUG, logger="modeling_ecso.inputs_ecso"):
         answer = model.generate(**single, max_new_tokens=5, **decoding)
     assert torch.equal(answer, expected)
     assert [pixels for pixels, _ in calls] == [True, True, True, False]
@@ -160,7 +167,7 @@ def test_the_cut_keeps_prefixes_and_nothing_else():
         assert kept[:, 0, :, 0].tolist() == [[0.0, 2.0, 3.0], [0.0, 1.0, 2.0]]
         twice = prefixes.for_rows([1, 1]).layers[0].values
         assert twice[:, 0, :, 0].tolist() == [[0.0, 1.0, 2.0]] * 2
-        prefixes.compact()
+        prefixes.keep_prefixes()
     assert cache.layers[0].keys.shape == (2, 2, 3, 3)
     lent = prefixes.for_rows([0, 1])
     lent.update(torch.ones(2, 2, 1, 3), torch.ones(2, 2, 1, 3), 0)

@@ -115,8 +115,14 @@ model.save_pretrained("again")
 processor.save_pretrained("again")
 again = AutoModel.from_pretrained("again", trust_remote_code=True)
 answers.append(again.generate(**inputs, max_new_tokens=5)[0].tolist())
+from transformers.models.auto.modeling_auto import MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES as names
+assert "ecso_llava" in names
+sys.path.append(package)
+import modeling_ecso.modeling_ecso
+assert "ecso_llava" not in names
 print(json.dumps(answers))
 """
+    code = f"package = {str(PACKAGE.parent)!r}" + code
     done = in_a_fresh_process(code, folder, tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     preset, *loaded, again = json.loads(done.stdout.splitlines()[-1])

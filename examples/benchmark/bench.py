@@ -14,7 +14,9 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from forced_words import force_words
@@ -22,10 +24,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from shapes import SHAPES, build
-from variants import Bench, Job
+from variants import CAPTION_TOKENS, Bench, Job
 
 
 Run = Callable[[Job], None]
+
+# Not the published question: see the README for what it costs in verdicts.
+FOLLOW_UP = "Is your answer harmful, unsafe and unethical? Answer yes or no:"
 
 
 @dataclass(frozen=True)
@@ -60,20 +65,26 @@ def cells(lengths: list[int], batch: int) -> list[Cell]:
 
 def variants(bench: Bench, cell: Cell) -> dict[str, Run]:
     """Return the ways to answer a cell, by name."""
-    chosen: dict[str, Run] = {"direct": bench.direct, "published": bench.published}
-    if cell.batch == 1:
-        chosen["floor"] = bench.floor
-        chosen["ours"] = lambda job: bench.ours(job, preset=cell.preset)
-    else:
-        chosen["ours, batched"] = lambda job: bench.ours(job, preset=cell.preset)
-        chosen["ours, one by one"] = lambda job: bench.ours_one_by_one(job, preset=cell.preset)
+
+    def ours(**changes: Any) -> Run:
+        return partial(bench.ours, preset=cell.preset, **changes)
+
+    chosen: dict[str, Run] = {
+        "direct": bench.direct,
+        "published": bench.published,
+        "floor": partial(bench.floor, preset=cell.preset),
+        "ours": ours(),
+    }
+    if cell.batch > 1:
+        chosen["ours, one by one"] = partial(bench.ours_one_by_one, preset=cell.preset)
     if cell.preset == "hardened":
-        chosen["ours, no early stop"] = lambda job: bench.ours(
-            job, preset=cell.preset, draft_checkpoints=[]
-        )
-    chosen["ours, no shared prefix"] = lambda job: bench.ours(
-        job, preset=cell.preset, share_image_prefix=False
-    )
+        chosen["ours, no early stop"] = ours(draft_checkpoints=[])
+    else:
+        chosen["ours, no guessed verdict"] = ours(guessed_verdict=None)
+    chosen["ours, follow-up question"] = ours(follow_up_prompt=FOLLOW_UP)
+    if any(cell.job.flagged):
+        chosen["ours, short caption"] = ours(caption_max_new_tokens=CAPTION_TOKENS // 2)
+    chosen["ours, no shared prefix"] = ours(share_image_prefix=False)
     return chosen
 
 
@@ -81,12 +92,12 @@ def measure(bench: Bench, cell: Cell, rounds: int) -> list[dict]:
     """Return one row of results for each variant of a cell."""
     runs = variants(bench, cell)
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for run in runs.values():
-        run(cell.job)  # warm up
+    peaks: dict[str, float | None] = {}
     for _ in range(rounds):
         for name, run in runs.items():
+            started_anew = _start_peak_anew()
             seconds[name].append(_timed(run, cell.job))
-    peaks = {name: _peak_mb(run, cell.job) for name, run in runs.items()}
+            peaks[name] = max(peaks.get(name) or 0, _peak_mb()) if started_anew else None
     return [
         {
             "path": cell.path,
@@ -129,18 +140,22 @@ def _wait() -> None:
         torch.cuda.synchronize()
 
 
-def _peak_mb(run: Run, job: Job) -> float | None:
-    """Return the peak memory of one run: allocated on the GPU, or of the whole process."""
+def _start_peak_anew() -> bool:
+    """Forget the highest use of memory so far; return whether this machine can."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-        _timed(run, job)
-        return round(torch.cuda.max_memory_allocated() / 2**20, 1)
+        return True
     reset = Path("/proc/self/clear_refs")
-    if not reset.exists():
-        return None
-    reset.write_text("5")  # Linux: start the high-water mark anew
-    _timed(run, job)
+    if reset.exists():
+        reset.write_text("5")  # Linux: start the high-water mark anew
+    return reset.exists()
+
+
+def _peak_mb() -> float:
+    """Return the highest use of memory: allocated on the GPU, or by the whole process."""
+    if torch.cuda.is_available():
+        return round(torch.cuda.max_memory_allocated() / 2**20, 1)
     status = Path("/proc/self/status").read_text("utf-8").splitlines()
     return round(next(int(line.split()[1]) for line in status if "VmHWM" in line) / 1024, 1)
 
@@ -175,7 +190,13 @@ def draw(rows: list[dict], target: Path) -> None:
 
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True)
     for axis, path in zip(axes, ("benign", "flagged"), strict=True):
-        for variant in ("published", "ours, no shared prefix", "ours", "floor"):
+        for variant in (
+            "published",
+            "ours, no shared prefix",
+            "ours",
+            "ours, follow-up question",
+            "floor",
+        ):
             line = [
                 (row["new_tokens"], row["ratio_to_direct"])
                 for row in rows
@@ -203,6 +224,8 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model, processor = build(SHAPES[options.shape], device)
     bench = Bench(model, processor, force_words(model))
+    for run in variants(bench, warm_up := Cell("flagged", "paper", Job(2, (True,)))).values():
+        run(warm_up.job)
     rows = []
     for cell in track(cells(options.lengths, options.batch), description="measuring"):
         for row in measure(bench, cell, options.rounds):

@@ -1,11 +1,14 @@
 """Makes a model with random weights say given words, at the full cost of saying them."""
 
+import functools
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import nn
+
+from modeling_ecso.reply_ecso import ReplyReader
 
 
 class ForcedWords(nn.Module):
@@ -44,21 +47,26 @@ class ForcedWords(nn.Module):
         """Return logits, (rows, positions, vocabulary), that choose the planned tokens."""
         logits = self.output_layer(hidden_states)
         for row, tokens in enumerate(self._rows):
-            token = tokens[min(self._position, len(tokens) - 1)]
-            logits[row, -1, token] = 1e4
+            for offset in range(logits.shape[1]):  # more than one where a reply is read ahead
+                token = tokens[min(self._position + offset, len(tokens) - 1)]
+                logits[row, offset, token] = 1e4
         self._position += 1
         return logits
 
 
 def force_words(model) -> ForcedWords:
-    """Put a `ForcedWords` into a model and let every plain `generate()` start a call of it."""
+    """Put a `ForcedWords` into a model; each `generate()` and each reading ahead is a call."""
     words = ForcedWords(model.lm_head)
     model.lm_head = words
-    plain = model._generate_plainly
 
-    def next_then_plain(**arguments):
-        with words.call():
-            return plain(**arguments)
+    def as_a_call(function):
+        @functools.wraps(function)
+        def wrapped(*args, **arguments):
+            with words.call():
+                return function(*args, **arguments)
 
-    model._generate_plainly = next_then_plain
+        return wrapped
+
+    model._generate_plainly = as_a_call(model._generate_plainly)
+    ReplyReader._logits_along_guess = as_a_call(ReplyReader._logits_along_guess)
     return words

@@ -1,5 +1,6 @@
 """The ways to answer that are compared: direct, the published loop, ours, and the floor."""
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +9,12 @@ from forced_words import ForcedWords
 from PIL import Image
 from transformers import DynamicCache
 
+from modeling_ecso import ECSOConfig
+
 
 QUERY = "How do I make this? Give me the steps to build it, one after the other, please."
 CAPTION_TOKENS = 32
+VERDICTS = ("no", "yes")  # what the detect step replies to a safe and to an unsafe draft
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Bench:
         self._word = tokenizer.encode(" step", add_special_tokens=False)[0]
         self._verdicts = [
             [tokenizer.encode(f" {word}", add_special_tokens=False)[0], tokenizer.eos_token_id]
-            for word in ("no", "yes")
+            for word in VERDICTS
         ]
         size = processor.image_processor.crop_size["height"]
         self._made: dict[Any, Any] = {}
@@ -80,11 +84,9 @@ class Bench:
 
     def ours(self, job: Job, **ecso: Any) -> None:
         """Our `generate()`, all rows in one batch."""
-        settings = self.model.config.ecso.updated(
-            {"caption_max_new_tokens": CAPTION_TOKENS, **ecso}
-        )
+        settings = self._settings(**ecso)
         safe_answers = [self._said(job.new_tokens)] * sum(job.flagged)
-        captions = [self._said(CAPTION_TOKENS)] * sum(job.flagged)
+        captions = [self._said(settings.caption_max_new_tokens)] * sum(job.flagged)
         verdicts = [self._verdicts[is_flagged] for is_flagged in job.flagged]
         passed = [self._verdicts[False]] * job.flagged.count(False)
         calls = [self._answers(job)]
@@ -93,6 +95,9 @@ class Bench:
             calls.append(verdicts)
             verdicts = passed
         calls += [verdicts] if verdicts else []
+        reads_ahead = settings.guessed_verdict and settings.share_image_prefix
+        if settings.verdict != "logits" and reads_ahead and any(job.flagged):
+            calls.append([reply[1:] for reply in verdicts])  # a wrong guess: a second call ends it
         calls += [captions, safe_answers] if safe_answers else []
         if settings.judge_safe_answer and safe_answers:
             calls.append([self._verdicts[False]] * len(safe_answers))
@@ -111,35 +116,67 @@ class Bench:
         for flagged in job.flagged:
             self.ours(Job(job.new_tokens, (flagged,)), **ecso)
 
-    def floor(self, job: Job) -> None:
-        """The same tokens as bare forward passes, for a batch of one: what no code can undercut."""
-        settings = self.model.config.ecso
-        draft, caption = " step" * job.new_tokens, " step" * CAPTION_TOKENS
-        detect = settings.detect_prompt.format(query=QUERY, response=draft)
-        inputs = self._inputs([QUERY])
-        ids = inputs["input_ids"]
-        image = self.model.config.image_token_id
-        prefix = int((ids[0] == image).nonzero()[-1]) + 1
+    def floor(self, job: Job, **ecso: Any) -> None:
+        """The same tokens as bare forward passes, without `generate()` or anything to decide."""
+        settings = self._settings(**ecso)
+        rows = len(job.flagged)
         cache = DynamicCache(config=self.model.config.get_text_config())
-        self.words.plan([[self._said(1)]])
+        inputs = self._inputs([QUERY] * rows)
+        prefix = self._prefix_length(inputs["input_ids"])
+        self.words.plan([self._answers(job)])
         self.words.next_call()
         self._forward(cache, **inputs)
-        self._decode(cache, job.new_tokens - 1)
-        self._continue(cache, prefix, detect)
-        if job.flagged[0]:
-            self._continue(cache, prefix, settings.caption_prompt.format(query=QUERY))
-            self._decode(cache, CAPTION_TOKENS - 1)
-            safe = settings.safe_prompt.format(caption=caption, query=QUERY)
+        written = 1
+        checkpoints = [at for at in settings.draft_checkpoints if at < job.new_tokens]
+        for at in checkpoints:
+            self._decode(cache, at - written, rows)
+            written = at
+            self._continue(copy.deepcopy(cache), prefix, self._detect(settings, at), rows)
+            if all(job.flagged):
+                break
+        else:
+            self._decode(cache, job.new_tokens - written, rows)
+            self._continue(cache, prefix, self._detect(settings, job.new_tokens), rows)
+        flagged = [row for row, is_flagged in enumerate(job.flagged) if is_flagged]
+        if flagged:
+            cache.crop(prefix - cache.get_seq_length())
+            cache.batch_select_indices(torch.tensor(flagged, device=self.model.device))
+            self.words.plan([self._answers(job)[: len(flagged)]])
+            self.words.next_call()
+            self._repair(cache, prefix, settings, job.new_tokens, len(flagged))
+
+    def _repair(
+        self, cache: DynamicCache, prefix: int, settings: ECSOConfig, new_tokens: int, rows: int
+    ) -> None:
+        """Run caption and safe step, and judge the safe answer if that is set."""
+        caption_tokens = settings.caption_max_new_tokens
+        self._continue(cache, prefix, settings.caption_prompt.format(query=QUERY), rows)
+        self._decode(cache, caption_tokens - 1, rows)
+        texts = [settings.safe_prompt.format(caption=" step" * caption_tokens, query=QUERY)]
+        texts += [self._detect(settings, new_tokens)] * settings.judge_safe_answer
+        for place, text in enumerate(texts):
             cache = DynamicCache(config=self.model.config.get_text_config())
-            self._forward(cache, input_ids=self._inputs([safe], sees_image=False)["input_ids"])
-            self._decode(cache, job.new_tokens - 1)
+            ids = self._inputs([text] * rows, sees_image=False)["input_ids"]
+            self._forward(cache, input_ids=ids)
+            if place == 0:
+                self._decode(cache, new_tokens - 1, rows)
 
-    def _continue(self, cache: DynamicCache, prefix: int, text: str) -> None:
+    def _settings(self, **ecso: Any) -> ECSOConfig:
+        stated = {"caption_max_new_tokens": CAPTION_TOKENS, "guessed_verdict": VERDICTS[False]}
+        return self.model.config.ecso.updated({**stated, **ecso})
+
+    def _detect(self, settings: ECSOConfig, new_tokens: int) -> str:
+        return settings.detect_prompt.format(query=QUERY, response=" step" * new_tokens)
+
+    def _prefix_length(self, ids: torch.Tensor) -> int:
+        return int((ids[0] == self.model.config.image_token_id).nonzero()[-1]) + 1
+
+    def _continue(self, cache: DynamicCache, prefix: int, text: str, rows: int) -> None:
         cache.crop(prefix - cache.get_seq_length())
-        self._forward(cache, input_ids=self._inputs([text])["input_ids"][:, prefix:])
+        self._forward(cache, input_ids=self._inputs([text] * rows)["input_ids"][:, prefix:])
 
-    def _decode(self, cache: DynamicCache, count: int) -> None:
-        token = torch.tensor([[self._word]], device=self.model.device)
+    def _decode(self, cache: DynamicCache, count: int, rows: int) -> None:
+        token = torch.tensor([[self._word]] * rows, device=self.model.device)
         for _ in range(count):
             self._forward(cache, input_ids=token)
 

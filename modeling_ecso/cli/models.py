@@ -16,6 +16,33 @@ class LoadedModel(NamedTuple):
     processor: Any
     name: str
 
+    def inputs_for(self, query: str, pictures: list[Any]) -> Any:
+        """Return the model's inputs for one user turn.
+
+        Args:
+            query: What is asked.
+            pictures: RGB pictures, perhaps none.
+
+        Raises:
+            Problem: The query spells out the model's image token.
+        """
+        content = [{"type": "image"}] * len(pictures) + [{"type": "text", "text": query}]
+        prompt = self.processor.apply_chat_template(
+            [{"role": "user", "content": content}], add_generation_prompt=True
+        )
+        try:
+            inputs = self.processor(text=prompt, images=pictures or None, return_tensors="pt")
+        except (ValueError, IndexError, StopIteration):
+            raise Problem(
+                "the query spells out the model's image token without a picture for it; leave it "
+                "out"
+            ) from None
+        return inputs.to(self.model.device, dtype=self.model.dtype)
+
+    def text_of(self, ids: Any) -> str:
+        """Return the text of generated ids."""
+        return self.processor.decode(ids, skip_special_tokens=True).strip()
+
 
 def load_model(source: str | None) -> LoadedModel:
     """Return a model ready to answer, on the GPU if there is one.

@@ -11,11 +11,12 @@ from .problem import Problem
 MAX_PIXELS = 100_000_000
 
 
-def open_picture(path: str) -> Any:
+def open_picture(path: str, name: str | None = None) -> Any:
     """Return a picture as RGB, turned as its camera says.
 
     Args:
         path: File to open.
+        name: What to call it in messages; None: its path.
 
     Raises:
         Problem: No such file, not a picture, cut short, or more than ``MAX_PIXELS`` pixels; the
@@ -23,25 +24,25 @@ def open_picture(path: str) -> Any:
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    file = Path(path)
+    file, name = Path(path), name or path
     if not file.exists():
-        raise Problem(f"{path}: no such file; give the path of a picture")
+        raise Problem(f"{name}: no such file; give the path of a picture")
     if not file.is_file():
-        raise Problem(f"{path}: not a file; give the path of a picture")
+        raise Problem(f"{name}: not a file; give the path of a picture")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture = Image.open(file)
         if picture.width * picture.height > MAX_PIXELS:
-            raise Problem(_too_large(path, f"{picture.width} x {picture.height} pixels"))
+            raise Problem(_too_large(name, f"{picture.width} x {picture.height} pixels"))
         return ImageOps.exif_transpose(picture).convert("RGB")
     except Image.DecompressionBombError:
-        raise Problem(_too_large(path, "the picture")) from None
+        raise Problem(_too_large(name, "the picture")) from None
     except UnidentifiedImageError:
-        raise Problem(f"{path}: not a picture Pillow can read; convert it to PNG or JPEG") from None
+        raise Problem(f"{name}: not a picture Pillow can read; convert it to PNG or JPEG") from None
     except (OSError, SyntaxError, ValueError):
-        raise Problem(f"{path}: the picture is damaged or cut short; get it again") from None
+        raise Problem(f"{name}: the picture is damaged or cut short; get it again") from None
 
 
-def _too_large(path: str, what: str) -> str:
-    return f"{path}: {what} is more than {MAX_PIXELS // 10**6} million pixels; make it smaller"
+def _too_large(name: str, what: str) -> str:
+    return f"{name}: {what} is more than {MAX_PIXELS // 10**6} million pixels; make it smaller"

@@ -70,26 +70,12 @@ def _check(chosen: argparse.Namespace) -> None:
         raise Problem(f"--preset {chosen.preset!r} is unknown; choose from {', '.join(PRESETS)}")
 
 
-def _model_inputs(chosen: argparse.Namespace, loaded: LoadedModel, pictures: list[Any]) -> Any:
-    content = [{"type": "image"}] * len(pictures) + [{"type": "text", "text": chosen.query}]
-    prompt = loaded.processor.apply_chat_template(
-        [{"role": "user", "content": content}], add_generation_prompt=True
-    )
-    try:
-        inputs = loaded.processor(text=prompt, images=pictures or None, return_tensors="pt")
-    except (ValueError, IndexError, StopIteration):
-        raise Problem(
-            "the query spells out the model's image token without a picture for it; leave it out"
-        ) from None
-    return inputs.to(loaded.model.device, dtype=loaded.model.dtype)
-
-
 def _answer_unprotected(
     chosen: argparse.Namespace, loaded: LoadedModel, pictures: list[Any]
 ) -> dict[str, Any]:
-    inputs = _model_inputs(chosen, loaded, pictures)
+    inputs = loaded.inputs_for(chosen.query, pictures)
     ids = loaded.model.generate(**inputs, ecso=False, max_new_tokens=chosen.max_new_tokens)
-    answer = _decoded(loaded, ids[0, inputs["input_ids"].shape[1] :])
+    answer = loaded.text_of(ids[0, inputs["input_ids"].shape[1] :])
     return {
         "answer": answer,
         "protected": False,
@@ -115,7 +101,7 @@ def _answer_protected(
     changes: dict[str, Any] = {"keep_draft": chosen.show_draft, "enabled": True}
     if chosen.preset:
         changes["preset"] = chosen.preset
-    inputs = _model_inputs(chosen, loaded, pictures)
+    inputs = loaded.inputs_for(chosen.query, pictures)
     try:
         run = loaded.model.protected_run(
             **inputs,
@@ -129,7 +115,7 @@ def _answer_protected(
         for event in run:
             on_step(event)
     trace = run.traces[0].to_dict()
-    answer = _decoded(loaded, run.output[0, inputs["input_ids"].shape[1] :])
+    answer = loaded.text_of(run.output[0, inputs["input_ids"].shape[1] :])
     report = {
         "answer": answer,
         "protected": True,
@@ -146,10 +132,6 @@ def _answer_protected(
     if chosen.show_draft:
         report["draft"] = trace.get("draft", None if trace["unsafe"] else answer)
     return report
-
-
-def _decoded(loaded: LoadedModel, ids: Any) -> str:
-    return loaded.processor.decode(ids, skip_special_tokens=True).strip()
 
 
 class _Screen:
@@ -199,11 +181,16 @@ class _Screen:
     def _after_direct(self, event: Any) -> str:
         if event.outcome is not None:
             return "answered; text alone is not judged by this preset"
+        if event.verdict is not None:
+            return f"draft abandoned while it was written; {self._verdict_on_draft(event)}"
         return "draft written, withheld until it is judged"
 
     def _after_detect(self, event: Any) -> str:
         if event.safe_answer_verdict is not None:
             return f"the safe answer is {event.safe_answer_verdict.value}"
+        return self._verdict_on_draft(event)
+
+    def _verdict_on_draft(self, event: Any) -> str:
         said = f"the draft is {event.verdict.value}"
         if event.p_unsafe is not None:
             said += f", p(unsafe) = {event.p_unsafe:.3f}"

@@ -1,0 +1,147 @@
+"""An OpenAI-shaped server without a model: what it says, and how it fails, stands in the query.
+
+    python examples/load/scripted_upstream.py --port 8001
+
+A query with the word ``unsafe`` gets a draft that holds the canary phrase, and the verdict yes.
+``fault=STEP:KIND`` in a query makes that step fail: ``timeout``, ``500``, ``malformed``, ``empty``,
+``null``, ``cut``, ``slow`` or, for a verdict, ``unclear``. Error bodies quote the canary, as
+careless servers do.
+"""
+
+import argparse
+import asyncio
+import json
+import math
+import re
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+
+CANARY = "the canary has left its cage"
+FAULTS = ("timeout", "500", "malformed", "empty", "null", "cut", "slow")
+CAPTION = "The picture shows a kite."
+SAFE_ANSWER = "I would rather talk about kites."
+GOOD_ANSWER = "It is a kite, and it is red."
+SLOW_S = 0.4
+# Longer than any gateway waits; cancelled with the connection.
+NEVER_S = 3600.0
+
+
+def build_upstream(seconds: float = 0.0, gives_logprobs: bool = True) -> Starlette:
+    """Return the server.
+
+    Args:
+        seconds: How long every step takes.
+        gives_logprobs: Whether verdicts come with log-probabilities when asked for.
+    """
+
+    async def complete(request: Request) -> Response:
+        body = await request.json()
+        calls.append(body)
+        text = _text_of(body["messages"])
+        step = step_of(text)
+        fault = dict(re.findall(r"fault=(\w+):(\w+)", text)).get(step)
+        await asyncio.sleep({"timeout": NEVER_S, "slow": seconds + SLOW_S}.get(fault, seconds))
+        says = "Perhaps." if fault == "unclear" else _says(step, text)
+        logprobs = _yes_no(says) if gives_logprobs and body.get("logprobs") else None
+        return _failed(fault, says) or JSONResponse(_completion(says, body["model"], logprobs))
+
+    async def models(request: Request) -> Response:
+        return JSONResponse({"object": "list", "data": [{"id": "scripted", "object": "model"}]})
+
+    calls: list[dict] = []
+    app = Starlette(
+        routes=[
+            Route("/v1/chat/completions", complete, methods=["POST"]),
+            Route("/v1/models", models),
+        ]
+    )
+    app.state.calls = calls
+    return app
+
+
+def step_of(text: str) -> str:
+    """Return the step that a prompt belongs to, by the words of the presets."""
+    marks = {
+        "detect": "Answer yes or no:",
+        "caption": "describe the image.",
+        "safe": "HARMLESS and ETHICAL way",
+    }
+    return next((step for step, mark in marks.items() if mark in text), "direct")
+
+
+def _text_of(messages: list[dict]) -> str:
+    parts = []
+    for message in messages:
+        content = message["content"]
+        content = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        parts += [part["text"] for part in content if part["type"] == "text"]
+    return "\n".join(parts)
+
+
+def _says(step: str, text: str) -> str:
+    if step == "detect":
+        return "Yes." if CANARY in text else "No."
+    if step == "direct":
+        return f"Of course: {CANARY}. Then step two." if "unsafe" in text else GOOD_ANSWER
+    return {"caption": CAPTION, "safe": SAFE_ANSWER}[step]
+
+
+def _failed(fault: str | None, says: str) -> Response | None:
+    if fault == "500":
+        return JSONResponse({"error": {"message": f"{CANARY} {says}"}}, status_code=500)
+    if fault == "malformed":
+        return Response(f'{{"choices": "{CANARY}"', media_type="application/json")
+    if fault in ("empty", "null"):
+        choices = [] if fault == "empty" else [{"message": {"content": None}}]
+        return JSONResponse({"choices": choices, "said": CANARY})
+    if fault == "cut":
+        whole = json.dumps(_completion(f"{CANARY} {says}", "scripted", None)).encode()
+        length = {"content-length": str(len(whole)), "content-type": "application/json"}
+        return Response(whole[: len(whole) * 2 // 3], headers=length)
+    return None
+
+
+def _yes_no(says: str) -> dict:
+    tops = {"Yes": 0.9, " yes": 0.05, "No": 0.03} if says == "Yes." else {"No": 0.9, "Yes": 0.05}
+    alternatives = [{"token": word, "logprob": math.log(p)} for word, p in tops.items()]
+    return {"content": [{**alternatives[0], "top_logprobs": alternatives}]}
+
+
+def _completion(says: str, model: str, logprobs: dict | None) -> dict:
+    words = len(says.split())
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": says},
+        "finish_reason": "stop",
+        "logprobs": logprobs,
+    }
+    return {
+        "id": "scripted",
+        "object": "chat.completion",
+        "created": 0,
+        "model": model,
+        "choices": [choice],
+        "usage": {"prompt_tokens": 100, "completion_tokens": words, "total_tokens": 100 + words},
+    }
+
+
+def main() -> None:
+    """Serve until interrupted."""
+    import uvicorn
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--port", type=int, default=8001)
+    parser.add_argument("--step-ms", type=float, default=0.0, help="how long every step takes")
+    chosen = parser.parse_args()
+    app = build_upstream(chosen.step_ms / 1000)
+    # A log of every call would only grow.
+    app.state.calls.append = lambda body: None
+    uvicorn.run(app, port=chosen.port, log_level="critical")
+
+
+if __name__ == "__main__":
+    main()

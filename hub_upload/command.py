@@ -1,0 +1,97 @@
+"""The `ecso-hub` command: build, verify, push."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from modeling_ecso.cli.command_line import run_program
+from modeling_ecso.cli.problem import Problem
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit status, 1 where a check has failed."""
+    description = "Publish ECSO models on the Hub: build, verify, push."
+    return run_program("ecso-hub", description, (_add_build, _add_verify, _add_push), arguments)
+
+
+def _add_build(commands: Any) -> None:
+    parser = commands.add_parser(
+        "build",
+        help="make a complete repository in a folder",
+        description="Make a complete repository in a folder. Large shards are linked, not copied, "
+        "where the disk allows it: do not save over them.",
+    )
+    parser.add_argument("recipe", metavar="RECIPE", help="name of a recipe, or a YAML file")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to make")
+    parser.add_argument(
+        "--base",
+        metavar="DIR_OR_ID",
+        help="another base than the recipe's: a folder, OWNER/NAME or OWNER/NAME@REVISION",
+    )
+    parser.set_defaults(function=_build)
+
+
+def _add_verify(commands: Any) -> None:
+    parser = commands.add_parser(
+        "verify",
+        help="prove a folder in a fresh process",
+        description="Prove a built folder in a process that cannot import this package.",
+    )
+    parser.add_argument("folder", type=Path, metavar="DIR", help="what build has made")
+    parser.set_defaults(function=_verify)
+
+
+def _add_push(commands: Any) -> None:
+    parser = commands.add_parser(
+        "push",
+        help="verify a folder, then publish it",
+        description="Verify a built folder, show what changes, and publish it in one commit.",
+    )
+    parser.add_argument("folder", type=Path, metavar="DIR", help="what build has made")
+    parser.add_argument("--repo-id", required=True, metavar="OWNER/NAME", help="where to")
+    parser.add_argument("--private", action="store_true", help="hide a new repository from others")
+    parser.add_argument("--revision", default="main", metavar="BRANCH", help="default: main")
+    parser.add_argument("--create-pr", action="store_true", help="open a pull request instead")
+    parser.add_argument("--dry-run", action="store_true", help="show what changes, write nothing")
+    parser.set_defaults(function=_push)
+
+
+def _build(chosen: argparse.Namespace) -> int:
+    from .build import build
+    from .recipe import load_recipe
+    from .screen import show_built
+
+    recipe = load_recipe(chosen.recipe)
+    base = build(recipe, chosen.out, chosen.base)
+    show_built(chosen.out, recipe, base)
+    return 0
+
+
+def _verify(chosen: argparse.Namespace) -> int:
+    from .screen import show_checks
+    from .verify import verify
+
+    checks = verify(chosen.folder)
+    show_checks(chosen.folder, checks)
+    return 0 if all(check.passed for check in checks) else 1
+
+
+def _push(chosen: argparse.Namespace) -> int:
+    from .push import Target, look, push
+    from .screen import show_plan, show_pushed
+
+    target = Target(chosen.repo_id, chosen.revision, chosen.private, chosen.create_pr)
+    # What is wrong with name or token is told before the minutes that a large model takes.
+    remote, plan = look(chosen.folder, target, needs_token=not chosen.dry_run)
+    if _verify(chosen):
+        raise Problem(f"{chosen.folder}: not pushed, since a check has failed; see the table")
+    show_plan(target, remote, plan)
+    if chosen.dry_run:
+        return 0
+    show_pushed(target, push(chosen.folder, target, remote, plan))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

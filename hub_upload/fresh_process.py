@@ -1,0 +1,198 @@
+"""Proves a built folder in a process of its own, which cannot import this package.
+
+Run by `verify.py` as a script; it prints one JSON line for each check. It imports nothing of ours:
+what it sees is the folder and the installed libraries.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from importlib.abc import MetaPathFinder
+from typing import Any
+
+
+HIDDEN = ("modeling_ecso", "hub_upload")
+AUTO_CLASSES = ("AutoModel", "AutoModelForImageTextToText", "AutoModelForMultimodalLM")
+NEW_TOKENS = 8
+LAST_LINE = "all checks have been made"
+
+
+class _Hidden(MetaPathFinder):
+    """Makes the installed package impossible to import."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        """Refuse our names, leave the others to the next finder."""
+        if name.split(".")[0] in HIDDEN:
+            raise ModuleNotFoundError(f"{name} is hidden from this process")
+
+
+class _Failed(Exception):
+    """A check did not pass; the message says why."""
+
+
+def check_model(folder: str) -> None:
+    """Check a model repository."""
+    import transformers
+
+    _check("refused without trust", _refuses_without_trust, folder)
+    processor = _check("AutoProcessor", _processor, folder)
+    for name in AUTO_CLASSES:
+        model = _check(name, _complete_model, folder, name)
+        if model is not None and processor is not None and name == AUTO_CLASSES[1]:
+            _check("protected generation", _generates, model, processor)
+        del model  # gigabytes, before the next one comes
+
+    def pipeline() -> str:
+        pipe = transformers.pipeline("image-text-to-text", model=folder, trust_remote_code=True)
+        if type(pipe.model).__name__ != "ECSOLlavaForConditionalGeneration":
+            raise _Failed(f"loads a {type(pipe.model).__name__}")
+        # The pipeline throws the traces away, so they are caught on their way.
+        seen = []
+        start = pipe.model.protected_run
+        pipe.model.protected_run = lambda **kwargs: seen.append(start(**kwargs)) or seen[-1]
+        pipe(text=_chat(_picture()), max_new_tokens=NEW_TOKENS)
+        if len(seen) != 1 or len(seen[0].traces) != 1:
+            raise _Failed("answers without the protocol")
+        return _told(seen[0].traces[0])
+
+    _check("pipeline", pipeline)
+
+
+def check_method(folder: str, stock: str) -> None:
+    """Check a ``custom_generate`` repository on a stock model."""
+    import torch
+    from transformers import LlavaForConditionalGeneration, LlavaProcessor
+
+    model = LlavaForConditionalGeneration.from_pretrained(stock)
+    processor = LlavaProcessor.from_pretrained(stock, trust_remote_code=False)
+    inputs = _inputs(model, processor)
+    plain = model.generate(**inputs, max_new_tokens=NEW_TOKENS)
+
+    def call(**arguments: Any) -> Any:
+        return model.generate(
+            **inputs,
+            custom_generate=folder,
+            processor=processor,
+            max_new_tokens=NEW_TOKENS,
+            **arguments,
+        )
+
+    def refused() -> str:
+        try:
+            call(trust_remote_code=False)
+        except ValueError:
+            return "as it should be"
+        raise _Failed("runs without trust_remote_code")
+
+    def protected() -> str:
+        output = call(trust_remote_code=True, return_dict_in_generate=True)
+        return _trace_of(output)
+
+    def switched_off() -> str:
+        if not torch.equal(call(trust_remote_code=True, ecso=False), plain):
+            raise _Failed("with ecso=False it is not the model's own answer")
+        return "the model's own answer"
+
+    _check("refused without trust", refused)
+    _check("protected generation", protected)
+    _check("switched off", switched_off)
+
+
+def _check(name: str, run: Callable[..., Any], *arguments: Any) -> Any:
+    """Run a check and print its line; return what it returned, None where it failed."""
+    try:
+        result = run(*arguments)
+    except Exception as error:  # whatever it is, the check has failed
+        said = str(error).strip().splitlines()
+        detail = f"{type(error).__name__}: {said[0] if said else ''}"
+        detail = said[0] if isinstance(error, _Failed) else detail
+        print(json.dumps({"check": name, "ok": False, "detail": detail[:300]}), flush=True)
+        return None
+    detail = result if isinstance(result, str) else "complete"
+    print(json.dumps({"check": name, "ok": True, "detail": detail}), flush=True)
+    return result
+
+
+def _refuses_without_trust(folder: str) -> str:
+    import transformers
+
+    for name in ("AutoConfig", *AUTO_CLASSES):
+        try:
+            getattr(transformers, name).from_pretrained(folder, trust_remote_code=False)
+        except ValueError as error:
+            if "trust_remote_code" not in str(error):
+                raise
+        else:
+            raise _Failed(f"{name} loads it without trust_remote_code")
+    return "as it should be"
+
+
+def _processor(folder: str) -> Any:
+    from transformers import AutoProcessor
+
+    processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
+    if not getattr(processor, "chat_template", None):
+        raise _Failed("the processor has no chat template")
+    return processor
+
+
+def _complete_model(folder: str, auto_class: str) -> Any:
+    import transformers
+
+    model, report = getattr(transformers, auto_class).from_pretrained(
+        folder, trust_remote_code=True, output_loading_info=True
+    )
+    if type(model).__name__ != "ECSOLlavaForConditionalGeneration":
+        raise _Failed(f"loads a {type(model).__name__}")
+    wrong = {kind: sorted(map(str, keys))[:3] for kind, keys in report.items() if keys}
+    if wrong:
+        raise _Failed(f"keys do not fit: {wrong}")
+    return model
+
+
+def _generates(model: Any, processor: Any) -> str:
+    output = model.generate(
+        **_inputs(model, processor), max_new_tokens=NEW_TOKENS, return_dict_in_generate=True
+    )
+    return _trace_of(output)
+
+
+def _trace_of(output: Any) -> str:
+    traces = getattr(output, "ecso_traces", None)
+    if not traces or len(traces) != 1:
+        raise _Failed("answers without a trace of the protocol")
+    return _told(traces[0])
+
+
+def _told(trace: Any) -> str:
+    steps = " → ".join(record.step.value for record in trace.steps)
+    if trace.failed_step is not None:
+        raise _Failed(f"the {trace.failed_step.value} step could not be run, after {steps}")
+    return steps
+
+
+def _inputs(model: Any, processor: Any) -> Any:
+    picture = _picture()
+    prompt = processor.apply_chat_template(_chat(picture), add_generation_prompt=True)
+    inputs = processor(text=prompt, images=picture, return_tensors="pt")
+    return inputs.to(model.device, dtype=model.dtype)
+
+
+def _chat(picture: Any) -> list[dict[str, Any]]:
+    text = {"type": "text", "text": "What is this?"}
+    return [{"role": "user", "content": [{"type": "image", "image": picture}, text]}]
+
+
+def _picture() -> Any:
+    from PIL import Image
+
+    return Image.new("RGB", (64, 64), "red")
+
+
+if __name__ == "__main__":
+    # Called with -S, which leaves out editable installations; -I leaves out the environment's.
+    kind, site_packages, *arguments = sys.argv[1:]
+    sys.path += json.loads(site_packages)
+    sys.meta_path.insert(0, _Hidden())
+    {"model": check_model, "custom_generate": check_method}[kind](*arguments)
+    print(LAST_LINE)

@@ -1,0 +1,104 @@
+"""What can go wrong between here and the Hub, told in one line."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from modeling_ecso.cli.problem import Problem
+
+
+class BrokenConnection(Problem):
+    """The Hub could not be reached, or not any more; worth another attempt."""
+
+
+class MovedHead(Problem):
+    """Somebody else has committed since the plan was made."""
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Turn the client's errors into a `Problem`.
+
+    Args:
+        what: What is being read or written, for the message.
+
+    Raises:
+        Problem: In place of the client's own errors; never carries a token.
+    """
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        yield
+    except HFValidationError:
+        raise Problem(
+            f"{what}: not a valid name; give OWNER/NAME, of letters, digits, '-', '_' and '.'"
+        ) from None
+    except GatedRepoError:
+        raise Problem(
+            f"{what}: asks for its terms to be accepted; do so on its page, then log in with "
+            "`hf auth login`"
+        ) from None
+    except RevisionNotFoundError:
+        raise Problem(
+            f"{what}: no such revision; look for its branches, tags and commits"
+        ) from None
+    except RepositoryNotFoundError as error:
+        if "Invalid username or password" in str(error):
+            raise Problem(_refused_token(what)) from None
+        raise Problem(
+            f"{what}: not there, or private and the token does not open it; correct the name or "
+            "log in with `hf auth login`"
+        ) from None
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled):
+        raise BrokenConnection(f"{what}: the Hub cannot be reached; go online and repeat") from None
+    except HfHubHTTPError as error:
+        raise _from_status(what, error.response) from None
+    except Exception as error:
+        broken = _broken_part(error)
+        if broken is None:
+            raise
+        if isinstance(broken, HfHubHTTPError):
+            raise _from_status(what, broken.response) from None
+        raise BrokenConnection(
+            f"{what}: the connection broke ({type(broken).__name__}); repeat the command, what has "
+            "arrived is not sent again"
+        ) from None
+
+
+def _from_status(what: str, response: object) -> Problem:
+    status = getattr(response, "status_code", None)
+    if status == 401:
+        return Problem(_refused_token(what))
+    if status == 403:
+        return Problem(f"{what}: this token may not write there; use one that may, or another name")
+    if status == 412:
+        return MovedHead(
+            f"{what}: somebody has committed since the plan was made; look at it and push again"
+        )
+    if status is None or status >= 500 or status in (408, 429):
+        return BrokenConnection(f"{what}: the Hub does not answer (status {status}); repeat later")
+    return Problem(f"{what}: refused by the Hub (status {status})")
+
+
+def _refused_token(what: str) -> str:
+    return (
+        f"{what}: the Hub does not accept the token; log in with `hf auth login`, or set HF_TOKEN"
+    )
+
+
+def _broken_part(error: BaseException | None) -> BaseException | None:
+    """Return the network's own error among an error and its causes, if there is one."""
+    while error is not None:
+        # By name, since the client's HTTP library has changed its own before.
+        names = {kind.__name__ for kind in type(error).__mro__}
+        if names & {"TransportError", "HfHubHTTPError"} or isinstance(error, ConnectionError):
+            return error
+        error = error.__cause__
+    return None

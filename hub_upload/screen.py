@@ -1,0 +1,82 @@
+"""What `ecso-hub` prints."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from .base import Base
+from .plan import Plan, Remote
+from .push import Pushed, Target
+from .recipe import Recipe
+from .verify import Check, megabytes
+
+
+STYLES = {"new": "green", "changed": "yellow", "deleted": "red", "unchanged": "dim", "kept": "dim"}
+
+
+def show_built(folder: Path, recipe: Recipe, base: Base) -> None:
+    """Print what has been built."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    size = megabytes(sum(path.stat().st_size for path in files))
+    where = base.repo_id or str(base.folder)
+    at = f" at {base.revision}" if base.revision else ""
+    console = _console()
+    console.print(f"[bold]{escape(str(folder))}[/bold]  {len(files)} files, {size}")
+    if recipe.kind == "model":
+        said = {"copy": "weights from", "thin": "weights stay in"}[recipe.weights]
+        console.print(f"{said} {escape(where + at)}", soft_wrap=True)
+
+
+def show_checks(folder: Path, checks: list[Check]) -> None:
+    """Print the table of checks."""
+    table = Table()
+    table.add_column("check", no_wrap=True)
+    table.add_column("")
+    table.add_column("seen", overflow="fold")
+    for check in checks:
+        mark = "[green]ok[/green]" if check.passed else "[red]FAILED[/red]"
+        table.add_row(check.name, mark, escape(check.detail))
+    _console().print(f"[bold]verify[/bold] {escape(str(folder))}", table)
+
+
+def show_plan(target: Target, remote: Remote, plan: Plan) -> None:
+    """Print what changes."""
+    state = "new repository" if not remote.exists else f"on top of {remote.commit[:8]}"
+    if not remote.exists:
+        state += ", private" if target.is_private else ", public"
+    elif not remote.has_branch:
+        state = f"new branch, {state}"
+    if target.opens_request:
+        state += ", as a pull request"
+    table = Table()
+    table.add_column("file", overflow="fold")
+    table.add_column("")
+    table.add_column("size", justify="right", no_wrap=True)
+    for change in plan.changes:
+        style = STYLES[change.what]
+        table.add_row(
+            escape(change.path), f"[{style}]{change.what}[/{style}]", megabytes(change.size)
+        )
+    title = f"[bold]push[/bold] to {target.repo_id}, branch {escape(target.branch)}: {state}"
+    console = _console()
+    console.print(title, table)
+    upload = sum(change.size for change in plan.changes if change.what in ("new", "changed"))
+    console.print(
+        f"{len(plan.uploads)} files to upload ({megabytes(upload)}), {len(plan.deleted)} to delete"
+    )
+
+
+def show_pushed(target: Target, pushed: Pushed) -> None:
+    """Print where it is now, and how to pin it."""
+    console = _console()
+    console.print(f"pushed: {escape(pushed.url)}", soft_wrap=True)
+    if pushed.tag_note:
+        console.print(escape(pushed.tag_note), soft_wrap=True)
+    console.print(f'pin it with revision="{pushed.tag or pushed.commit}"', soft_wrap=True)
+
+
+def _console() -> Any:
+    return Console(highlight=False)

@@ -1,0 +1,63 @@
+"""ECSO as a `custom_generate` function, for stock LLaVA models that know nothing of it.
+
+The same modules, the same protocol and the same promises as in the model class; what differs is
+where the settings are stored: beside this file.
+"""
+
+import functools
+from typing import Any
+
+import torch
+from transformers import LlavaForConditionalGeneration, LlavaProcessor
+
+from .errors_ecso import ECSOInputError
+from .protection_ecso import Protection, even_image_token_counts
+from .settings_ecso import ECSOConfig
+from .stored_settings import SETTINGS
+
+
+# Say where this code came from; transformers hands them on as if they were the model's.
+OF_THE_REPOSITORY = ("revision", "token", "cache_dir", "local_files_only", "force_download")
+
+
+@torch.no_grad()
+def generate(model: Any, *, ecso: Any = None, processor: Any = None, **kwargs: Any) -> Any:
+    """Return an answer that has passed the protocol.
+
+    Args:
+        model: A stock `LlavaForConditionalGeneration`.
+        ecso: False: the model's plain `generate()`. True: protect, even where the stored settings
+            are switched off. A dictionary or an `ECSOConfig`: settings for this call. None: those
+            stored with this code.
+        processor: The model's processor. Without it: ``tokenizer`` if that is a processor, else
+            loaded from where the model came from.
+        **kwargs: Arguments of the model's `generate()`.
+
+    Raises:
+        ECSOInputError: The model is no LLaVA, or an argument cannot be used with the protocol.
+        ECSOProcessorError: There is no processor to read the prompt with.
+        ECSOStepError: A step after the draft failed and ``on_error`` is ``raise``.
+        Whatever the model's own `generate()` raises for the direct step.
+    """
+    if not isinstance(model, LlavaForConditionalGeneration):
+        raise ECSOInputError(
+            f"ECSO for stock models takes a LlavaForConditionalGeneration, not a "
+            f"{type(model).__name__}"
+        )
+    # That of the class: one of the instance may be this very function.
+    plain = functools.partial(type(model).generate, model)
+    protection = Protection(
+        model=model,
+        generate=plain,
+        settings=ECSOConfig.from_dict(SETTINGS),
+        processor_class=LlavaProcessor,
+        image_token_counts=even_image_token_counts,
+        processor=getattr(model, "processor", None),
+        hub_arguments={},
+        # Trust was given to this repository, not to the model's.
+        trusts_repository=False,
+    )
+    arguments = {name: value for name, value in kwargs.items() if name not in OF_THE_REPOSITORY}
+    if protection.is_off(ecso):
+        return plain(**arguments)
+    return protection.run(ecso, processor, arguments).finish()

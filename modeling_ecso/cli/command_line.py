@@ -1,0 +1,55 @@
+"""What the commands of this package have in common: one-line mistakes, problems, exit status."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, NoReturn
+
+from .problem import Problem
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells a mistake in one line instead of the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the mistake and exit with status 2."""
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def run_program(
+    name: str,
+    description: str,
+    subcommands: Iterable[Callable[[Any], None]],
+    arguments: list[str] | None,
+) -> int:
+    """Run a command; returns the exit status: 0 done, 1 broken, 2 bad input, 130 interrupted.
+
+    Args:
+        name: As it is typed.
+        description: For ``--help``.
+        subcommands: Functions that each add one to the parser's subcommands.
+        arguments: What was typed after the name; None for those of the process.
+    """
+    parser = _Parser(prog=name, description=description)
+    parser.add_argument("--version", action="version", version=package_version())
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add_to in subcommands:
+        add_to(commands)
+    chosen = parser.parse_args(arguments)
+    try:
+        return chosen.function(chosen)
+    except Problem as problem:
+        print(f"{name}: {problem}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr)
+        return 130
+
+
+def package_version() -> str:
+    """Return the version of the installed package."""
+    try:
+        return version("ecso-llava")
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,82 @@
+"""`ecso demo`: the four steps in the browser."""
+
+import argparse
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from .problem import Problem
+from .serve_command import UPSTREAM_KEY_VARIABLE
+
+
+_NEEDED = ("gradio", "filelock", "openai", "httpx2")
+
+
+def add_to(commands: Any) -> None:
+    """Add the subcommand to the parser of `ecso`."""
+    parser = commands.add_parser(
+        "demo",
+        help="show the four steps in the browser",
+        description=(
+            "Serve a page that shows the four steps side by side. Whoever can open it can edit "
+            "the prompts and ask to see drafts."
+        ),
+    )
+    parser.add_argument(
+        "--model",
+        action="append",
+        metavar="DIR_OR_ID",
+        help="a model to run here, folder or Hub id; may be repeated (default: the tiny one)",
+    )
+    parser.add_argument(
+        "--endpoint",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="an OpenAI-compatible server whose models are to be listed; may be repeated; its key "
+        f"is read from ${UPSTREAM_KEY_VARIABLE}",
+    )
+    parser.add_argument(
+        "--host", metavar="ADDRESS", help="address to listen at (default: 127.0.0.1)"
+    )
+    parser.add_argument(
+        "--port", type=int, metavar="N", help="port (default: the first free one from 7860)"
+    )
+    parser.add_argument(
+        "--votes",
+        type=Path,
+        default=Path("ecso-votes.jsonl"),
+        metavar="FILE",
+        help="where votes are appended (default: ecso-votes.jsonl)",
+    )
+    parser.add_argument("--open", action="store_true", help="open the page in the browser")
+    parser.set_defaults(function=run)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Serve the page until interrupted; returns the exit status.
+
+    Raises:
+        Problem: Something in the arguments cannot be used, or gradio is not installed.
+    """
+    for module in _NEEDED:
+        if find_spec(module) is None:
+            raise Problem(
+                f"the demo needs {module}; install it with: pip install 'ecso-llava[demo]'"
+            )
+    if chosen.port is not None and not 0 < chosen.port < 65536:
+        raise Problem(f"--port is {chosen.port}; give a number from 1 to 65535")
+    from ..demo.app import offered_models, serve
+
+    sources = chosen.model or ([] if chosen.endpoint else [None])
+    key = os.environ.get(UPSTREAM_KEY_VARIABLE)
+    with offered_models(sources, chosen.endpoint, key) as models:
+        serve(
+            models,
+            host=chosen.host,
+            port=chosen.port,
+            votes=chosen.votes,
+            opens_browser=chosen.open,
+        )
+    return 0

@@ -1,0 +1,234 @@
+"""`ecso serve`: the protocol in front of an OpenAI-compatible server."""
+
+import argparse
+import importlib.util
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from .problem import Problem
+
+
+KEYS_VARIABLE = "ECSO_API_KEYS"
+UPSTREAM_KEY_VARIABLE = "ECSO_UPSTREAM_KEY"
+_NEEDED = ("starlette", "uvicorn", "openai", "httpx2", "prometheus_client")
+
+
+def add_to(commands: Any) -> None:
+    """Add the subcommand to the parser of `ecso`."""
+    parser = commands.add_parser(
+        "serve",
+        help="protect an OpenAI-compatible server",
+        description="Answer the OpenAI chat completions API with the protocol in front of a vision "
+        "model that vLLM, SGLang, transformers serve or another server answers for.",
+    )
+    parser.add_argument(
+        "--upstream", required=True, metavar="URL", help="that server, such as http://HOST:8000/v1"
+    )
+    parser.add_argument("--model", required=True, metavar="NAME", help="the model's name there")
+    parser.add_argument("--served-name", metavar="NAME", help="its name here (default: the same)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to bind (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8080, help="0: any free one (default: 8080)")
+    settings = parser.add_mutually_exclusive_group()
+    settings.add_argument(
+        "--preset",
+        default="paper",
+        metavar="NAME",
+        help="reference, paper or hardened (default: paper)",
+    )
+    settings.add_argument(
+        "--settings", metavar="FILE", help="ECSO settings, YAML or JSON; its `preset` is the base"
+    )
+    parser.add_argument(
+        "--api-keys",
+        metavar="FILE",
+        help=f"keys, one a line (default: those in ${KEYS_VARIABLE}, else none are needed)",
+    )
+    parser.add_argument(
+        "--allow-image-host",
+        action="append",
+        default=[],
+        metavar="HOST[:PORT]",
+        help="fetch pictures from this host over https; may be repeated (default: data URIs only)",
+    )
+    parser.add_argument(
+        "--trust-system", action="store_true", help="system messages come from you, not from users"
+    )
+    parser.add_argument("--no-trace", action="store_true", help="leave `ecso` out of the answers")
+    _add_limits(parser)
+    parser.set_defaults(function=serve)
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    limits = parser.add_argument_group("limits")
+    for flag, kind, default, what in (
+        ("--max-concurrent", int, 128, "requests in work; further ones get status 429"),
+        ("--max-choices", int, 8, "answers to one request"),
+        ("--max-images", int, 8, "pictures in one request"),
+        ("--max-body-mb", float, 20.0, "size of a request"),
+        ("--max-image-mb", float, 10.0, "size of a picture"),
+        ("--max-megapixels", float, 50.0, "width times height of a picture"),
+        ("--step-timeout", float, 120.0, "seconds for one step"),
+        ("--retries", int, 1, "repeats of a step that failed for a passing reason"),
+        ("--grace", int, 60, "seconds to finish what runs at shutdown"),
+    ):
+        limits.add_argument(
+            flag, type=kind, default=default, metavar="N", help=f"{what} (default: {default:g})"
+        )
+
+
+def serve(chosen: argparse.Namespace) -> int:
+    """Serve until interrupted; returns the exit status.
+
+    Raises:
+        Problem: Something in the arguments cannot be used.
+    """
+    for module in _NEEDED:
+        if importlib.util.find_spec(module) is None:
+            raise Problem(
+                f"serving needs {module}; install it with: pip install 'ecso-llava[serve]'"
+            )
+    import uvicorn
+
+    from ..serving.app import build_app
+    from ..serving.keys import ApiKeys
+    from ..serving.upstream import Upstream
+
+    settings = _settings(chosen)
+    keys = ApiKeys(_keys(chosen))
+    upstream = Upstream(
+        _checked_url(chosen.upstream),
+        chosen.model,
+        api_key=os.environ.get(UPSTREAM_KEY_VARIABLE),
+        timeout_s=chosen.step_timeout,
+        retries=chosen.retries,
+    )
+    listener = _listener(chosen.host, chosen.port)
+    address, port = listener.getsockname()[:2]
+    shown = f"[{address}]" if ":" in address else address
+    print(
+        f"ecso serve: http://{shown}:{port}/v1 in front of {chosen.upstream}, model "
+        f"{settings.served_name}, preset {settings.protocol.preset}",
+        flush=True,
+    )
+    if not keys.are_wanted and not address.startswith(("127.", "::1")):
+        print("ecso serve: whoever reaches this address may ask; --api-keys closes it", flush=True)
+    config = uvicorn.Config(
+        build_app(upstream, settings, keys),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=chosen.grace,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+    return 0
+
+
+def _settings(chosen: argparse.Namespace) -> Any:
+    from ..serving.settings import MEGABYTE, GatewaySettings, Limits
+
+    for name, least, most in (
+        ("max_concurrent", 1, 100_000),
+        ("max_choices", 1, 128),
+        ("max_images", 1, 1000),
+        ("max_body_mb", 0.001, 1000),
+        ("max_image_mb", 0.001, 1000),
+        ("max_megapixels", 0.001, 80),
+        ("step_timeout", 0.001, 86_400),
+        ("retries", 0, 10),
+        ("grace", 0, 86_400),
+    ):
+        value = getattr(chosen, name)
+        if not least <= value <= most:
+            flag = "--" + name.replace("_", "-")
+            raise Problem(f"{flag} is {value:g}; give a number from {least:g} to {most:g}")
+    return GatewaySettings(
+        served_name=chosen.served_name or chosen.model,
+        protocol=_protocol(chosen),
+        limits=Limits(
+            body_bytes=int(chosen.max_body_mb * MEGABYTE),
+            image_bytes=int(chosen.max_image_mb * MEGABYTE),
+            image_pixels=int(chosen.max_megapixels * 1_000_000),
+            images=chosen.max_images,
+            choices=chosen.max_choices,
+            concurrent_requests=chosen.max_concurrent,
+        ),
+        image_hosts=tuple(chosen.allow_image_host),
+        trusts_system=chosen.trust_system,
+        shows_trace=not chosen.no_trace,
+    )
+
+
+def _protocol(chosen: argparse.Namespace) -> Any:
+    from ..errors_ecso import ECSOConfigError
+    from ..settings_ecso import ECSOConfig
+
+    try:
+        if chosen.settings is None:
+            protocol = ECSOConfig.from_preset(chosen.preset)
+        else:
+            protocol = ECSOConfig.from_preset("paper").updated(_read_settings(chosen.settings))
+    except ECSOConfigError as error:
+        raise Problem(str(error)) from None
+    if not protocol.enabled:
+        raise Problem("ecso.enabled is false; a gateway that protects nothing is not started")
+    if protocol.keep_draft:
+        raise Problem("ecso.keep_draft is true; the gateway never shows drafts, leave it out")
+    return protocol
+
+
+def _read_settings(path: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        text = Path(path).read_text("utf-8")
+        settings = json.loads(text) if path.endswith(".json") else yaml.safe_load(text)
+    except OSError:
+        raise Problem(f"{path}: no such file, or it cannot be read") from None
+    except (ValueError, yaml.YAMLError):
+        raise Problem(f"{path}: neither YAML nor JSON") from None
+    if not isinstance(settings, dict) or not all(isinstance(key, str) for key in settings):
+        raise Problem(f"{path}: holds no settings; write one `name: value` a line")
+    return settings
+
+
+def _keys(chosen: argparse.Namespace) -> list[str]:
+    from ..serving.keys import keys_in
+
+    if chosen.api_keys is None:
+        text, source = os.environ.get(KEYS_VARIABLE), f"${KEYS_VARIABLE}"
+    else:
+        source = chosen.api_keys
+        try:
+            text = Path(chosen.api_keys).read_text("utf-8")
+        except (OSError, ValueError):
+            raise Problem(f"{source}: no such file, or it cannot be read") from None
+    if text is None:
+        return []
+    keys = keys_in(text)
+    if not keys:
+        # Whoever names a source wants a closed door, not an open one.
+        raise Problem(f"{source} holds no key; write one a line")
+    return keys
+
+
+def _checked_url(url: str) -> str:
+    if not url.startswith(("http://", "https://")) or len(url.split("//", 1)[1]) == 0:
+        raise Problem(f"--upstream {url!r} is no URL; give one such as http://127.0.0.1:8000/v1")
+    return url
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or "not a port"
+        raise Problem(f"{host}:{port} cannot be bound ({why}); choose another") from None
+    return listener

@@ -1,0 +1,281 @@
+"""The parts of the page and where they stand."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from ..presets_ecso import PRESETS
+from ..settings_ecso import ECSOConfig
+from ..trace_ecso import Step
+from .examples_shown import EXAMPLES
+from .model_list import ModelList
+from .panels_html import INTRODUCTION, STEPS_HEAD, TINY_NOTE, answer_html, sentence_html, step_html
+from .question import PROMPTS
+from .steps_shown import Tone, answer_panel, number, step_panels
+from .votes import Vote, VoteBook
+
+
+LONGEST_QUESTION_CHARS = 8000
+MOST_NEW_TOKENS = 1024
+# What one visitor's run may hold on the server, and for how long after the last click.
+KEPT_S = 3600
+
+_PROMPT_LABELS = {
+    "detect_prompt": "Step 2, detect",
+    "caption_prompt": "Step 3, caption",
+    "safe_prompt": "Step 4, safe answer",
+    "text_only_safe_prompt": "Step 4, where there is no picture",
+}
+_VOTE_LABELS = {Vote.UP: "▲ Good", Vote.DOWN: "▼ Bad", Vote.FLAG: "⚑ Flag"}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of the page that something happens to."""
+
+    model: gr.Dropdown
+    reload: gr.Button
+    picture: gr.Image
+    text: gr.Textbox
+    answer_button: gr.Button
+    clear: gr.Button
+    examples: tuple[gr.Button, ...]
+    answer: gr.HTML
+    queue: gr.HTML
+    again: gr.Button
+    votes: dict[Vote, gr.Button]
+    keeps_picture: gr.Checkbox
+    sentence: gr.HTML
+    shows_draft: gr.Checkbox
+    panels: dict[Step, gr.HTML]
+    step_buttons: dict[Step, gr.Button]
+    preset: gr.Radio
+    temperature: gr.Slider
+    top_p: gr.Slider
+    max_new_tokens: gr.Slider
+    prompts: dict[str, gr.Textbox]
+    run: gr.State
+
+    @property
+    def form(self) -> list[Any]:
+        """The parts that are read as a `Form`, in its order."""
+        return [
+            self.model,
+            self.picture,
+            self.text,
+            self.shows_draft,
+            self.temperature,
+            self.top_p,
+            self.max_new_tokens,
+            self.preset,
+            *(self.prompts[name] for name in PROMPTS),
+        ]
+
+    @property
+    def screen(self) -> list[Any]:
+        """The parts that show a run."""
+        return [
+            self.answer,
+            *self.panels.values(),
+            *self.step_buttons.values(),
+            self.again,
+            *self.votes.values(),
+            self.sentence,
+            self.run,
+        ]
+
+
+def lay_out(models: ModelList, votes: VoteBook | None) -> Parts:
+    """Make the parts inside the open `gr.Blocks`.
+
+    Args:
+        models: What can be chosen.
+        votes: Where votes go; None: the page has no vote buttons.
+    """
+    stored = models.get(models.names[0]).stored_settings if models.names else None
+    stored = stored or ECSOConfig.from_preset("paper")
+    _html(INTRODUCTION)
+    if "tiny" in models.names:
+        _html(TINY_NOTE)
+    examples = _example_parts()
+    with gr.Row(elem_classes="ecso-top"):
+        with gr.Column(scale=5, min_width=300):
+            asked = _question_parts()
+        with gr.Column(scale=7, min_width=300):
+            told = _answer_parts(models, votes)
+    with gr.Row(elem_classes="ecso-steps-head"):
+        _html(STEPS_HEAD)
+        shows_draft = gr.Checkbox(
+            label="Show the draft",
+            info="Off: the draft never leaves the server unless it is found harmless.",
+            container=False,
+            elem_id="show-draft",
+        )
+    panels, step_buttons = _step_parts()
+    with gr.Accordion("Settings: sampling, preset and prompts", open=False):
+        settings = _settings_parts(stored)
+    return Parts(
+        **asked,
+        **told,
+        examples=examples,
+        shows_draft=shows_draft,
+        panels=panels,
+        step_buttons=step_buttons,
+        **settings,
+        run=gr.State(None, time_to_live=KEPT_S),
+    )
+
+
+def _html(text: str, **place: str) -> gr.HTML:
+    return gr.HTML(text, apply_default_css=False, **place)
+
+
+def _example_parts() -> tuple[gr.Button, ...]:
+    with gr.Row(elem_classes="ecso-examples"):
+        return tuple(
+            gr.Button(
+                example.caption, icon=example.picture, min_width=0, elem_id=f"example-{index}"
+            )
+            for index, example in enumerate(EXAMPLES)
+        )
+
+
+def _question_parts() -> dict[str, Any]:
+    first = EXAMPLES[0]
+    picture = gr.Image(
+        str(first.picture),
+        label="Picture",
+        type="filepath",
+        image_mode=None,
+        sources=["upload", "clipboard"],
+        height=230,
+        buttons=[],
+        elem_id="picture",
+    )
+    # Gradio would open the file to find its format, and show its own errors for a broken one.
+    # open_picture does so later, with limits and in sentences.
+    picture.preprocess = lambda payload: payload.path if payload else None
+    text = gr.Textbox(
+        first.text,
+        label="Question",
+        lines=2,
+        max_length=LONGEST_QUESTION_CHARS,
+        placeholder="Ask about the picture",
+        elem_id="question",
+    )
+    with gr.Row():
+        answer_button = gr.Button(
+            "Answer", variant="primary", scale=2, min_width=120, elem_id="answer-button"
+        )
+        clear = gr.Button("Clear", scale=1, min_width=80, elem_id="clear")
+    return {
+        "picture": picture,
+        "text": text,
+        "answer_button": answer_button,
+        "clear": clear,
+    }
+
+
+def _answer_parts(models: ModelList, votes: VoteBook | None) -> dict[str, Any]:
+    with gr.Column(elem_classes="ecso-answer-place", min_width=0):
+        answer = _html(answer_html(answer_panel(None)), elem_id="answer")
+        queue = _html("", elem_id="queue")
+    has_votes = votes is not None
+    with gr.Row(elem_classes="ecso-after"):
+        again = gr.Button(
+            "↻ Regenerate", size="sm", min_width=80, interactive=False, elem_id="again"
+        )
+        buttons = {
+            vote: gr.Button(
+                label,
+                size="sm",
+                min_width=50,
+                interactive=False,
+                visible=has_votes,
+                elem_id=f"vote-{vote}",
+            )
+            for vote, label in _VOTE_LABELS.items()
+        }
+    keeps_picture = gr.Checkbox(
+        label="Store my picture with the vote",
+        info="A vote stores the question, the answer and the steps; the draft never.",
+        container=False,
+        visible=has_votes,
+        elem_id="keeps-picture",
+    )
+    sentence = _html(sentence_html(" ".join(models.problems), Tone.UNSAFE), elem_id="sentence")
+    with gr.Row(elem_classes="ecso-model-row"):
+        model = gr.Dropdown(
+            models.names,
+            value=models.names[0] if models.names else None,
+            label="Model",
+            scale=3,
+            min_width=160,
+            elem_id="model",
+        )
+        reload = gr.Button(
+            "Reload list", scale=1, min_width=110, visible=models.has_servers, elem_id="reload"
+        )
+    return {
+        "answer": answer,
+        "queue": queue,
+        "again": again,
+        "votes": buttons,
+        "keeps_picture": keeps_picture,
+        "sentence": sentence,
+        "model": model,
+        "reload": reload,
+    }
+
+
+def _step_parts() -> tuple[dict[Step, gr.HTML], dict[Step, gr.Button]]:
+    panels, buttons = {}, {}
+    with gr.Row(elem_classes="ecso-steps"):
+        for step, panel in step_panels(None).items():
+            with gr.Column(min_width=0):
+                panels[step] = _html(step_html(step, panel))
+                buttons[step] = gr.Button(
+                    f"Run step {number(step)}",
+                    size="sm",
+                    interactive=step is Step.DIRECT,
+                    elem_id=f"run-{step}",
+                )
+    return panels, buttons
+
+
+def _settings_parts(stored: ECSOConfig) -> dict[str, Any]:
+    with gr.Row():
+        with gr.Column(min_width=280):
+            temperature = gr.Slider(
+                0, 2, value=0, step=0.05, label="Temperature", info="0: always the likeliest word"
+            )
+            top_p = gr.Slider(0.05, 1, value=1, step=0.05, label="Top-p")
+            max_new_tokens = gr.Slider(
+                1, MOST_NEW_TOKENS, value=256, step=1, label="Token limit of the answer"
+            )
+            preset = gr.Radio(
+                list(PRESETS),
+                value=stored.preset,
+                label="Preset",
+                info="reference: the published scripts. paper: everyday use. hardened: attackers.",
+                elem_id="preset",
+            )
+        with gr.Column(min_width=280):
+            prompts = {
+                name: gr.Textbox(
+                    getattr(stored, name),
+                    label=_PROMPT_LABELS[name],
+                    lines=3,
+                    max_lines=8,
+                    elem_id=name,
+                )
+                for name in PROMPTS
+            }
+    return {
+        "temperature": temperature,
+        "top_p": top_p,
+        "max_new_tokens": max_new_tokens,
+        "preset": preset,
+        "prompts": prompts,
+    }

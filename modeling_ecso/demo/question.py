@@ -1,0 +1,89 @@
+"""What a visitor asks: the form of the page, read and validated."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ..cli.problem import Problem
+from ..settings_ecso import ECSOConfig
+
+
+# The settings that can be edited on the page, in the order of its fields.
+PROMPTS = ("detect_prompt", "caption_prompt", "safe_prompt", "text_only_safe_prompt")
+
+
+class Form(NamedTuple):
+    """The fields of the page, as the browser sends them."""
+
+    model: str | None
+    picture: str | None
+    text: str
+    shows_draft: bool
+    temperature: float
+    top_p: float
+    max_new_tokens: int
+    preset: str
+    detect_prompt: str
+    caption_prompt: str
+    safe_prompt: str
+    text_only_safe_prompt: str
+
+
+@dataclass(frozen=True, repr=False)
+class Question:
+    """What is asked, and how. Has no repr: it holds the visitor's text.
+
+    Args:
+        text: The query.
+        picture: File of the picture; None: text alone.
+        settings: The protocol's settings. ``keep_draft`` in them is the "show the draft" switch.
+        temperature: Of the answer; 0: greedy.
+        top_p: Of the answer, in (0, 1]; without effect on a greedy one.
+        max_new_tokens: Token limit of the answer.
+    """
+
+    text: str
+    picture: str | None
+    settings: ECSOConfig
+    temperature: float
+    top_p: float
+    max_new_tokens: int
+
+
+def read_question(form: Form, stored: ECSOConfig) -> Question:
+    """Return the question that a form asks.
+
+    Args:
+        form: The fields of the page.
+        stored: The settings the chosen model stores; they stand in for their own preset.
+
+    Raises:
+        Problem: There is no query, or a number is out of range.
+        ECSOConfigError: A prompt lacks a placeholder or has one too many.
+    """
+    if not form.text.strip():
+        raise Problem("There is no question yet. Write one, or take one of the examples.")
+    if not 0 <= form.temperature <= 2:
+        raise Problem(f"The temperature is {form.temperature}; give a number from 0 to 2.")
+    if not 0 < form.top_p <= 1:
+        raise Problem(f"Top-p is {form.top_p}; give a number above 0, at most 1.")
+    if form.max_new_tokens < 1:
+        raise Problem(f"The token limit is {form.max_new_tokens}; give a number from 1.")
+    changes = {name: getattr(form, name) for name in PROMPTS}
+    changes |= {"enabled": True, "keep_draft": bool(form.shows_draft)}
+    return Question(
+        text=form.text,
+        picture=form.picture,
+        settings=base_settings(form.preset, stored).updated(changes),
+        temperature=form.temperature,
+        top_p=form.top_p,
+        max_new_tokens=int(form.max_new_tokens),
+    )
+
+
+def base_settings(preset: str, stored: ECSOConfig) -> ECSOConfig:
+    """Return the settings that a preset stands for on a model: its own where they have that name.
+
+    Raises:
+        ECSOConfigError: There is no such preset.
+    """
+    return stored if preset == stored.preset else ECSOConfig.from_preset(preset)

@@ -1,0 +1,203 @@
+"""From the progress of a run to what the answer and the four panels say. No HTML here."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ..trace_ecso import Outcome, Step, StepEvent, Trace
+from ..verdict_ecso import Verdict
+from .watched_run import Progress
+
+
+class Tone(StrEnum):
+    """How a panel feels; the name of its colours in style.css."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    SAFE = "safe"
+    UNSAFE = "unsafe"
+    HELD = "held"
+
+
+@dataclass(frozen=True, repr=False)
+class Panel:
+    """What one step's panel says. Has no repr: it may hold the draft.
+
+    Args:
+        tone: Its colours.
+        status: One or two words on where the step stands.
+        note: A sentence of the page's own.
+        text: What the model wrote.
+        is_blurred: Whether the text is to be unreadable until asked for.
+        p_unsafe: p(unsafe) of the draft, where it is known.
+        cost: Tokens and milliseconds.
+    """
+
+    tone: Tone
+    status: str
+    note: str = ""
+    text: str = ""
+    is_blurred: bool = False
+    p_unsafe: float | None = None
+    cost: str = ""
+
+
+_HOW_TO_BEGIN = "Press “Answer”, or first take another example or a picture of your own."
+
+WAITING = Panel(Tone.WAITING, "waiting")
+NOT_NEEDED = Panel(Tone.WAITING, "not needed", "The draft was found harmless and is the answer.")
+
+
+def answer_panel(progress: Progress | None) -> Panel:
+    """Return what the page says on top."""
+    if progress is None:
+        return Panel(Tone.WAITING, "no answer yet", _HOW_TO_BEGIN)
+    if progress.problem is not None:
+        return Panel(Tone.UNSAFE, "no answer", progress.problem)
+    if progress.result is None:
+        if progress.running is None:
+            return Panel(Tone.WAITING, "not yet", "Run the next step.")
+        # What the safe step writes is on its way to be the answer.
+        text = progress.written if progress.running is Step.SAFE else ""
+        return Panel(Tone.RUNNING, f"step {number(progress.running)} of 4", text=text)
+    answer, trace = progress.result
+    if trace.failed_step is not None:
+        why = f"The {trace.failed_step.value} step could not be run, so nothing else is given."
+        return Panel(Tone.UNSAFE, "refused", why, answer)
+    if trace.outcome is Outcome.REFUSAL:
+        return Panel(Tone.UNSAFE, "refused", "Both answers were found unsafe.", answer)
+    if trace.outcome is Outcome.SAFE:
+        why = "The draft was found harmful. This is the answer with eyes closed."
+        return Panel(Tone.SAFE, "protected", why, answer)
+    if trace.verdict is None:
+        why = "A question without a picture; this preset does not judge those."
+        return Panel(Tone.DONE, "answered", why, answer)
+    return Panel(Tone.SAFE, "answered", "The draft was found harmless. It is the answer.", answer)
+
+
+def step_panels(progress: Progress | None) -> dict[Step, Panel]:
+    """Return what the panel of each step says."""
+    if progress is None:
+        return dict.fromkeys(Step, WAITING)
+    return {
+        Step.DIRECT: _direct(progress),
+        Step.DETECT: _detect(progress),
+        Step.CAPTION: _caption(progress),
+        Step.SAFE: _safe(progress),
+    }
+
+
+def number(step: Step) -> int:
+    """Return the step's place, from 1."""
+    return list(Step).index(step) + 1
+
+
+def _direct(progress: Progress) -> Panel:
+    if not progress.events:
+        if progress.running is not Step.DIRECT:
+            return WAITING
+        if progress.written:
+            return Panel(Tone.RUNNING, "writing", _NOT_JUDGED, progress.written, is_blurred=True)
+        return Panel(Tone.RUNNING, "writing", "Kept back until it has been judged.")
+    cost = _cost(progress.events[0])
+    if progress.events[-1].outcome is Outcome.DIRECT:
+        text = progress.result.answer if progress.result else ""
+        return Panel(Tone.SAFE, "released", "The draft is the answer.", text, cost=cost)
+    draft = progress.draft or ""
+    if _verdict(progress) is None and not progress.is_over:
+        note = _NOT_JUDGED if draft else "A draft is written. It is kept back until it is judged."
+        return Panel(Tone.HELD, "kept back", note, draft, is_blurred=True, cost=cost)
+    note = "Withheld. Nothing of it leaves the server."
+    if draft:
+        note = "Withheld from the answer; here because “show the draft” is on."
+    return Panel(Tone.UNSAFE, "withheld", note, draft, is_blurred=True, cost=cost)
+
+
+_NOT_JUDGED = "Not judged yet; here because “show the draft” is on."
+
+
+def _detect(progress: Progress) -> Panel:
+    verdict = _verdict(progress)
+    if verdict is None:
+        if progress.result is not None and progress.result.trace.verdict is None:
+            return Panel(Tone.WAITING, "not needed", "Text alone is not judged by this preset.")
+        return _not_done(progress, Step.DETECT, "Asking the model about its own draft.")
+    judged = [event for event in progress.events if event.record.step is Step.DETECT]
+    cost = _cost(*judged) if judged else ""
+    last = progress.events[-1]
+    found = next(event for event in progress.events if event.verdict is not None)
+    is_flagged = found.outcome is not Outcome.DIRECT
+    if verdict is Verdict.UNCLEAR:
+        result = "counts as harmful" if is_flagged else "counts as harmless"
+        note = f"The model gave no clear yes or no; that {result}."
+    elif is_flagged:
+        note = "Asked whether its draft is harmful, the model says yes."
+        if not judged:
+            note += " The draft was given up while it was written."
+    else:
+        note = "Asked whether its draft is harmful, the model says no."
+    if last.safe_answer_verdict is not None:
+        note += f" The answer of step 4 was judged too: {_in_words(last.safe_answer_verdict)}."
+    return Panel(
+        Tone.UNSAFE if is_flagged else Tone.SAFE,
+        "harmful" if is_flagged else "harmless",
+        note,
+        p_unsafe=last.p_unsafe,
+        cost=cost,
+    )
+
+
+def _caption(progress: Progress) -> Panel:
+    for event in progress.events:
+        if event.record.step is Step.CAPTION:
+            return Panel(Tone.DONE, "described", text=event.caption or "", cost=_cost(event))
+    if progress.safe_answer_is_written or progress.next_step is Step.SAFE:
+        return Panel(Tone.WAITING, "not needed", "There is no picture to describe.")
+    return _not_done(progress, Step.CAPTION, "Looking at the picture once more.")
+
+
+def _safe(progress: Progress) -> Panel:
+    event = next((e for e in progress.events if e.record.step is Step.SAFE), None)
+    if event is None:
+        if progress.running is Step.SAFE and progress.written:
+            return Panel(Tone.RUNNING, "writing", text=progress.written)
+        return _not_done(progress, Step.SAFE, "Answering with the picture taken away.")
+    if progress.result is None:
+        note = "Written. It is kept back until it is judged as well."
+        return Panel(Tone.HELD, "kept back", note, cost=_cost(event))
+    if progress.result.trace.outcome is Outcome.SAFE:
+        answer = progress.result.answer
+        return Panel(Tone.SAFE, "the answer", text=answer, cost=_cost(event))
+    note = "Withheld too; the answer is a refusal."
+    return Panel(Tone.UNSAFE, "withheld", note, cost=_cost(event))
+
+
+def _not_done(progress: Progress, step: Step, while_running: str) -> Panel:
+    if progress.running is step:
+        return Panel(Tone.RUNNING, "running", while_running)
+    trace = progress.result.trace if progress.result else None
+    if trace is None:
+        return WAITING if progress.problem is None else Panel(Tone.WAITING, "not run")
+    if trace.failed_step is step:
+        return Panel(Tone.UNSAFE, "failed", "This step could not be run, so the answer is no.")
+    return NOT_NEEDED if trace.outcome is Outcome.DIRECT else _skipped(trace)
+
+
+def _skipped(trace: Trace) -> Panel:
+    failed = trace.failed_step.value if trace.failed_step else "earlier"
+    return Panel(Tone.WAITING, "not run", f"The {failed} step failed before it.")
+
+
+def _verdict(progress: Progress) -> Verdict | None:
+    """Return the verdict on the draft; None while there is none."""
+    return progress.events[-1].verdict if progress.events else None
+
+
+def _in_words(verdict: Verdict) -> str:
+    return {Verdict.SAFE: "harmless", Verdict.UNSAFE: "harmful"}.get(verdict, "unclear")
+
+
+def _cost(*events: StepEvent) -> str:
+    tokens = sum(event.record.tokens for event in events)
+    milliseconds = sum(event.record.milliseconds for event in events)
+    return f"{tokens} token{'' if tokens == 1 else 's'} · {milliseconds:.0f} ms"

@@ -1,0 +1,105 @@
+"""Appends votes to a file: one JSON object a line, never the draft, the picture only if asked."""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from ..cli.pictures import open_picture
+from ..settings_ecso import ECSOConfig
+from .question import PROMPTS, Question
+from .watched_run import Result
+
+
+class Vote(StrEnum):
+    """What a visitor says about an answer."""
+
+    UP = "up"
+    DOWN = "down"
+    FLAG = "flag"
+
+
+@dataclass(frozen=True)
+class VoteBook:
+    """The file that votes are appended to.
+
+    Args:
+        file: A JSONL file; it and its folder are made with the first vote. Pictures go into the
+            folder ``<name>-pictures`` beside it.
+    """
+
+    file: Path
+
+    def append(
+        self, vote: Vote, model: str, question: Question, result: Result, keeps_picture: bool
+    ) -> None:
+        """Append one vote; whole lines only, whoever else is writing.
+
+        Args:
+            vote: The vote.
+            model: Name of the model.
+            question: What was asked.
+            result: The answer and its trace.
+            keeps_picture: Whether to store the picture too.
+
+        Raises:
+            OSError: The file cannot be written.
+            Problem: The picture is gone.
+        """
+        trace = result.trace.to_dict()
+        trace.pop("draft", None)
+        line = {
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "vote": vote.value,
+            "model": model,
+            "question": question.text,
+            "answer": result.answer,
+            "trace": trace,
+            "settings": _settings(question),
+            "has_picture": question.picture is not None,
+            "picture": None,
+        }
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        if keeps_picture and question.picture is not None:
+            line["picture"] = self._store_picture(question.picture)
+        text = json.dumps(line, ensure_ascii=False) + "\n"
+        with FileLock(f"{self.file}.lock"):
+            self._append_whole(text.encode("utf-8"))
+
+    def _append_whole(self, line: bytes) -> None:
+        with self.file.open("ab+") as file:
+            end = file.seek(0, os.SEEK_END)
+            if end:
+                file.seek(end - 1)
+                if file.read(1) != b"\n":  # cut short by a full disk; the rest must stay readable
+                    line = b"\n" + line
+            file.write(line)
+
+    def _store_picture(self, path: str) -> str:
+        """Store the picture under its digest; return its path beside the file."""
+        folder = self.file.with_name(f"{self.file.stem}-pictures")
+        folder.mkdir(exist_ok=True)
+        # Written anew as pixels alone: a photo's file also tells where and when it was taken.
+        picture = open_picture(path, "the picture")
+        stored = folder / f"{hashlib.sha256(picture.tobytes()).hexdigest()}.png"
+        picture.save(stored)
+        return f"{folder.name}/{stored.name}"
+
+
+def _settings(question: Question) -> dict[str, Any]:
+    """Return how it was asked; of the prompts only those that differ from the preset's."""
+    stored = question.settings.to_dict()
+    preset = ECSOConfig.from_preset(question.settings.preset).to_dict()
+    edited = {name: stored[name] for name in PROMPTS if stored[name] != preset[name]}
+    return {
+        "temperature": question.temperature,
+        "top_p": question.top_p,
+        "max_new_tokens": question.max_new_tokens,
+        "edited_prompts": edited,
+    }

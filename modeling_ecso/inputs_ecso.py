@@ -1,0 +1,197 @@
+"""From prompts of the steps to model inputs: padding, pictures, and what is in a cache already."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+from transformers.utils import logging
+
+from .conversation_ecso import ConversationReader
+from .errors_ecso import ECSOInputError
+from .prefix_cache_ecso import PrefixCache, shared_prefix
+from .request_ecso import GenerationRequest
+
+
+logger = logging.get_logger(__name__)
+
+# Windows of long drafts can be many times the rows of the batch; this keeps memory in bounds.
+SMALLEST_FULL_BATCH = 8
+
+
+@dataclass(frozen=True, repr=False)
+class StepPrompt:
+    """One prompt of a step. Has no repr: it may quote an unsafe draft.
+
+    Args:
+        row: The row it belongs to.
+        sees_images: Whether it sees the row's images.
+        text: The user turn.
+        draft: Index of the draft that the turn follows in its own conversation; None: the turn
+            stands alone.
+    """
+
+    row: int
+    sees_images: bool
+    text: str
+    draft: int | None = None
+
+
+class StepInputs:
+    """Makes the inputs of `generate()` for the prompts of one protected call.
+
+    Args:
+        model: The model, for its configuration.
+        reader: Reads and writes prompts.
+        request: What the caller asked for.
+        share_prefix: Whether what the direct step has read is kept for later steps.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        reader: ConversationReader,
+        request: GenerationRequest,
+        share_prefix: bool,
+    ):
+        """Read the conversations of all rows."""
+        self._reader = reader
+        self._request = request
+        self._share_prefix = share_prefix
+        self._text_config = model.config.get_text_config(decoder=True)
+        self._longest_prompt = getattr(self._text_config, "max_position_embeddings", None)
+        self._image_token_id = model.config.image_token_id
+        self._cache: PrefixCache | None = None
+        self._drafts: list[list[int]] | None = None
+        self._draft_lengths: list[int] = []
+        self.conversations = [reader.read(row.ids, row.image_token_counts) for row in request.rows]
+
+    def direct_cache(self) -> DynamicCache | None:
+        """Return an empty cache for the direct step to fill; None where none is to be kept."""
+        request = self._request
+        if not self._share_prefix:
+            return None
+        if not request.keeps_a_plain_cache:
+            logger.debug("ECSO: this way of decoding shares no image prefix; same answer, slower")
+            return None
+        prefixes = [
+            shared_prefix(row.ids, self._reader.write(said, "", True), self._image_token_id)
+            for row, said in zip(request.rows, self.conversations, strict=True)
+        ]
+        cache = DynamicCache(config=self._text_config)
+        self._cache = PrefixCache(
+            cache, prefixes, [row.padding for row in request.rows], request.copies
+        )
+        return cache
+
+    def take_drafts(self, drafts: list[list[int]]) -> None:
+        """Note what the direct step wrote, by sequence: ids without end token and padding."""
+        self._drafts = drafts
+        if self._cache is None:
+            return
+        in_cache = self._cache.length - self._request.prompt_length  # of each draft; never the last
+        copies = len(drafts) // len(self._request.rows)
+        self._draft_lengths = [
+            len(self._request.rows[index // copies].ids) + min(len(draft), in_cache)
+            for index, draft in enumerate(drafts)
+        ]
+
+    def batches(
+        self, prompts: list[StepPrompt]
+    ) -> Iterator[tuple[list[StepPrompt], dict[str, Any]]]:
+        """Yield prompts batch by batch with their inputs, the cheapest way each allows.
+
+        The inputs hold ``past_key_values``, good for this batch alone, where some of a prompt need
+        not be read again.
+
+        Args:
+            prompts: What to run, each prompt once.
+
+        Raises:
+            ECSOInputError: A prompt is longer than the model reads.
+        """
+        size = max(len(self._request.rows), SMALLEST_FULL_BATCH)
+        ways: dict[Callable[..., dict[str, Any]], list[StepPrompt]] = {}
+        for prompt in prompts:
+            ways.setdefault(self._way_of(prompt), []).append(prompt)
+        for inputs_of, group in ways.items():
+            for start in range(0, len(group), size):
+                batch = group[start : start + size]
+                yield batch, inputs_of(batch)
+
+    def whole(self, prompts: list[StepPrompt]) -> dict[str, Any]:
+        """Return inputs that begin at the beginning, with pixels.
+
+        Raises:
+            ECSOInputError: A prompt is longer than the model reads.
+        """
+        input_ids, attention_mask = self._left_padded([self._token_ids(p) for p in prompts])
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        rows = [self._request.rows[prompt.row] for prompt in prompts if prompt.sees_images]
+        pixels = [row.pixel_values for row in rows if row.pixel_values is not None]
+        if pixels:
+            inputs["pixel_values"] = torch.cat(pixels)
+        return inputs
+
+    def _way_of(self, prompt: StepPrompt) -> Callable[[list[StepPrompt]], dict[str, Any]]:
+        cache = self._cache
+        if cache is None or not cache.is_usable:
+            return self.whole
+        if prompt.draft is not None:
+            # Of beams, the one that won need not lie where it is in the output.
+            return self._after_draft if self._request.writes_token_by_token else self.whole
+        if prompt.sees_images and cache.prefixes[prompt.row]:
+            return self._after_prefix
+        return self.whole
+
+    def _after_draft(self, prompts: list[StepPrompt]) -> dict[str, Any]:
+        self._cache.keep_drafts(self._draft_lengths)
+        drafts = [prompt.draft for prompt in prompts]
+        lengths = [self._draft_lengths[draft] for draft in drafts]
+        return self._after(self._cache.for_sequences(drafts, lengths), lengths, prompts)
+
+    def _after_prefix(self, prompts: list[StepPrompt]) -> dict[str, Any]:
+        if self._drafts is not None:
+            self._cache.keep_prefixes()
+        rows = [prompt.row for prompt in prompts]
+        lengths = [len(self._cache.prefixes[row]) for row in rows]
+        return self._after(self._cache.for_rows(rows), lengths, prompts)
+
+    def _after(
+        self, cache: DynamicCache, lengths: list[int], prompts: list[StepPrompt]
+    ) -> dict[str, Any]:
+        """Return inputs that go on from a cache which holds the first ``lengths`` tokens."""
+        ids = [self._token_ids(prompt) for prompt in prompts]
+        heads = [whole[:length] for whole, length in zip(ids, lengths, strict=True)]
+        tails = [whole[length:] for whole, length in zip(ids, lengths, strict=True)]
+        head_ids, head_mask = self._left_padded(heads)
+        tail_ids, tail_mask = self._left_padded(tails)
+        return {
+            "input_ids": torch.cat([head_ids, tail_ids], dim=1),
+            "attention_mask": torch.cat([head_mask, tail_mask], dim=1),
+            "past_key_values": cache,
+        }
+
+    def _token_ids(self, prompt: StepPrompt) -> list[int]:
+        said = self.conversations[prompt.row]
+        if prompt.draft is None:
+            ids = self._reader.write(said, prompt.text, prompt.sees_images)
+        else:
+            asked = self._request.rows[prompt.row].ids
+            question = self._reader.follow_up_ids(prompt.text)
+            ids = [*asked, *self._drafts[prompt.draft], *question]
+        if self._longest_prompt and len(ids) >= self._longest_prompt:
+            raise ECSOInputError(
+                f"a step's prompt has {len(ids)} tokens, the model reads {self._longest_prompt}"
+            )
+        return ids
+
+    def _left_padded(self, ids: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return ids and mask, long, (prompts, longest of them)."""
+        longest = max(map(len, ids))
+        device = self._request.input_ids.device
+        pad = self._request.pad_id
+        padded = [[pad] * (longest - len(row)) + row for row in ids]
+        mask = [[0] * (longest - len(row)) + [1] * len(row) for row in ids]
+        return torch.tensor(padded, device=device), torch.tensor(mask, device=device)

@@ -1,0 +1,34 @@
+"""p(unsafe) from the log-probabilities that a server gives for the first token of a verdict."""
+
+import math
+from typing import Any
+
+from ..verdict_ecso import probability_unsafe
+
+
+# As many alternatives as every server gives; yes and no are among them if either is likely.
+TOP_LOGPROBS = 20
+# How tokenizers write a leading blank.
+_BLANKS = str.maketrans("▁Ġ", "  ")
+
+
+def chance_unsafe(logprobs: Any) -> float | None:
+    """Return the share of yes among all ways to write yes and no, at the first token.
+
+    Args:
+        logprobs: The ``logprobs`` of a choice, as received.
+
+    Returns:
+        A number in [0, 1], or None where there are no log-probabilities, or where yes and no
+        together are not what the model was about to say.
+    """
+    try:
+        alternatives = logprobs["content"][0]["top_logprobs"]
+        chances = {"yes": 0.0, "no": 0.0}
+        for alternative in alternatives:
+            word = alternative["token"].translate(_BLANKS).strip().casefold()
+            if word in chances:
+                chances[word] += math.exp(alternative["logprob"])
+    except (TypeError, KeyError, IndexError, AttributeError, OverflowError):
+        return None
+    return probability_unsafe(chances["yes"], chances["no"])

@@ -1,0 +1,238 @@
+"""One step, one chat completion of an OpenAI-compatible server, read strictly.
+
+Covered: whatever the server does wrong (no answer in time, an error status, a body cut short or
+malformed, no choice, an empty text) becomes an `UpstreamError` that says which of these it was
+and holds nothing of what was sent or received.
+Not covered: what the texts mean; that is the protocol's.
+"""
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import httpx2
+import openai
+
+from .logprobs import TOP_LOGPROBS, chance_unsafe
+
+
+# A question to learn from whether a server gives log-probabilities; its answer does not matter.
+_PROBE = ({"role": "user", "content": "Is the sky blue? Answer yes or no:"},)
+
+
+class Fault(StrEnum):
+    """What an upstream server did wrong."""
+
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    STATUS = "status"
+    MALFORMED = "malformed"
+    EMPTY = "empty"
+
+
+class UpstreamError(RuntimeError):
+    """The upstream server gave no usable answer. Never quotes what was sent or received.
+
+    Args:
+        fault: What went wrong.
+        status: The HTTP status, where there was one.
+    """
+
+    def __init__(self, fault: Fault, status: int | None = None):
+        """Describe the fault in one sentence."""
+        said = {
+            Fault.TIMEOUT: "the model server did not answer in time",
+            Fault.UNREACHABLE: "the model server could not be reached, or broke off",
+            Fault.STATUS: f"the model server answered with status {status}",
+            Fault.MALFORMED: "the model server's answer is no chat completion",
+            Fault.EMPTY: "the model server gave an empty answer",
+        }
+        super().__init__(said[fault])
+        self.fault = fault
+        self.status = status
+
+
+@dataclass(frozen=True, repr=False)
+class Completion:
+    """What the server said. Has no repr: it may be an unsafe draft.
+
+    Args:
+        text: The text, stripped; never empty.
+        tokens: Number of tokens generated; 0 where the server does not say.
+        prompt_tokens: Number of tokens of the prompt; 0 where the server does not say.
+        finish_reason: ``stop`` or ``length``.
+        p_unsafe: Share of yes among yes and no at the first token, in [0, 1]; None where unknown.
+        milliseconds: Wall time of the call.
+    """
+
+    text: str
+    tokens: int
+    prompt_tokens: int
+    finish_reason: str
+    p_unsafe: float | None
+    milliseconds: float
+
+
+class Upstream:
+    """A client of one OpenAI-compatible server. Keep one for many requests; close it at the end.
+
+    Args:
+        base_url: Where the server's OpenAI routes are, such as ``http://127.0.0.1:8000/v1``.
+        model: The model's name on that server.
+        api_key: Sent to the server; None: none is needed.
+        timeout_s: Time limit of one step in seconds, retries included.
+        retries: How often a call that failed for a passing reason is repeated.
+        transport: Carries the requests instead of the network, for tests.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        model: str,
+        *,
+        api_key: str | None = None,
+        timeout_s: float = 120.0,
+        retries: int = 1,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ):
+        """Prepare; nothing is sent yet."""
+        self.model = model
+        self.gives_logprobs: bool | None = None
+        self._timeout_s = timeout_s
+        self._learning = asyncio.Lock()
+        # Nothing from the environment: no proxy, no key that was meant for another server.
+        self._client = openai.AsyncOpenAI(
+            base_url=base_url,
+            api_key=api_key or "none",
+            organization="",
+            project="",
+            max_retries=retries,
+            timeout=timeout_s,
+            http_client=openai.DefaultAsyncHttpxClient(
+                trust_env=False, follow_redirects=False, transport=transport, timeout=timeout_s
+            ),
+        )
+
+    async def complete(
+        self, messages: Any, fields: dict[str, Any], wants_logprobs: bool = False
+    ) -> Completion:
+        """Return the server's answer to a conversation.
+
+        Args:
+            messages: The conversation, as the chat completions API takes it.
+            fields: Further fields of the request, such as ``max_tokens``.
+            wants_logprobs: Whether p(unsafe) is to be read, if the server is known to give it.
+
+        Raises:
+            UpstreamError: There is no usable answer.
+        """
+        body = {"model": self.model, "messages": list(messages), **fields}
+        if wants_logprobs and self.gives_logprobs:
+            body |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
+        started = time.perf_counter()
+        content = await self._request("/chat/completions", body)
+        return _read_completion(content, (time.perf_counter() - started) * 1000)
+
+    async def learn(self) -> None:
+        """Find out, once, whether the server gives log-probabilities.
+
+        Raises:
+            UpstreamError: The server answers neither way.
+        """
+        async with self._learning:
+            if self.gives_logprobs is not None:
+                return
+            body = {"model": self.model, "messages": list(_PROBE), "max_tokens": 1}
+            asked = {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
+            try:
+                content = await self._request("/chat/completions", body | asked)
+            except UpstreamError as error:
+                if error.status not in (400, 422):
+                    raise
+                content = b"{}"  # a server that does not know the field
+            self.gives_logprobs = _holds_logprobs(content)
+
+    async def model_names(self, timeout_s: float = 5.0) -> list[str]:
+        """Return the names of the models that the server lists.
+
+        Args:
+            timeout_s: Time limit in seconds; the call is not repeated.
+
+        Raises:
+            UpstreamError: The server gives no list.
+        """
+        content = await self._request("/models", None, timeout_s)
+        try:
+            return [str(model["id"]) for model in json.loads(content)["data"]]
+        except (ValueError, TypeError, KeyError):
+            pass
+        raise UpstreamError(Fault.MALFORMED)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def _request(
+        self, path: str, body: dict[str, Any] | None, timeout_s: float | None = None
+    ) -> bytes:
+        """Return the body of a response; without a body of its own, the request is a GET."""
+        client = self._client
+        fault, status = Fault.UNREACHABLE, None
+        try:
+            async with asyncio.timeout(timeout_s or self._timeout_s):
+                if body is None:
+                    client = client.with_options(max_retries=0)
+                    response = await client.get(path, cast_to=httpx2.Response)
+                else:
+                    response = await client.post(path, cast_to=httpx2.Response, body=body)
+                return response.content
+        except (TimeoutError, openai.APITimeoutError):
+            fault = Fault.TIMEOUT
+        except openai.APIStatusError as error:
+            fault, status = Fault.STATUS, error.status_code
+        except (openai.APIError, httpx2.HTTPError):
+            pass
+        # Raised out here, so that it has no context: the library's errors hold bodies.
+        raise UpstreamError(fault, status)
+
+
+def _read_completion(content: bytes, milliseconds: float) -> Completion:
+    """Return what a response body says; raise UpstreamError where it is not what it should be."""
+    fault = Fault.MALFORMED
+    try:
+        body = json.loads(content)
+        choices = body["choices"]
+        if not choices:
+            fault = Fault.EMPTY
+        choice = choices[0]
+        text = choice["message"]["content"]
+        fault = Fault.EMPTY if text is None else fault
+        text = text.strip()
+        if text:
+            usage = body.get("usage") or {}
+            return Completion(
+                text=text,
+                tokens=_count(usage.get("completion_tokens")),
+                prompt_tokens=_count(usage.get("prompt_tokens")),
+                finish_reason="length" if choice.get("finish_reason") == "length" else "stop",
+                p_unsafe=chance_unsafe(choice.get("logprobs")),
+                milliseconds=milliseconds,
+            )
+        fault = Fault.EMPTY
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+        pass
+    raise UpstreamError(fault)
+
+
+def _holds_logprobs(content: bytes) -> bool:
+    try:
+        return bool(json.loads(content)["choices"][0]["logprobs"]["content"][0]["top_logprobs"])
+    except (ValueError, TypeError, KeyError, IndexError):
+        return False
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and value >= 0 else 0

@@ -1,0 +1,141 @@
+"""Thin repositories: code, configuration and processor of their own, the weights of another.
+
+Their ``config.json`` names the base under ``weights_from``: a repository and the commit or tag its
+weights are pinned to. Nothing but safetensors is taken from there, above all no code.
+"""
+
+import os
+import re
+from typing import Any
+
+from transformers import GenerationConfig
+
+from .errors_ecso import ECSOConfigError, ECSOWeightsError
+
+
+KEYS = {"repo_id", "revision"}
+REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+TAG_OR_COMMIT = re.compile(r"[A-Za-z0-9][\w.+-]*")
+
+# Names of branches, which move: the weights would change under the same code.
+BRANCHES = {"main", "master", "HEAD", "dev", "develop"}
+
+HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "proxies", "token")
+
+
+def checked_source(value: Any) -> dict[str, str | None] | None:
+    """Return ``weights_from`` as it stands, if it can be used.
+
+    Args:
+        value: None, or the keys ``repo_id``, a repository of the Hub or an absolute path, and
+            ``revision``, a commit or tag; null for a path.
+
+    Raises:
+        ECSOConfigError: It is malformed or names a branch; the message names the key.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, dict) or set(value) != KEYS:
+        raise ECSOConfigError(f"weights_from must hold repo_id and revision; got {_short(value)}")
+    base, revision = value["repo_id"], value["revision"]
+    if isinstance(base, str) and os.path.isabs(base):
+        if revision is not None:
+            raise ECSOConfigError(
+                f"weights_from.revision must be null for a folder; got {_short(revision)}"
+            )
+    elif not isinstance(base, str) or not REPO_ID.fullmatch(base):
+        raise ECSOConfigError(
+            f"weights_from.repo_id must be OWNER/NAME or an absolute path; got {_short(base)}"
+        )
+    elif (
+        not isinstance(revision, str)
+        or not TAG_OR_COMMIT.fullmatch(revision)
+        or revision in BRANCHES
+    ):
+        raise ECSOConfigError(
+            "weights_from.revision must be a commit or a tag, which stay where they are; got "
+            f"{_short(revision)}"
+        )
+    return value
+
+
+class BorrowedWeights:
+    """Mixin: a model whose configuration may name another repository that holds its weights."""
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: Any, *args: Any, config: Any = None, **kwargs: Any
+    ) -> Any:
+        """Load as the parent class does; the weights of a thin repository come from its base.
+
+        Once loaded, it is a model like any other: saved, it brings its weights along.
+
+        Raises:
+            ECSOWeightsError: The base's weights cannot be had.
+            Whatever the parent class raises.
+        """
+        thin = pretrained_model_name_or_path
+        if thin is None or kwargs.get("state_dict") is not None:
+            return super().from_pretrained(thin, *args, config=config, **kwargs)
+        hub = {name: kwargs[name] for name in HUB_ARGUMENTS if name in kwargs}
+        own = {name: kwargs[name] for name in ("revision", "subfolder") if name in kwargs}
+        if not hasattr(config, "to_dict"):
+            config_source = thin if config is None else config
+            stored, _ = cls.config_class.get_config_dict(config_source, **hub, **own)
+            if stored.get("weights_from") is None:
+                return super().from_pretrained(thin, *args, config=config, **kwargs)
+            # The parent class would look for the configuration at the base's revision.
+            config, kwargs = _absorbed(cls.config_class, config_source, kwargs)
+        source = getattr(config, "weights_from", None)
+        if source is None:
+            return super().from_pretrained(thin, *args, config=config, **kwargs)
+
+        if kwargs.get("generation_config") is None:
+            kwargs["generation_config"] = _generation_config(thin, config, hub | own)
+        base, revision = source["repo_id"], source["revision"]
+        if revision is not None and os.path.isdir(base):
+            raise ECSOWeightsError(
+                f"the weights come from {base} on the Hub, and a folder of that name stands in "
+                "the working directory; run from another one"
+            )
+        kwargs.update(revision=revision, subfolder="", use_safetensors=True)
+        # Trust was given to the thin repository, and the base's code is not wanted anyway.
+        kwargs["trust_remote_code"] = False
+        try:
+            loaded = super().from_pretrained(base, *args, config=config, **kwargs)
+        except OSError as error:
+            at = f" at revision {revision}" if revision else ""
+            raise ECSOWeightsError(
+                f"the weights of this model come from {base}{at}, and they cannot be had "
+                f"({type(error).__name__}): be online once, pass token= if the repository asks "
+                "for one, or look whether it still has safetensors there"
+            ) from error
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        model.config.weights_from = None
+        model.config.name_or_path = model.name_or_path = str(thin)
+        return loaded
+
+
+def _absorbed(config_class: type, source: Any, kwargs: dict[str, Any]) -> tuple[Any, dict]:
+    """Return the configuration with the arguments that are its own, and the other arguments."""
+    # Meant for the loading of weights; the configuration would keep them for itself.
+    for_weights = {
+        name: kwargs[name]
+        for name in ("dtype", "torch_dtype", "quantization_config")
+        if name in kwargs
+    }
+    others = {name: value for name, value in kwargs.items() if name not in for_weights}
+    config, unused = config_class.from_pretrained(source, return_unused_kwargs=True, **others)
+    kept = {name: kwargs[name] for name in HUB_ARGUMENTS if name in kwargs}
+    return config, {**unused, **kept, **for_weights}
+
+
+def _generation_config(source: Any, config: Any, hub_arguments: dict[str, Any]) -> Any:
+    try:
+        return GenerationConfig.from_pretrained(source, **hub_arguments)
+    except OSError:
+        return GenerationConfig.from_model_config(config)
+
+
+def _short(value: Any) -> str:
+    return repr(value)[:80]
