@@ -53,11 +53,11 @@ bench-full: $(TOOLS)  ## The same at the token geometry of LLaVA-1.5; about 20 m
 eval: $(EVAL_READY)  ## The five benchmarks in miniature on the tiny model, with report and exports
 	@rm -rf build/eval
 	@$(BIN)/python examples/miniatures/make.py --out $(MINIATURES)
-	@$(EVAL) vlsafe --data $(MINIATURES)/vlsafe $(EVAL_OPTIONS)
-	@$(EVAL) mm_safetybench --data $(MINIATURES)/mm_safetybench $(EVAL_OPTIONS)
 	@$(EVAL) mme --data $(MINIATURES)/mme $(EVAL_OPTIONS)
 	@$(EVAL) mmbench --data $(MINIATURES)/mmbench/mmbench_dev_20230712.tsv $(EVAL_OPTIONS)
 	@$(EVAL) mmvet --data $(MINIATURES)/mmvet $(EVAL_OPTIONS)
+	@$(EVAL) vlsafe --data $(MINIATURES)/vlsafe $(EVAL_OPTIONS)
+	@$(EVAL) mm_safetybench --data $(MINIATURES)/mm_safetybench $(EVAL_OPTIONS)
 	@$(BIN)/ecso report build/eval/logs --out build/eval
 
 clean:  ## Remove everything the targets made

@@ -4,7 +4,10 @@ import atexit
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -64,3 +67,18 @@ def hub(monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_local")
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def miniatures(tmp_path_factory):
+    """The five benchmarks, as small as they come; each table of MMBench in a folder of its own."""
+    folder = tmp_path_factory.mktemp("miniatures")
+    make = Path(__file__).parent.parent / "examples" / "miniatures" / "make.py"
+    command = [sys.executable, make, "--out", folder, "--size", "1"]
+    subprocess.run(command, check=True, capture_output=True)
+    for file in (folder / "mmbench").glob("*.tsv"):
+        if file.name != "mmbench_dev_20230712.tsv":
+            (folder / file.stem).mkdir()
+            shutil.move(file, folder / file.stem / file.name)
+            shutil.copy(folder / "mmbench" / "counts.json", folder / file.stem)
+    return folder

@@ -43,6 +43,20 @@ def test_the_commands_run(command, monkeypatch, capsys):
     assert main(shlex.split(command)[1:]) == 0
 
 
+@pytest.mark.parametrize("command", re.findall(r"ecso eval \w+ --[^`\n]*", README))
+def test_the_commands_for_evaluations_are_understood(command, monkeypatch):
+    import shlex
+
+    from modeling_ecso.cli import eval_command, main
+
+    checked = []
+    monkeypatch.setattr(eval_command, "run", lambda chosen: checked.append(chosen) or 0)
+    assert main(shlex.split(command)[1:]) == 0
+    chosen = checked[0]
+    chosen.judge_prompts = None  # a file to be downloaded
+    eval_command._check(chosen)
+
+
 def test_the_figures_are_those_that_were_measured():
     measured = json.loads((TINY / "metrics.json").read_text("utf-8"))["held_out"]
     table = README.split("<!-- figures -->")[1]

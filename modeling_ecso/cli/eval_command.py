@@ -1,7 +1,6 @@
 """`ecso eval`: a benchmark from one command, directly and protected, with one table at the end."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +62,6 @@ def run(chosen: argparse.Namespace) -> int:
         raise Problem(
             f'{error.name} is not installed; run pip install "ecso-llava[eval]"'
         ) from None
-    # Inspect counts no tokens over the network then, and nothing else of it needs one.
-    os.environ.setdefault("INSPECT_LOG_LEVEL", "error")
     try:
         return eval_screen.evaluate(chosen)
     except DataError as error:

@@ -22,7 +22,16 @@ from ..evaluation.runs import (
     provider_settings,
     task_arguments,
 )
-from ..evaluation.summary import SAFETY, TITLES, guard_of, rates_of, rows_of, variants_of
+from ..evaluation.summary import (
+    BENIGN,
+    SAFETY,
+    TITLES,
+    UTILITY,
+    guard_of,
+    rates_of,
+    rows_of,
+    variants_of,
+)
 from .problem import Problem
 
 
@@ -42,11 +51,12 @@ def evaluate(chosen: argparse.Namespace) -> int:
     log_dir = Path(chosen.log_dir)
     runs = _judged_again(chosen, console) if chosen.score_again else _made(chosen, console)
     console.print()
-    console.print(comparison(runs))
+    benign = _benign_runs(log_dir, runs)
+    console.print(comparison(runs, benign))
     by_scenario = scenario_table(runs)
     if by_scenario:
         console.print(by_scenario)
-    for line in notes(runs):
+    for line in notes(runs, bool(benign)):
         console.print(Text(f"· {line}", style="dim"))
     if chosen.export:
         for run in runs:
@@ -61,15 +71,22 @@ def evaluate(chosen: argparse.Namespace) -> int:
     return 1 if incomplete else 0
 
 
-def comparison(runs: list[Run]) -> Table:
-    """Return the figures side by side, one column for each variant."""
+def comparison(runs: list[Run], benign: list[Run]) -> Table:
+    """Return the figures side by side, one column for each variant.
+
+    Args:
+        runs: The runs to show.
+        benign: Earlier runs of the same model on benign samples; only what the guard did to them
+            is shown.
+    """
     variants = variants_of(runs)
     table = Table("benchmark", "figure", box=SIMPLE_HEAD)
     for variant in variants:
         table.add_column(variant, justify="right")
     last = None
-    for row in rows_of(runs):
-        if row.is_headline:
+    shown = {BENIGN, *(run.benchmark for run in runs)}
+    for row in rows_of([*runs, *benign]):
+        if row.is_headline and row.benchmark in shown:
             name = TITLES[row.benchmark] if row.benchmark != last else ""
             cells = [_cell(row.figures.get(variant)) for variant in variants]
             table.add_row(name, row.name, *cells)
@@ -98,8 +115,13 @@ def scenario_table(runs: list[Run]) -> Table | None:
     return table
 
 
-def notes(runs: list[Run]) -> list[str]:
-    """Return what must be known to read the table."""
+def notes(runs: list[Run], has_benign: bool) -> list[str]:
+    """Return what must be known to read the table.
+
+    Args:
+        runs: The runs it shows.
+        has_benign: Whether it shows what the guard did to benign samples.
+    """
     lines = []
     if any(run.benchmark == "mm_safetybench" for run in runs):
         lines.append(
@@ -127,9 +149,25 @@ def notes(runs: list[Run]) -> list[str]:
                 f"configured refusal {guard.refused_by_guard.value:.1f}%); "
                 f"the model itself refused {guard.refused_by_model.value:.1f}%"
             )
-    if any(run.benchmark in SAFETY for run in runs) and any(r.variant != DIRECT for r in runs):
-        lines.append("over-refusal shows on benign samples: run mme, mmbench or mmvet as well")
+    is_guarded = any(run.benchmark in SAFETY and run.variant != DIRECT for run in runs)
+    if is_guarded and not has_benign:
+        lines.append(
+            "over-refusal is unknown: run mme, mmbench or mmvet, whose samples are benign, with "
+            "the same --log-dir"
+        )
     return lines
+
+
+def _benign_runs(log_dir: Path, runs: list[Run]) -> list[Run]:
+    """Return the runs of the same model on benign samples that lie beside safety runs."""
+    if not any(run.benchmark in SAFETY for run in runs):
+        return []
+    variants = {run.variant for run in runs}
+    try:
+        known = read_runs(log_dir, runs[0].model)
+    except DataError:
+        return []  # nothing beside them, and perhaps not even they are complete
+    return [run for run in known if run.benchmark in UTILITY and run.variant in variants]
 
 
 def _cell(figure: Any) -> str:

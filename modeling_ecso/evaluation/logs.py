@@ -1,6 +1,7 @@
 """Reads Inspect's logs into `Run`s: plain records that everything after the evaluation works on."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,11 @@ class Run:
         return (self.model, self.benchmark, self.kind, self.variant)
 
     @property
+    def moment(self) -> datetime:
+        """When it was made, or judged last."""
+        return datetime.fromisoformat(self.created)
+
+    @property
     def is_complete(self) -> bool:
         """Whether every sample was answered and judged."""
         return len(self.samples) == self.asked
@@ -74,7 +80,7 @@ def read_runs(folder: Path, model: str | None = None) -> list[Run]:
         DataError: There are no logs, they are of several models, or one cannot be read.
     """
     newest: dict[tuple[str, str, str, str], Run] = {}
-    for run in sorted(map(read_run, log_files(folder)), key=lambda run: run.created):
+    for run in sorted(map(read_run, log_files(folder)), key=lambda run: run.moment):
         if run.is_complete and model in (None, run.model):
             newest[run.key] = run
     models = sorted({run.model for run in newest.values()})

@@ -87,6 +87,7 @@ def make_run(plan: Plan, log_dir: Path, is_resumed: bool, on_answer: Callable[[]
         DataError: The data, the model or a setting cannot be used.
     """
     from inspect_ai import eval, eval_retry
+    from inspect_ai.log import read_eval_log
 
     from .answering import watched_by
     from .prerequisite import PrerequisiteError
@@ -102,11 +103,17 @@ def make_run(plan: Plan, log_dir: Path, is_resumed: bool, on_answer: Callable[[]
         "log_realtime": False,
         "score_display": False,
         "log_level": "error",
+        # Every sample is tried; a log with a failed one then counts as one to be resumed.
+        "fail_on_error": True,
+        "continue_on_fail": True,
     }
     try:
         with watched_by(on_answer):
             if begun is not None:
-                logs = eval_retry(str(begun.file), max_connections=plan.connections, **common)
+                log = read_eval_log(str(begun.file))
+                # The task is found by name; by file, Inspect would load it outside its package.
+                log.eval.task_file = None
+                logs = eval_retry(log, max_connections=plan.connections, **common)
             else:
                 logs = eval(
                     qualified(plan.benchmark),
@@ -117,7 +124,6 @@ def make_run(plan: Plan, log_dir: Path, is_resumed: bool, on_answer: Callable[[]
                     metadata={"plan": plan.key, "variant": plan.variant},
                     max_connections=plan.connections,
                     max_samples=plan.connections,
-                    fail_on_error=False,
                     **common,
                 )
     except PrerequisiteError as error:
@@ -157,10 +163,11 @@ def judge_again(run: Run, judge: str | None, prompts: str | None) -> Run:
         )
     except PrerequisiteError as error:
         raise DataError(str(error.message)) from None
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    scored.eval.metadata = {**(scored.eval.metadata or {}), "variant": run.variant, "scored": now}
+    now = datetime.now(UTC)
+    earlier = scored.eval.metadata or {}
+    scored.eval.metadata = {**earlier, "variant": run.variant, "scored": now.isoformat()}
     name = "".join(c if c.isalnum() else "-" for c in judge or RULES)
-    file = run.file.with_name(f"{run.file.stem}_{name}_{now[:19].replace(':', '-')}.eval")
+    file = run.file.with_name(f"{run.file.stem}_{name}_{now:%H%M%S%f}.eval")
     write_eval_log(scored, str(file))
     return read_run(file)
 
@@ -192,4 +199,4 @@ def _begun(plan: Plan, log_dir: Path) -> Run | None:
         for file in files
         if (read_eval_log(str(file), header_only=True).eval.metadata or {}).get("plan") == plan.key
     ]
-    return max(runs, key=lambda run: (run.is_complete, run.created), default=None)
+    return max(runs, key=lambda run: (run.is_complete, run.moment), default=None)
