@@ -77,21 +77,38 @@ def test_the_figures_are_those_that_were_measured():
 
 def test_the_costs_are_those_that_were_measured():
     file = PROJECT / "examples" / "benchmark" / "results" / "llava-1.5-cpu.json"
+    rows = json.loads(file.read_text("utf-8"))
     ratios = {
         (row["path"], row["preset"], str(row["new_tokens"]), row["variant"]): row["ratio_to_direct"]
-        for row in json.loads(file.read_text("utf-8"))
+        for row in rows
     }
     lines = README.split("<!-- cost -->")[1].strip().splitlines()[2:]
-    assert len(lines) == 8
+    assert len(lines) == 10
     for line in lines:
         name, tokens, *shown = (cell.strip() for cell in line.strip("|").split("|"))
         path, preset = name.split(", ")
-        variants = ("published", "ours", "floor")
+        variants = ("published", "ours", "ours, follow-up question", "floor")
         assert shown == [f"{ratios[path, preset, tokens, variant]:.2f}" for variant in variants]
     mixed = {key[3]: value for key, value in ratios.items() if key[0] == "mixed"}
     text = " ".join(README.split())
-    assert f"{mixed['ours, batched']:.2f} times the direct batch" in text
+    assert f"{mixed['ours']:.2f} times the direct batch" in text
     assert f"{mixed['published']:.2f} for the published loop" in text
+    assert f"{mixed['floor']:.2f} for bare forward passes" in text
+    peaks = {row["variant"]: row["peak_mb"] for row in rows if row["path"] == "mixed"}
+    assert f"peak memory {peaks['ours'] / peaks['direct']:.2f} times" in text
+
+
+def test_what_the_switches_cost_is_what_was_measured():
+    measured = json.loads((TINY / "metrics.json").read_text("utf-8"))["held_out"].values()
+    table = README.split("<!-- switches -->")[1]
+    for setting, keys in {
+        "follow_up_prompt": ("harmful_follow_up_harmless", "benign_flagged_follow_up"),
+        "caption_max_new_tokens": ("harmful_half_caption_harmless",),
+    }.items():
+        line = next(line for line in table.splitlines() if line.startswith(f"| `{setting}`"))
+        for key in keys:
+            shown = " / ".join(f"{100 * kind[key]:.1f}" for kind in measured)
+            assert f"{shown} %" in line
 
 
 def test_the_tree_names_what_is_there():
