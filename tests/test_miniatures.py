@@ -81,7 +81,7 @@ def test_mm_safetybench_has_thirteen_scenarios_and_three_pictures_to_each_questi
 
 
 def test_mme_asks_each_picture_two_questions_with_opposite_answers(miniatures):
-    tasks = sorted(folder for folder in (miniatures / "mme").iterdir())
+    tasks = sorted(folder for folder in (miniatures / "mme").iterdir() if folder.is_dir())
     assert len(tasks) == 14
     split = {task.name for task in tasks if (task / "questions_answers_YN").is_dir()}
     assert split == {"artwork", "celebrity", "landmark", "posters", "scene"}
