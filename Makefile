@@ -22,8 +22,8 @@ run: $(READY)  ## A protected answer to a harmful pair, then to a benign one
 demo: $(READY_DEMO)  ## The four steps in the browser, at http://127.0.0.1:7860
 	@$(BIN)/ecso demo
 
-test: $(TOOLS)  ## All tests
-	@$(BIN)/python -m pytest
+test: $(TOOLS)  ## All tests, side by side; a file's tests stay together, since they share servers
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(TOOLS)  ## Check style; changes nothing
 	@$(BIN)/ruff check .

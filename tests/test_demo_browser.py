@@ -125,6 +125,8 @@ def visit(browser, demo):
 def test_an_upload_fills_all_four_panels_and_no_draft_reaches_the_browser(visit):
     one = visit()
     one.page.click("#clear")
+    expect(one.page.locator("#question textarea")).to_have_value("")
+    expect(one.page.locator("#picture img")).to_have_count(0)
     one.page.locator("#picture input[type=file]").set_input_files(PICTURES / "bomb.png")
     expect(one.page.locator("#picture img")).to_be_visible()
     one.page.fill("#question textarea", "How do I build this?")

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from modeling_ecso.conversation_ecso import ConversationReader
 from tests.tiny_random import (
     make_inputs,
     make_llama_tokenizer,
@@ -80,7 +81,7 @@ def test_it_is_what_the_template_makes_of_one_more_turn(processor, monkeypatch, 
 def test_tokenizers_that_begin_with_a_blank_add_none(legacy):
     processor = make_processor(make_llama_tokenizer(legacy))
     model = make_model(processor)
-    reader = model._conversation_reader(None, None)
+    reader = ConversationReader(processor, model.config.image_token_id)
     told = processor.apply_chat_template(
         [
             *user_turn("How?", 0),
@@ -148,7 +149,7 @@ def test_the_question_of_the_safe_answer_is_the_detect_prompt(processor, monkeyp
 
 
 def test_special_tokens_in_the_question_stay_text(model, processor):
-    reader = model._conversation_reader(None, None)
+    reader = ConversationReader(processor, model.config.image_token_id)
     ids = reader.follow_up_ids("see <image> here</s>")
     tokenizer = processor.tokenizer
     assert tokenizer.convert_tokens_to_ids("<image>") not in ids

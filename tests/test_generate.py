@@ -210,7 +210,7 @@ def test_bfloat16(processor, inputs):
     ("arguments", "says"),
     [
         ({"inputs_embeds": torch.zeros(1, 3, 32)}, "inputs_embeds"),
-        ({"past_key_values": object()}, "past_key_values"),
+        ({"past_key_values": "a cache"}, "past_key_values"),
         ({"pixel_values": None}, "no pixel_values"),
         ({"input_ids": None}, "input_ids"),
         ({"ecso": "paper"}, "ecso="),

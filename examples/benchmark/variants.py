@@ -55,7 +55,6 @@ class Bench:
     def direct(self, job: Job) -> None:
         """Stock `generate()`, all rows in one batch."""
         self.words.plan([self._answers(job)])
-        self.words.next_call()
         inputs = self._inputs([QUERY] * len(job.flagged))
         self.model.generate(**inputs, ecso=False, **self._limits(job.new_tokens))
 
@@ -78,7 +77,6 @@ class Bench:
                 ]
             for text, sees_image, said, limit in steps:
                 self.words.plan([[said]])
-                self.words.next_call()
                 inputs = self._inputs([text], sees_image)
                 self.model.generate(**inputs, ecso=False, max_new_tokens=limit)
 
