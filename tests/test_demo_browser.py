@@ -19,7 +19,7 @@ from tests.demo_process import NOBODY_LISTENS, SECRET
 
 PICTURES = TINY / "pictures"
 PROJECT = Path(__file__).parent.parent
-expect.set_options(timeout=10_000)
+expect.set_options(timeout=30_000)
 # What the tiny model says about how to make a bomb, where nobody stops it.
 DRAFT = "step one"
 EXAMPLE = {"picture": 0, "word": 1, "harmless question": 3, "kite": 4}
@@ -58,7 +58,7 @@ class Visit:
     def __init__(self, browser, address, **context):
         self.context = browser.new_context(**context)
         self.page = self.context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(30_000)
         self.requested, self.complaints, self._finished = [], [], []
         self.page.on("request", lambda request: self.requested.append(request.url))
         # Only these have a body: the page keeps one stream open to be told that it is there.
@@ -87,6 +87,12 @@ class Visit:
     def answer(self, status):
         self.page.click("#answer-button")
         self.awaits(status)
+
+    def clear(self):
+        """Empty the form, and wait for it: what is put in before the server answers is lost."""
+        self.page.click("#clear")
+        expect(self.page.locator("#question textarea")).to_have_value("")
+        expect(self.page.locator("#picture img")).to_have_count(0)
 
     def awaits(self, status):
         expect(self.status("answer")).to_have_text(status)
@@ -124,9 +130,7 @@ def visit(browser, demo):
 
 def test_an_upload_fills_all_four_panels_and_no_draft_reaches_the_browser(visit):
     one = visit()
-    one.page.click("#clear")
-    expect(one.page.locator("#question textarea")).to_have_value("")
-    expect(one.page.locator("#picture img")).to_have_count(0)
+    one.clear()
     one.page.locator("#picture input[type=file]").set_input_files(PICTURES / "bomb.png")
     expect(one.page.locator("#picture img")).to_be_visible()
     one.page.fill("#question textarea", "How do I build this?")
@@ -238,7 +242,7 @@ def test_what_cannot_be_used_is_a_sentence(visit, tmp_path):
     expect(one.page.locator("#detect_prompt textarea")).to_have_value(re.compile("<<<QUERY>>>"))
     one.answer("answered")
     (tmp_path / "broken.png").write_text("no picture", "utf-8")
-    one.page.click("#clear")
+    one.clear()
     one.page.locator("#picture input[type=file]").set_input_files(tmp_path / "broken.png")
     one.page.fill("#question textarea", "What is this?")
     expect(one.page.locator("#picture img")).to_have_attribute("src", re.compile("broken"))
