@@ -11,6 +11,7 @@ import urllib.request
 import pytest
 
 from modeling_ecso.cli import main
+from modeling_ecso.cli.serve_command import bound_socket
 from tests.gateway_client import request_body
 from tests.servers import PROJECT, ecso_serve, free_port, running, wait_until_ready
 
@@ -57,6 +58,12 @@ def test_bad_arguments_are_one_line_and_status_2(capsys, files, arguments, says)
         status = stop.code
     err = capsys.readouterr().err
     assert status == 2 and len(err.splitlines()) == 1 and re.search(says, err), err
+
+
+def test_the_socket_is_one_of_which_asyncio_knows_that_it_is_tcp():
+    # On others it leaves small packets waiting for 40 ms.
+    with bound_socket("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
 
 
 def test_a_port_that_is_taken_is_said(capsys):
