@@ -31,6 +31,8 @@ from scripted_upstream import CANARY, FAULTS
 PICTURES = Path(__file__).parents[2] / "modeling_ecso" / "tiny" / "pictures"
 STEPS = ("direct", "detect", "caption", "safe")
 HUNG_AFTER_S = 60.0
+# Sent one after the other, to see what the gateway adds where nothing waits for anything else.
+ALONE_REQUESTS = 40
 # Kinds of faults by which a step fails for good; "slow" is one that it survives.
 STEP_TIMEOUT_S = 5.0
 
@@ -217,13 +219,7 @@ def measure(chosen: argparse.Namespace, upstream: str, url: str, gateway) -> dic
         scripted(n, "served", chosen.faults) if is_scripted else tiny(n, "served")
         for n in range(chosen.requests)
     ]
-    bare_ms = None
-    if is_scripted:
-        # What a step takes without a gateway, with as many clients: that is not its doing.
-        alone = [scripted(n, chosen.model, 0.0) for n in range(min(1000, chosen.requests))]
-        alone = [asked._replace(body=asked.body | {"stream": False}) for asked in alone]
-        bare = asyncio.run(run_all(f"{upstream}/", alone, chosen.clients, lambda done: None))
-        bare_ms = statistics.median(one.seconds for one in bare) * 1000
+    steps_ms = one_client(f"{upstream}/", url, chosen.model) if is_scripted else {}
     marks = {chosen.requests * part // 4: f"{part}/4" for part in range(1, 5)}
     asyncio.run(run_all(url, requests[:20], chosen.clients, lambda done: None))
     memory = {"start": round(memory_mb(gateway), 1)}
@@ -248,15 +244,26 @@ def measure(chosen: argparse.Namespace, upstream: str, url: str, gateway) -> dic
         "gateway memory, MB": memory,
         "statuses": dict(sorted(statuses.items())),
     }
-    if bare_ms is not None:
-        added = [
-            one.seconds * 1000 / one.steps - bare_ms
-            for one in seen
-            if one.steps and not one.has_fault
-        ]
-        figures["step without gateway, ms"] = round(bare_ms, 1)
-        figures["added per step, median, ms"] = round(statistics.median(added), 2)
-    return figures
+    under_load = [one.seconds * 1000 / one.steps for one in seen if one.steps and not one.has_fault]
+    if is_scripted:
+        steps_ms["step under load, median, ms"] = round(statistics.median(under_load), 1)
+    return figures | steps_ms
+
+
+def one_client(upstream: str, gateway: str, model: str) -> dict[str, float]:
+    """Return what a step takes one client, without the gateway and with it, in milliseconds."""
+
+    def step_ms(url: str, name: str) -> float:
+        asked = [scripted(n, name, 0.0) for n in range(ALONE_REQUESTS + 1)]
+        asked = [one._replace(body=one.body | {"stream": False}) for one in asked]
+        _, *seen = asyncio.run(run_all(url, asked, 1, lambda done: None))
+        return statistics.median(one.seconds * 1000 / one.steps for one in seen)
+
+    bare_ms = step_ms(upstream, model)
+    return {
+        "step without gateway, one client, median, ms": round(bare_ms, 1),
+        "added per step, one client, median, ms": round(step_ms(gateway, "served") - bare_ms, 2),
+    }
 
 
 if __name__ == "__main__":
