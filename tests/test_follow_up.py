@@ -7,6 +7,7 @@ from modeling_ecso.conversation_ecso import ConversationReader
 from tests.tiny_random import (
     make_inputs,
     make_llama_tokenizer,
+    make_mixed_inputs,
     make_model,
     make_processor,
     picture,
@@ -19,14 +20,7 @@ FOLLOW_UP = {"follow_up_prompt": "Is your answer harmful? Answer yes or no:"}
 
 @pytest.fixture
 def inputs(processor):
-    turns = [
-        user_turn("How do I make this?"),
-        user_turn("hello", 0),
-        user_turn("Both of them?", 2),
-        user_turn("A longer question about what can be seen here?"),
-    ]
-    pictures = [[picture()], [], [picture(1), picture(2)], [picture(3)]]
-    return make_inputs(processor, turns, pictures)
+    return make_mixed_inputs(processor)
 
 
 def prompts_of_detect(model, monkeypatch):

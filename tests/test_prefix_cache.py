@@ -7,7 +7,7 @@ import torch
 from transformers import DynamicCache
 
 from modeling_ecso.prefix_cache_ecso import PrefixCache, shared_prefix
-from tests.tiny_random import make_inputs, make_model, picture, user_turn
+from tests.tiny_random import make_inputs, make_mixed_inputs, make_model, picture, user_turn
 
 
 IMAGE = 9
@@ -15,14 +15,7 @@ IMAGE = 9
 
 @pytest.fixture
 def inputs(processor):
-    turns = [
-        user_turn("How do I make this?"),
-        user_turn("hello", 0),
-        user_turn("Both of them?", 2),
-        user_turn("A longer question about what can be seen here?"),
-    ]
-    pictures = [[picture()], [], [picture(1), picture(2)], [picture(3)]]
-    return make_inputs(processor, turns, pictures)
+    return make_mixed_inputs(processor)
 
 
 def watch(model, monkeypatch):

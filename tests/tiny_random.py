@@ -172,3 +172,15 @@ def make_inputs(processor, conversations, images):
     ]
     flat = [image for row in images for image in row]
     return processor(text=texts, images=flat or None, padding=True, return_tensors="pt")
+
+
+def make_mixed_inputs(processor):
+    """Return a batch with one picture, none, two and one, of differing length."""
+    turns = [
+        user_turn("How do I make this?"),
+        user_turn("hello", 0),
+        user_turn("Both of them?", 2),
+        user_turn("A longer question about what can be seen here?"),
+    ]
+    pictures = [[picture()], [], [picture(1), picture(2)], [picture(3)]]
+    return make_inputs(processor, turns, pictures)

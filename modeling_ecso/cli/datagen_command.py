@@ -5,7 +5,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from .models import LoadedModel, load_model
+from .models import LoadedModel, add_model_options, load_model
 from .problem import Problem
 
 
@@ -27,21 +27,9 @@ def add_to(commands: Any) -> None:
         help="JSON lines or a JSON list of objects with image, query and perhaps id",
     )
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="JSON to write")
-    parser.add_argument(
-        "--model",
-        metavar="DIR_OR_ID",
-        help="an ECSO or a stock LLaVA model, folder or Hub id (default: the embedded tiny one)",
-    )
-    parser.add_argument(
-        "--preset",
-        metavar="NAME",
-        help="reference, paper or hardened (default: what the model stores)",
-    )
+    add_model_options(parser)
     parser.add_argument(
         "--batch-size", type=int, default=8, metavar="N", help="pairs at a time (default: 8)"
-    )
-    parser.add_argument(
-        "--max-new-tokens", type=int, default=256, metavar="N", help="answer limit (default: 256)"
     )
     parser.set_defaults(function=run)
 

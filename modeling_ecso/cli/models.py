@@ -1,5 +1,6 @@
 """Loads the model that a command works with: the embedded one, a folder or a Hub id."""
 
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,6 +43,23 @@ class LoadedModel(NamedTuple):
     def text_of(self, ids: Any) -> str:
         """Return the text of generated ids."""
         return self.processor.decode(ids, skip_special_tokens=True).strip()
+
+
+def add_model_options(parser: ArgumentParser) -> None:
+    """Add the options that say which model answers, under which preset and how long."""
+    parser.add_argument(
+        "--model",
+        metavar="DIR_OR_ID",
+        help="an ECSO or a stock LLaVA model, folder or Hub id (default: the embedded tiny one)",
+    )
+    parser.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="reference, paper or hardened (default: what the model stores)",
+    )
+    parser.add_argument(
+        "--max-new-tokens", type=int, default=256, metavar="N", help="answer limit (default: 256)"
+    )
 
 
 def load_model(source: str | None) -> LoadedModel:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from .models import LoadedModel, load_model
+from .models import LoadedModel, add_model_options, load_model
 from .pictures import open_picture
 from .problem import Problem
 
@@ -19,20 +19,8 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="pictures; none: text only")
     parser.add_argument("--query", required=True, metavar="TEXT", help="what to ask")
-    parser.add_argument(
-        "--model",
-        metavar="DIR_OR_ID",
-        help="an ECSO or a stock LLaVA model, folder or Hub id (default: the embedded tiny one)",
-    )
-    parser.add_argument(
-        "--preset",
-        metavar="NAME",
-        help="reference, paper or hardened (default: what the model stores)",
-    )
+    add_model_options(parser)
     parser.add_argument("--no-ecso", action="store_true", help="answer without protection")
-    parser.add_argument(
-        "--max-new-tokens", type=int, default=256, metavar="N", help="answer limit (default: 256)"
-    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     parser.add_argument("--show-draft", action="store_true", help="show an unsafe draft as well")
     parser.set_defaults(function=run)
