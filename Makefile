@@ -47,8 +47,8 @@ metrics: $(READY)  ## Measure the embedded checkpoint; writes modeling_ecso/tiny
 bench: $(TOOLS)  ## What protection costs, on a toy shape; seconds
 	@$(BIN)/python examples/benchmark/bench.py
 
-bench-full: $(TOOLS)  ## The same at the token geometry of LLaVA-1.5; about 20 minutes on 2 cores
-	@$(BIN)/python examples/benchmark/bench.py --shape llava-1.5 --lengths 1 8 64 256 --rounds 5
+bench-full: $(TOOLS)  ## The same at the token geometry of LLaVA-1.5; about 25 minutes on 2 cores
+	@$(BIN)/python examples/benchmark/bench.py --shape llava-1.5 --lengths 1 8 64 256
 
 eval: $(EVAL_READY)  ## The five benchmarks in miniature on the tiny model, with report and exports
 	@rm -rf build/eval

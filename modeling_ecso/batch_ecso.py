@@ -10,6 +10,7 @@ from .conversation_ecso import Conversation, ConversationReader
 from .inputs_ecso import StepInputs, StepPrompt
 from .reply_ecso import ReplyReader
 from .request_ecso import GenerationRequest
+from .settings_ecso import ECSOConfig
 
 
 # Takes unfinished sequences, by index and new ids; returns the indices of those to stop.
@@ -53,7 +54,7 @@ class BatchRunner:
         model: The model.
         reader: Reads and writes prompts.
         request: What the caller asked for.
-        share_prefix: Whether the images are prefilled once for several steps.
+        settings: The protocol's settings.
     """
 
     def __init__(
@@ -62,14 +63,14 @@ class BatchRunner:
         model: Any,
         reader: ConversationReader,
         request: GenerationRequest,
-        share_prefix: bool,
+        settings: ECSOConfig,
     ):
         """Read the conversations of all rows."""
         self._generate = generate
         self._model = model
         self._reader = reader
         self._request = request
-        self._inputs = StepInputs(model, reader, request, share_prefix)
+        self._inputs = StepInputs(model, reader, request, settings)
 
     @property
     def conversations(self) -> list[Conversation]:

@@ -12,6 +12,7 @@ from .conversation_ecso import ConversationReader
 from .errors_ecso import ECSOInputError
 from .prefix_cache_ecso import PrefixCache, shared_prefix
 from .request_ecso import GenerationRequest
+from .settings_ecso import ECSOConfig
 
 
 logger = logging.get_logger(__name__)
@@ -45,7 +46,7 @@ class StepInputs:
         model: The model, for its configuration.
         reader: Reads and writes prompts.
         request: What the caller asked for.
-        share_prefix: Whether what the direct step has read is kept for later steps.
+        settings: The protocol's settings.
     """
 
     def __init__(
@@ -53,12 +54,12 @@ class StepInputs:
         model: Any,
         reader: ConversationReader,
         request: GenerationRequest,
-        share_prefix: bool,
+        settings: ECSOConfig,
     ):
         """Read the conversations of all rows."""
         self._reader = reader
         self._request = request
-        self._share_prefix = share_prefix
+        self._settings = settings
         self._text_config = model.config.get_text_config(decoder=True)
         self._longest_prompt = getattr(self._text_config, "max_position_embeddings", None)
         self._image_token_id = model.config.image_token_id
@@ -70,7 +71,7 @@ class StepInputs:
     def direct_cache(self) -> DynamicCache | None:
         """Return an empty cache for the direct step to fill; None where none is to be kept."""
         request = self._request
-        if not self._share_prefix:
+        if not self._settings.share_image_prefix:
             return None
         if not request.keeps_a_plain_cache:
             logger.debug("ECSO: this way of decoding shares no image prefix; same answer, slower")
@@ -79,6 +80,8 @@ class StepInputs:
             shared_prefix(row.ids, self._reader.write(said, "", True), self._image_token_id)
             for row, said in zip(request.rows, self.conversations, strict=True)
         ]
+        if not any(prefixes) and self._settings.follow_up_prompt is None:
+            return None  # no later step begins with what the direct step has read
         cache = DynamicCache(config=self._text_config)
         self._cache = PrefixCache(
             cache, prefixes, [row.padding for row in request.rows], request.copies

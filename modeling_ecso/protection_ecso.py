@@ -76,9 +76,7 @@ class Protection:
         settings = self._settings(ecso)
         reader = self._reader(processor, arguments.get("tokenizer"))
         request = read_request(self.model, self.image_token_counts, arguments)
-        batches = BatchRunner(
-            self._generate_plainly, self.model, reader, request, settings.share_image_prefix
-        )
+        batches = BatchRunner(self._generate_plainly, self.model, reader, request, settings)
         runner = StepRunner(batches, self.model, reader, request, settings)
         return ProtectedRun(runner, request, settings)
 

@@ -117,6 +117,13 @@ def test_other_caches_take_the_plain_path(model, processor, monkeypatch, caplog,
     assert caplog.text.count("shares no image prefix") == 1
 
 
+def test_without_a_picture_nothing_is_kept(model, processor, monkeypatch):
+    inputs = make_inputs(processor, [user_turn("How?", 0)], [[]])
+    calls = watch(model, monkeypatch)
+    model.generate(**inputs, max_new_tokens=3, ecso={"judge_text_only": True})
+    assert [cached for _, cached in calls] == [None, None, None]
+
+
 def test_padding_in_odd_places_takes_the_plain_path(model, processor, monkeypatch):
     single = make_inputs(processor, [user_turn("How?")], [[picture()]])
     pad = torch.tensor([[processor.tokenizer.pad_token_id]])
