@@ -15,9 +15,10 @@ from examples.load.scripted_upstream import (
 )
 from modeling_ecso import ECSOConfig, ECSOStepError
 from modeling_ecso.serving.chat import Chat, as_plain_text
+from modeling_ecso.serving.endpoint import Fault, UpstreamError
 from modeling_ecso.serving.endpoint_run import EndpointRun, Sampling
 from modeling_ecso.serving.logprobs import chance_unsafe
-from modeling_ecso.serving.upstream import Fault, Upstream, UpstreamError
+from modeling_ecso.serving.upstream import Upstream
 
 
 PIXEL = "data:image/png;base64,iVBORw0KGgo="

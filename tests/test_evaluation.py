@@ -133,7 +133,7 @@ def test_mmvet_is_exported_by_id(capsys, miniatures):
 
 def test_tabs_and_line_breaks_in_an_answer_leave_the_mme_file_whole(capsys, miniatures, script):
     script["model"] = "Yes\nof\tcourse"
-    options = ["--model", "inspect:scripted/model", "--export", "out"]
+    options = ["--model", "inspect:scripted/model", "--direct", "--export", "out"]
     status, out, _ = ecso(capsys, "eval", "mme", "--data", miniatures / "mme", *options)
     assert status == 0 and "mme-rule" in out
     records = []
@@ -152,7 +152,7 @@ def test_a_judge_is_asked_its_raw_text_is_kept_and_another_can_judge_again(
     common = ["eval", "vlsafe", "--log-dir", "logs"]
     status, out, _ = ecso(
         capsys, *common, "--data", miniatures / "vlsafe", "--limit", 3,
-        "--model", "inspect:scripted/model", "--judge", "scripted/strict",
+        "--model", "inspect:scripted/model", "--direct", "--judge", "scripted/strict",
     )  # fmt: skip
     assert status == 0 and "judged by scripted/strict" in out
     found = read_runs(Path("logs"))[0].samples[0].found
@@ -169,7 +169,7 @@ def test_unreadable_verdicts_and_empty_answers_are_reported(capsys, miniatures, 
     script |= {"model": "", "judge": "hard to say"}
     status, out, _ = ecso(
         capsys, "eval", "vlsafe", "--data", miniatures / "vlsafe", "--limit", 2,
-        "--model", "inspect:scripted/model", "--judge", "scripted/judge",
+        "--model", "inspect:scripted/model", "--direct", "--judge", "scripted/judge",
     )  # fmt: skip
     assert status == 0 and re.search(r"harmless\s+0.0", out)
     assert "2 verdicts unreadable, counted as harmful" in out and "2 empty answers" in out
@@ -179,7 +179,7 @@ def test_resume_asks_only_what_is_missing(capsys, miniatures, script):
     script["model"] = "fail once"
     command = [
         "eval", "vlsafe", "--data", miniatures / "vlsafe", "--limit", 4, "--log-dir", "logs",
-        "--model", "inspect:scripted/model", "--batch-size", 1,
+        "--model", "inspect:scripted/model", "--direct", "--batch-size", 1,
     ]  # fmt: skip
     status, out, _ = ecso(capsys, *command)
     assert status == 1 and "1 of 4 samples failed" in out and "--resume" in out
@@ -212,7 +212,6 @@ def test_presets_stand_side_by_side_with_the_published_utility_scripts(capsys, m
         (["eval", "mme", "--data", "."], "none of the 14 categories"),
         (["eval", "mme", "--data", ".", "--limit", "0"], "--limit is 0"),
         (["eval", "mme", "--data", ".", "--direct", "--compare"], "choose one"),
-        (["eval", "mme", "--data", ".", "--model", "inspect:x/y", "--compare"], "leave out"),
         (["eval", "vlsafe", "--data", ".", "--judge-prompts", "no"], "no: no such file"),
         (["eval", "vlsafe", "--score-again"], "eval-logs: no such folder"),
         (["eval", "mmlu", "--data", "."], "invalid choice: 'mmlu'"),

@@ -32,7 +32,6 @@ from ..evaluation.summary import (
     rows_of,
     variants_of,
 )
-from .problem import Problem
 
 
 _INSPECT = "inspect:"
@@ -200,32 +199,27 @@ def _advance(progress: Progress, task: Any) -> Callable[[], None]:
 
 
 def _plans(chosen: argparse.Namespace) -> list[Plan]:
-    model, is_ours = _model(chosen.model)
+    model, is_local = _model(chosen.model)
     judge = None if chosen.judge == "rules" else chosen.judge
-    variants = [DIRECT] if chosen.direct or not is_ours else chosen.preset or [PROTECTED]
+    variants = [DIRECT] if chosen.direct else chosen.preset or [PROTECTED]
     if chosen.compare:
-        if not is_ours:
-            raise Problem(
-                f"{chosen.model}: another provider's answers cannot be protected here; leave out "
-                "--compare, or evaluate a gateway that protects them"
-            )
         variants = [DIRECT, *variants]
     options = {name: getattr(chosen, name) for name in _OPTIONS}
     options["data"] = _absolute(chosen.data)
     options["images"] = chosen.images and str(Path(chosen.images).resolve())
     prompts = chosen.judge_prompts and str(Path(chosen.judge_prompts).resolve())
     kinds = (chosen.kind or _DEFAULT_KINDS) if chosen.benchmark == "mm_safetybench" else [None]
-    batch_size = chosen.batch_size or (64 if chosen.model == "tiny" else 16)
+    batch_size = chosen.batch_size or (64 if chosen.model == "tiny" else 16) if is_local else None
     return [
         Plan(
             benchmark=chosen.benchmark,
             variant=variant,
             model=model,
             arguments=task_arguments(chosen.benchmark, {**options, "kind": kind}, judge, prompts),
-            settings=provider_settings(variant, chosen.keep_drafts, batch_size) if is_ours else {},
+            settings=provider_settings(variant, chosen.keep_drafts, batch_size),
             judge=judge,
             # Twice a batch, so that the next one waits while its answers are judged and logged.
-            connections=2 * batch_size if is_ours else chosen.batch_size,
+            connections=2 * batch_size if batch_size else chosen.batch_size,
         )
         for kind in kinds
         for variant in variants
@@ -233,10 +227,11 @@ def _plans(chosen: argparse.Namespace) -> list[Plan]:
 
 
 def _model(name: str) -> tuple[str, bool]:
-    """Return Inspect's name of a model, and whether our provider runs it."""
+    """Return Inspect's name of a model, and whether it is loaded here."""
     if name.startswith(_INSPECT):
         inspected = name.removeprefix(_INSPECT)
-        return inspected, inspected.startswith("ecso/")
+        is_local = inspected.startswith("ecso/")
+        return inspected if is_local else f"ecso-api/{inspected}", is_local
     is_folder = Path(name).is_dir()
     return f"ecso/{Path(name).resolve() if is_folder else name}", True
 

@@ -11,8 +11,9 @@ from anyio.from_thread import BlockingPortal
 from ..cli.pictures import open_picture
 from ..cli.problem import Problem
 from ..serving.chat import Chat
+from ..serving.endpoint import UpstreamError
 from ..serving.endpoint_run import EndpointRun, Sampling
-from ..serving.upstream import Upstream, UpstreamError
+from ..serving.upstream import Upstream
 from ..settings_ecso import ECSOConfig
 from ..trace_ecso import StepEvent
 from .model_list import ModelServer

@@ -13,6 +13,9 @@ from .samples import SampleResult
 DIRECT = "direct"
 PROTECTED = "protected"
 
+# The provider that puts the protocol in front of another one, which is the model evaluated.
+_AROUND = "ecso-api/"
+
 # The order in which runs are shown.
 _BENCHMARKS = ("vlsafe", "mm_safetybench", "mme", "mmbench", "mmvet")
 _KINDS = ("text", "SD", "TYPO", "SD_TYPO", "en", "cn", "")
@@ -143,7 +146,7 @@ def read_run(file: Path) -> Run:
         benchmark=benchmark,
         kind=str(arguments.get(name, default)) if name else "",
         variant=(log.eval.metadata or {}).get("variant") or _variant(log.eval.model, settings),
-        model=log.eval.model,
+        model=log.eval.model.removeprefix(_AROUND),
         judge=", ".join(judges),
         created=created,
         file=file,
@@ -162,7 +165,8 @@ def _is_ours(log: Any) -> bool:
 
 def _variant(model: str, settings: dict[str, Any]) -> str:
     """Name the variant of a log that `inspect eval` wrote."""
-    if not model.startswith("ecso/") or settings.get("protocol") == DIRECT:
+    is_ours = model.startswith(("ecso/", _AROUND))
+    if not is_ours or settings.get("protocol") == DIRECT:
         return DIRECT
     return settings.get("preset") or PROTECTED
 

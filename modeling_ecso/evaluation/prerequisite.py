@@ -5,12 +5,13 @@ from contextlib import contextmanager
 
 # Inspect does not export it; the version is pinned, and a test imports this.
 from inspect_ai._util.error import PrerequisiteError
+from rich.text import Text
 
 from ..errors_ecso import ECSOError
 from .items import DataError
 
 
-__all__ = ["PrerequisiteError", "shown_plainly"]
+__all__ = ["PrerequisiteError", "shown_plainly", "told_plainly"]
 
 
 @contextmanager
@@ -24,3 +25,9 @@ def shown_plainly() -> Iterator[None]:
         yield
     except (DataError, ECSOError) as error:
         raise PrerequisiteError(str(error).replace("[", "\\[")) from None
+
+
+def told_plainly(error: PrerequisiteError) -> str:
+    """Return what Inspect would show, as one line without its markup."""
+    words = Text.from_markup(str(error.message)).plain.split()
+    return " ".join(words).removeprefix("ERROR: ")

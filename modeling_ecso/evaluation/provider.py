@@ -26,12 +26,11 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 from ..cli.models import LoadedModel, load_model
 from ..cli.problem import Problem
 from .batching import Batcher
+from .logs import PROTECTED
 from .pictures import open_picture
-from .prerequisite import PrerequisiteError, shown_plainly
+from .prerequisite import PrerequisiteError
+from .protocol_choice import chosen_settings
 
-
-DIRECT = "direct"
-PROTECTED = "protected"
 
 TINY = "tiny"
 _DEFAULT_MAX_TOKENS = 256
@@ -79,28 +78,12 @@ class ECSOProvider(ModelAPI):
     ):
         """Load the model and check the settings."""
         super().__init__(model_name, base_url, api_key, [], config or GenerateConfig())
-        if protocol not in (DIRECT, PROTECTED):
-            raise PrerequisiteError(
-                f"protocol {protocol!r} is unknown; choose from {DIRECT}, {PROTECTED}"
-            )
         self._loaded = _load(model_name)
-        self._settings = self._read_settings(protocol, preset, keep_draft, image_in_safe_step)
+        stored = self._loaded.model.config.ecso
+        self._settings = chosen_settings(stored, protocol, preset, keep_draft, image_in_safe_step)
         default = _TINY_BATCH_SIZE if model_name == TINY else _DEFAULT_BATCH_SIZE
         self._batch_size = int(batch_size or default)
         self._batcher = Batcher(self._answer_batch, self._batch_size)
-
-    def _read_settings(
-        self, protocol: str, preset: str | None, keep_draft: bool, image_in_safe_step: bool
-    ) -> Any:
-        if protocol == DIRECT:
-            return False
-        changes: dict[str, Any] = {"enabled": True, "keep_draft": keep_draft}
-        if preset:
-            changes["preset"] = preset
-        if image_in_safe_step:
-            changes["image_in_safe_step"] = True
-        with shown_plainly():
-            return self._loaded.model.config.ecso.updated(changes)
 
     def max_connections(self) -> int:
         """Return how many samples it takes to fill a batch."""
@@ -150,7 +133,7 @@ class ECSOProvider(ModelAPI):
             output = model.generate(
                 **inputs,
                 **requests[0].settings,
-                ecso=self._settings,
+                ecso=self._settings or False,
                 processor=processor,
                 return_dict_in_generate=True,
             )

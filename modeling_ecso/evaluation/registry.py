@@ -1,4 +1,4 @@
-"""What Inspect finds through the entry point: the provider ``ecso`` and the five tasks."""
+"""What Inspect finds through the entry point: the providers and the five tasks."""
 
 from typing import Any
 
@@ -10,6 +10,7 @@ from .tasks import mm_safetybench, mmbench, mme, mmvet, vlsafe
 
 __all__ = [
     "ecso",
+    "ecso_api",
     "graded",
     "harmlessness",
     "mm_safetybench",
@@ -28,3 +29,11 @@ def ecso() -> Any:
     from .provider import ECSOProvider
 
     return ECSOProvider
+
+
+@modelapi(name="ecso-api")
+def ecso_api() -> Any:
+    """Return the provider that puts the protocol in front of others."""
+    from .api_provider import ECSOAPIProvider
+
+    return ECSOAPIProvider

@@ -61,7 +61,7 @@ class Plan:
 
 
 def provider_settings(variant: str, keep_drafts: bool, batch_size: int | None) -> dict[str, Any]:
-    """Return the arguments of the provider ``ecso`` for a variant."""
+    """Return the arguments of the providers ``ecso`` and ``ecso-api`` for a variant."""
     settings: dict[str, Any] = {"batch_size": batch_size} if batch_size else {}
     if variant == DIRECT:
         return {"protocol": DIRECT, **settings}
@@ -90,7 +90,7 @@ def make_run(plan: Plan, log_dir: Path, is_resumed: bool, on_answer: Callable[[]
     from inspect_ai.log import read_eval_log
 
     from .answering import watched_by
-    from .prerequisite import PrerequisiteError
+    from .prerequisite import PrerequisiteError, told_plainly
 
     begun = _begun(plan, log_dir) if is_resumed else None
     if begun is not None and begun.is_complete:
@@ -127,7 +127,7 @@ def make_run(plan: Plan, log_dir: Path, is_resumed: bool, on_answer: Callable[[]
                     **common,
                 )
     except PrerequisiteError as error:
-        raise DataError(str(error.message).replace("\\[", "[")) from None
+        raise DataError(told_plainly(error)) from None
     return read_run(Path(logs[0].location.removeprefix("file://")))
 
 
@@ -147,7 +147,7 @@ def judge_again(run: Run, judge: str | None, prompts: str | None) -> Run:
     from inspect_ai import score
     from inspect_ai.log import read_eval_log, write_eval_log
 
-    from .prerequisite import PrerequisiteError
+    from .prerequisite import PrerequisiteError, told_plainly
 
     if run.benchmark not in _SCORERS:
         raise DataError(f"{run.benchmark} is scored by rule alone; there is no judge to change")
@@ -162,7 +162,7 @@ def judge_again(run: Run, judge: str | None, prompts: str | None) -> Run:
             display="none",
         )
     except PrerequisiteError as error:
-        raise DataError(str(error.message)) from None
+        raise DataError(told_plainly(error)) from None
     now = datetime.now(UTC)
     earlier = scored.eval.metadata or {}
     scored.eval.metadata = {**earlier, "variant": run.variant, "scored": now.isoformat()}

@@ -10,11 +10,12 @@ from typing import Any
 
 from ..trace_ecso import Step
 from .chat import Chat
+from .endpoint import UpstreamError
 from .endpoint_run import EndpointRun
 from .metrics import Metrics
 from .requests import ChatRequest
 from .settings import GatewaySettings
-from .upstream import Upstream, UpstreamError
+from .upstream import Upstream
 
 
 # An answer is there as a whole when it may be shown; it goes out in pieces of so many words.

@@ -11,13 +11,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from .chat_route import ChatRoute
+from .endpoint import UpstreamError
 from .image_fetch import ImageFetcher
 from .image_guard import ImageGuard
 from .keys import ApiKeys
 from .metrics import Metrics
 from .problems import RequestProblem
 from .settings import GatewaySettings
-from .upstream import Upstream, UpstreamError
+from .upstream import Upstream
 
 
 # Probes may come from many balancers; the model server is asked no more often than this.

@@ -1,4 +1,4 @@
-"""One protected answer of an OpenAI-compatible server: next step → ask the server → feed the reply.
+"""One protected answer of a model behind an API: next step → ask the model → feed the reply.
 
 Covered: a step that fails after the draft ends in the refusal, or in an exception that holds
 nothing of the draft; the safe step is asked from text alone.
@@ -20,7 +20,7 @@ from ..protocol_ecso import Protocol
 from ..settings_ecso import ECSOConfig
 from ..trace_ecso import Outcome, Step, StepEvent, Trace
 from .chat import Chat
-from .upstream import Completion, Upstream, UpstreamError
+from .endpoint import Completion, Endpoint, UpstreamError
 
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class EndpointRun:
     """The steps of one answer. Iterate for a `StepEvent` after each; then read `answer`, `trace`.
 
     Args:
-        upstream: The server that answers.
+        upstream: The model that answers.
         chat: The conversation.
         settings: The protocol's settings; it runs whether or not they switch it off. Where they
             want verdicts from ``logits`` and the server gives no log-probabilities, verdicts are
@@ -91,7 +91,7 @@ class EndpointRun:
 
     def __init__(
         self,
-        upstream: Upstream,
+        upstream: Endpoint,
         chat: Chat,
         settings: ECSOConfig,
         sampling: Sampling | None = None,

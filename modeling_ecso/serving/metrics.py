@@ -3,8 +3,8 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from ..trace_ecso import Step, StepEvent
+from .endpoint import UpstreamError
 from .endpoint_run import EndpointRun
-from .upstream import UpstreamError
 
 
 _SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)

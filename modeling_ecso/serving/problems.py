@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..errors_ecso import ECSOStepError
-from .upstream import Fault, UpstreamError
+from .endpoint import Fault, UpstreamError
 
 
 class RequestProblem(Exception):

@@ -1,0 +1,157 @@
+"""The Inspect provider ``ecso-api/…``: the protocol in front of any other Inspect provider.
+
+    inspect eval modeling_ecso/mme --model ecso-api/openai/gpt-4o -M preset=hardened
+
+Covered: only the final answer and the trace reach Inspect's log; drafts and captions do not, but
+for a trace with ``keep_draft``. A step that fails for good fails its sample, which `--resume` asks
+again: a refusal in its place would count as the model's merit.
+Not covered: tools; several answers to one request; drafts are judged when they are complete.
+"""
+
+import asyncio
+from contextvars import Context
+from typing import Any
+
+from inspect_ai.model import (
+    ChatMessage,
+    GenerateConfig,
+    ModelAPI,
+    ModelOutput,
+    ModelUsage,
+    get_model,
+)
+from inspect_ai.tool import ToolChoice, ToolInfo
+
+from ..serving.chat import Chat
+from ..serving.endpoint_run import EndpointRun, Sampling
+from ..settings_ecso import ECSOConfig
+from .inspect_endpoint import InspectEndpoint, as_chat_takes_it
+from .logs import PROTECTED
+from .prerequisite import PrerequisiteError
+from .protocol_choice import chosen_settings
+
+
+_PAPER = ECSOConfig.from_preset("paper")
+
+
+class ECSOAPIProvider(ModelAPI):
+    """Another provider's model that answers directly or protected.
+
+    Args:
+        model_name: The other model, such as ``openai/gpt-4o``.
+        base_url: For the other provider.
+        api_key: For the other provider.
+        config: Generation settings.
+        protocol: ``protected`` or ``direct``.
+        preset: Preset of the protocol; None: ``paper``.
+        keep_draft: Whether an unsafe draft is kept in the log, for study and for the exports.
+        image_in_safe_step: Keep the picture in the last step, as the published utility scripts do
+            against the paper; for measurements only.
+        model_args: For the other provider.
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        config: GenerateConfig | None = None,
+        protocol: str = PROTECTED,
+        preset: str | None = None,
+        keep_draft: bool = False,
+        image_in_safe_step: bool = False,
+        **model_args: Any,
+    ):
+        """Load the other provider and check the settings."""
+        config = config or GenerateConfig()
+        super().__init__(model_name, base_url, api_key, [], config)
+        if "/" not in model_name or model_name.startswith("ecso"):
+            raise PrerequisiteError(
+                f"{model_name}: no model of another provider; give PROVIDER/NAME, as Inspect does"
+            )
+        chosen = chosen_settings(_PAPER, protocol, preset, keep_draft, image_in_safe_step)
+        self._settings = chosen and chosen.updated({"on_error": "raise"})
+        try:
+            model = get_model(
+                model_name, config=config, base_url=base_url, api_key=api_key, **model_args
+            )
+        except (ValueError, TypeError) as error:
+            raise PrerequisiteError(f"{model_name} cannot be had: {error}") from None
+        self._api = model.api
+        # Only a verdict from logits makes it worth asking.
+        wants_logprobs = chosen is not None and chosen.verdict == "logits"
+        self._gives_logprobs: bool | None = None if wants_logprobs else False
+
+    def max_connections(self) -> int:
+        """Return what suits the other provider."""
+        return self._api.max_connections()
+
+    def connection_key(self) -> str:
+        """Return the other provider's key, so that its limits are shared."""
+        return self._api.connection_key()
+
+    def max_tokens(self) -> int | None:
+        """Return the other provider's limit."""
+        return self._api.max_tokens()
+
+    async def aclose(self) -> None:
+        """Close the other provider."""
+        await self._api.aclose()
+
+    async def generate(
+        self,
+        input: list[ChatMessage],
+        tools: list[ToolInfo],
+        tool_choice: ToolChoice,
+        config: GenerateConfig,
+    ) -> ModelOutput:
+        """Answer one conversation.
+
+        Raises:
+            ValueError: The conversation cannot be put to the protocol.
+            ECSOStepError: A step after the draft failed for good.
+            Whatever the other provider raises before there is a draft.
+        """
+        if tools:
+            raise ValueError("the ecso-api provider has no tools; run a task without them")
+        chat = Chat.of_messages([as_chat_takes_it(m) for m in input], trusts_system=True)
+        # What the other provider reports to Inspect while it streams would end in this call's
+        # log entry, drafts included. In an empty context it finds nobody to report to.
+        answering = self._answer(chat, config)
+        return await asyncio.create_task(answering, context=Context())
+
+    async def _answer(self, chat: Chat, config: GenerateConfig) -> ModelOutput:
+        endpoint = InspectEndpoint(self._api, config, self._gives_logprobs)
+        if self._settings is None:
+            completion = await endpoint.complete(chat.messages, _sampling(config).fields())
+            text, finish_reason, trace = completion.text, completion.finish_reason, None
+            asked, written = completion.prompt_tokens, completion.tokens
+        else:
+            run = EndpointRun(endpoint, chat, self._settings, _sampling(config))
+            async for _ in run:
+                pass
+            self._gives_logprobs = endpoint.gives_logprobs
+            text, finish_reason = run.answer.text, run.answer.finish_reason
+            trace = run.trace.to_dict()
+            asked = sum(run.prompt_tokens.values())
+            written = sum(step["tokens"] for step in trace["steps"])
+        stop_reason = "max_tokens" if finish_reason == "length" else "stop"
+        output = ModelOutput.from_content(self.model_name, text, stop_reason)
+        # What was asked and written in all steps, since all of it is paid for.
+        output.usage = ModelUsage(
+            input_tokens=asked, output_tokens=written, total_tokens=asked + written
+        )
+        output.metadata = {"ecso": trace} if trace else None
+        return output
+
+
+def _sampling(config: GenerateConfig) -> Sampling:
+    return Sampling(
+        max_tokens=config.max_tokens,
+        temperature=config.temperature,
+        top_p=config.top_p,
+        stop=tuple(config.stop_seqs) if config.stop_seqs else None,
+        seed=config.seed,
+        presence_penalty=config.presence_penalty,
+        frequency_penalty=config.frequency_penalty,
+    )

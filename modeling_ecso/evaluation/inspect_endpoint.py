@@ -1,0 +1,171 @@
+"""An Inspect provider as the model that the protocol asks.
+
+Covered: a call that fails for a passing reason is repeated as Inspect repeats it; nothing of a
+step reaches Inspect's log, cache, screen or hooks, since a step may hold an unsafe draft.
+Not covered: tools, parts of a message other than text and images.
+"""
+
+import time
+from typing import Any
+
+from inspect_ai.model import (
+    ChatMessage,
+    ChatMessageAssistant,
+    ChatMessageSystem,
+    ChatMessageUser,
+    ContentImage,
+    ContentText,
+    GenerateConfig,
+    ModelAPI,
+    ModelOutput,
+)
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_random_exponential,
+)
+
+from ..serving.chat import Message
+from ..serving.endpoint import Completion
+from ..serving.logprobs import TOP_LOGPROBS, chance_unsafe
+
+
+# Inspect's own pace, but with an end: an hour without an answer fails the sample.
+_FIRST_WAIT_S, _LONGEST_WAIT_S, _LONGEST_S = 3, 30 * 60, 60 * 60
+
+_KINDS: dict[str, Any] = {
+    "system": ChatMessageSystem,
+    "user": ChatMessageUser,
+    "assistant": ChatMessageAssistant,
+}
+# Settings that a step sets or leaves to the model; all others of a configuration hold throughout.
+_OF_A_STEP = (
+    "max_tokens",
+    "temperature",
+    "top_p",
+    "stop_seqs",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+)
+
+
+class InspectEndpoint:
+    """An Inspect provider, asked for plain answers.
+
+    Args:
+        api: The provider.
+        config: Settings that hold for every call.
+        gives_logprobs: Whether it gives log-probabilities; None: to be learned.
+    """
+
+    def __init__(self, api: ModelAPI, config: GenerateConfig, gives_logprobs: bool | None = None):
+        """Prepare; nothing is asked yet."""
+        self.gives_logprobs = gives_logprobs
+        self._api = api
+        self._config = config.model_copy(update=dict.fromkeys(_OF_A_STEP))
+
+    async def learn(self) -> None:
+        """Find out, once, whether the provider gives log-probabilities.
+
+        Raises:
+            Whatever the provider raises.
+        """
+        if self.gives_logprobs is None:
+            question = [{"role": "user", "content": "Is the sky blue? Answer yes or no:"}]
+            output = await self._output(question, {"max_tokens": 16}, wants_logprobs=True)
+            self.gives_logprobs = bool(output.choices and output.choices[0].logprobs)
+
+    async def complete(
+        self, messages: Any, fields: dict[str, Any], wants_logprobs: bool = False
+    ) -> Completion:
+        """Return the answer to a conversation; its text may be empty.
+
+        Args:
+            messages: The conversation, as the chat completions API takes it.
+            fields: Settings of this call, in the words of the same API.
+            wants_logprobs: Whether p(unsafe) is to be read, if the provider is known to give it.
+
+        Raises:
+            Whatever the provider raises.
+        """
+        started = time.perf_counter()
+        output = await self._output(messages, fields, wants_logprobs and self.gives_logprobs)
+        logprobs = output.choices[0].logprobs if output.choices else None
+        return Completion(
+            text=output.completion.strip(),
+            tokens=output.usage.output_tokens if output.usage else 0,
+            prompt_tokens=output.usage.input_tokens if output.usage else 0,
+            finish_reason="length" if output.stop_reason == "max_tokens" else "stop",
+            p_unsafe=chance_unsafe(logprobs.model_dump()) if logprobs else None,
+            milliseconds=(time.perf_counter() - started) * 1000,
+        )
+
+    async def _output(
+        self, messages: Any, fields: dict[str, Any], wants_logprobs: bool | None
+    ) -> ModelOutput:
+        settings = {name: value for name, value in fields.items() if name != "stop"}
+        if "stop" in fields:
+            settings["stop_seqs"] = fields["stop"]
+        if wants_logprobs:
+            settings |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
+        config = self._config.merge(GenerateConfig(**settings))
+        attempts = self._config.max_retries
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(self._api.should_retry),
+            wait=self._api.retry_wait()
+            or wait_random_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S),
+            stop=stop_after_delay(self._config.timeout or _LONGEST_S)
+            | (stop_after_attempt(attempts + 1) if attempts is not None else _never),
+            reraise=True,
+        )
+        return await retrying(self._asked_once, messages, config)
+
+    async def _asked_once(self, messages: Any, config: GenerateConfig) -> ModelOutput:
+        answered = await self._api.generate(
+            [_as_inspect_takes_it(message) for message in messages], [], "none", config
+        )
+        # The second part is what went over the wire, for a log that must not have it.
+        output = answered[0] if isinstance(answered, tuple) else answered
+        if isinstance(output, Exception):
+            raise output
+        return output
+
+
+def as_chat_takes_it(message: ChatMessage) -> Message:
+    """Return a message in the words of the chat completions API.
+
+    Raises:
+        ValueError: It has a part that is neither text nor an image, or comes from a tool.
+    """
+    if message.role not in _KINDS:
+        raise ValueError(f"a message has the role {message.role}; run a task without tools")
+    if isinstance(message.content, str):
+        return {"role": message.role, "content": message.content}
+    parts: list[dict[str, Any]] = []
+    for part in message.content:
+        if isinstance(part, ContentImage):
+            parts.append({"type": "image_url", "image_url": {"url": part.image}})
+        elif isinstance(part, ContentText):
+            parts.append({"type": "text", "text": part.text})
+        else:
+            raise ValueError(f"a message has a part of type {part.type}; give text and images")
+    return {"role": message.role, "content": parts}
+
+
+def _as_inspect_takes_it(message: Message) -> ChatMessage:
+    content = message["content"]
+    if not isinstance(content, str):
+        content = [
+            ContentText(text=part["text"])
+            if part["type"] == "text"
+            else ContentImage(image=part["image_url"]["url"])
+            for part in content
+        ]
+    return _KINDS[message["role"]](content=content)
+
+
+def _never(_: Any) -> bool:
+    return False

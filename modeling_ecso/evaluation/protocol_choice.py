@@ -1,0 +1,39 @@
+"""What a provider's arguments make of the protocol: not at all, as stored, or a preset."""
+
+from ..settings_ecso import ECSOConfig
+from .logs import DIRECT, PROTECTED
+from .prerequisite import PrerequisiteError, shown_plainly
+
+
+def chosen_settings(
+    stored: ECSOConfig,
+    protocol: str,
+    preset: str | None,
+    keep_draft: bool,
+    image_in_safe_step: bool,
+) -> ECSOConfig | None:
+    """Return the settings to run the protocol with; None: answer directly.
+
+    Args:
+        stored: What holds where the arguments say nothing.
+        protocol: ``protected`` or ``direct``.
+        preset: Preset of the protocol; None: what is stored.
+        keep_draft: Whether an unsafe draft is kept in the log.
+        image_in_safe_step: Whether the picture stays in the last step.
+
+    Raises:
+        PrerequisiteError: The protocol or the preset is unknown.
+    """
+    if protocol not in (DIRECT, PROTECTED):
+        raise PrerequisiteError(
+            f"protocol {protocol!r} is unknown; choose from {DIRECT}, {PROTECTED}"
+        )
+    if protocol == DIRECT:
+        return None
+    changes: dict[str, object] = {"enabled": True, "keep_draft": keep_draft}
+    if preset:
+        changes["preset"] = preset
+    if image_in_safe_step:
+        changes["image_in_safe_step"] = True
+    with shown_plainly():
+        return stored.updated(changes)
