@@ -6,4 +6,5 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "examples" / "publish"))
 LocalHub = __import__("local_hub").LocalHub
+Repository = __import__("hub_store").Repository
 StoredFile = __import__("hub_store").StoredFile

@@ -5,7 +5,8 @@ Hub's own client, and everything that uses it, then talks to it.
 
 Covered: what the client needs to create a repository, upload, commit, open a pull request, look
 and download, with branches, tags, private repositories and the errors it can meet on the way.
-Not covered: everything else. It forgets all when it ends and is open to everybody on this machine.
+Not covered: everything else; models and data sets share their names. It forgets all when it ends
+and is open to everybody on this machine.
 """
 
 import argparse
@@ -267,23 +268,25 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 _REPO = r"(?P<repo_id>[^/]+/[^/]+)"
+_API = r"/api/(?:models|datasets)"
+_FILES = r"/(?:datasets/)?"
 _REVISION = r"(?P<revision>refs/pr/\d+|[^/]+)"
 _ROUTES = [
     ("GET", r"/api/agent-harnesses", _Handler._no_harness),
     ("GET", r"/api/whoami-v2", _Handler._who_am_i),
     ("POST", r"/api/validate-yaml", _Handler._validate_card),
     ("POST", r"/api/repos/create", _Handler._create),
-    ("GET", rf"/api/models/{_REPO}", _Handler._describe),
-    ("GET", rf"/api/models/{_REPO}/revision/(?P<revision>.+)", _Handler._describe),
-    ("GET", rf"/api/models/{_REPO}/tree/{_REVISION}(/(?P<folder>.+))?", _Handler._list),
-    ("POST", rf"/api/models/{_REPO}/branch/(?P<branch>.+)", _Handler._create_branch),
-    ("POST", rf"/api/models/{_REPO}/tag/(?P<revision>.+)", _Handler._create_tag),
-    ("POST", rf"/api/models/{_REPO}/preupload/(?P<revision>.+)", _Handler._plan_upload),
-    ("POST", rf"/{_REPO}\.git/info/lfs/objects/batch", _Handler._plan_large_files),
-    ("POST", rf"/api/models/{_REPO}/commit/(?P<revision>.+)", _Handler._commit),
+    ("GET", rf"{_API}/{_REPO}", _Handler._describe),
+    ("GET", rf"{_API}/{_REPO}/revision/(?P<revision>.+)", _Handler._describe),
+    ("GET", rf"{_API}/{_REPO}/tree/{_REVISION}(/(?P<folder>.+))?", _Handler._list),
+    ("POST", rf"{_API}/{_REPO}/branch/(?P<branch>.+)", _Handler._create_branch),
+    ("POST", rf"{_API}/{_REPO}/tag/(?P<revision>.+)", _Handler._create_tag),
+    ("POST", rf"{_API}/{_REPO}/preupload/(?P<revision>.+)", _Handler._plan_upload),
+    ("POST", rf"{_FILES}{_REPO}\.git/info/lfs/objects/batch", _Handler._plan_large_files),
+    ("POST", rf"{_API}/{_REPO}/commit/(?P<revision>.+)", _Handler._commit),
     (
         "GET HEAD",
-        rf"/{_REPO}/resolve/{_REVISION}/(?P<path>.+)",
+        rf"{_FILES}{_REPO}/resolve/{_REVISION}/(?P<path>.+)",
         _Handler._download,
     ),
 ]
