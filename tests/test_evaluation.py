@@ -63,7 +63,7 @@ def test_protection_shows_in_the_table_the_exports_and_the_report(capsys, miniat
         capsys, "eval", "mm_safetybench", "--data", data, "--kind", "SD", "--limit", 4, *common
     )
     assert status == 0 and not err
-    assert "mm_safetybench SD protected" in out and "4/4" in out
+    assert "mm_safetybench SD protected" in out and "4/4" in out and "?" not in out
     assert re.search(r"MM-SafetyBench\s+SD\s+0.0 ± 0.0\s+100.0 ± 0.0", out)
     assert "judged by refusal-rules-1" in out and "guard acted on 100.0%" in out
 

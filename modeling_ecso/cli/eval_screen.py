@@ -1,7 +1,6 @@
 """What `ecso eval` shows: the progress of its runs, and their figures side by side."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from ..evaluation.answering import Watcher
 from ..evaluation.exports import export_run
 from ..evaluation.items import DataError
 from ..evaluation.logs import DIRECT, PROTECTED, Run, read_runs
@@ -187,15 +187,18 @@ def _made(chosen: argparse.Namespace, console: Console) -> list[Run]:
     with Progress(*columns, console=console) as progress:
         for plan in plans:
             task = progress.add_task(plan.title, total=None)
-            advance = _advance(progress, task)
-            run = make_run(plan, Path(chosen.log_dir), chosen.resume, advance)
+            watcher = _watcher(progress, task)
+            run = make_run(plan, Path(chosen.log_dir), chosen.resume, watcher)
             progress.update(task, total=run.asked, completed=len(run.samples))
             runs.append(run)
     return runs
 
 
-def _advance(progress: Progress, task: Any) -> Callable[[], None]:
-    return lambda: progress.advance(task)
+def _watcher(progress: Progress, task: Any) -> Watcher:
+    return Watcher(
+        on_planned=lambda samples: progress.update(task, total=samples),
+        on_answer=lambda: progress.advance(task),
+    )
 
 
 def _plans(chosen: argparse.Namespace) -> list[Plan]:

@@ -2,23 +2,43 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
 from .names import registered
 
 
-_watchers: list[Callable[[], None]] = []
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told how far a run is.
+
+    Args:
+        on_planned: Called with the number of samples, once they are known.
+        on_answer: Called after every answer.
+    """
+
+    on_planned: Callable[[int], None]
+    on_answer: Callable[[], None]
+
+
+_watchers: list[Watcher] = []
 
 
 @contextmanager
-def watched_by(on_answer: Callable[[], None]) -> Iterator[None]:
-    """Call a function after every answer while the context lasts."""
-    _watchers.append(on_answer)
+def watched_by(watcher: Watcher) -> Iterator[None]:
+    """Tell a watcher while the context lasts."""
+    _watchers.append(watcher)
     try:
         yield
     finally:
-        _watchers.remove(on_answer)
+        _watchers.remove(watcher)
+
+
+def planned(samples: int) -> None:
+    """Tell whoever watches how many samples there are."""
+    for watcher in _watchers:
+        watcher.on_planned(samples)
 
 
 @solver(name=registered("answer"))
@@ -27,8 +47,8 @@ def answer() -> Solver:
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         state = await generate(state)
-        for on_answer in _watchers:
-            on_answer()
+        for watcher in _watchers:
+            watcher.on_answer()
         return state
 
     return solve

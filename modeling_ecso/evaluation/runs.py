@@ -1,12 +1,12 @@
 """Plans the runs of `ecso eval` and has Inspect make them: one for each image kind and variant."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from .answering import Watcher, watched_by
 from .items import DataError
 from .judges import MODEL, ROLE, RULES
 from .logs import DIRECT, PROTECTED, Run, log_files, read_run
@@ -73,7 +73,7 @@ def provider_settings(variant: str, keep_drafts: bool, batch_size: int | None) -
     return settings if variant == PROTECTED else {**settings, "preset": variant}
 
 
-def make_run(plan: Plan, log_dir: Path, is_resumed: bool, on_answer: Callable[[], None]) -> Run:
+def make_run(plan: Plan, log_dir: Path, is_resumed: bool, watcher: Watcher) -> Run:
     """Make a run, or finish one that was begun; return what its log holds.
 
     Args:
@@ -81,7 +81,7 @@ def make_run(plan: Plan, log_dir: Path, is_resumed: bool, on_answer: Callable[[]
         log_dir: Where the log goes.
         is_resumed: Whether to look for logs of the same plan first: a complete one is taken as it
             is, of an incomplete one only what is missing is asked.
-        on_answer: Called after each answer.
+        watcher: Is told how far it is.
 
     Raises:
         DataError: The data, the model or a setting cannot be used.
@@ -89,7 +89,6 @@ def make_run(plan: Plan, log_dir: Path, is_resumed: bool, on_answer: Callable[[]
     from inspect_ai import eval, eval_retry
     from inspect_ai.log import read_eval_log
 
-    from .answering import watched_by
     from .prerequisite import PrerequisiteError, told_plainly
 
     begun = _begun(plan, log_dir) if is_resumed else None
@@ -108,8 +107,10 @@ def make_run(plan: Plan, log_dir: Path, is_resumed: bool, on_answer: Callable[[]
         "continue_on_fail": True,
     }
     try:
-        with watched_by(on_answer):
+        with watched_by(watcher):
             if begun is not None:
+                for _ in begun.samples:
+                    watcher.on_answer()
                 log = read_eval_log(str(begun.file))
                 # The task is found by name; by file, Inspect would load it outside its package.
                 log.eval.task_file = None

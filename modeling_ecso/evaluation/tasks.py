@@ -15,7 +15,7 @@ from inspect_ai.model import ChatMessageUser, ContentImage, ContentText, Generat
 from inspect_ai.scorer import Scorer
 
 from . import scorers
-from .answering import answer
+from .answering import answer, planned
 from .items import Item, limited
 from .judges import RULES
 from .names import registered
@@ -173,6 +173,7 @@ def _task(
     with shown_plainly():
         items = limited(read(Source.parse(str(data))), limit)
     samples = [_sample(item, benchmark) for item in items]
+    planned(len(samples))
     return Task(
         dataset=MemoryDataset(samples, name=benchmark),
         solver=answer(),
