@@ -112,8 +112,6 @@ def make_run(plan: Plan, log_dir: Path, is_resumed: bool, watcher: Watcher) -> R
                 for _ in begun.samples:
                     watcher.on_answer()
                 log = read_eval_log(str(begun.file))
-                # The task is found by name; by file, Inspect would load it outside its package.
-                log.eval.task_file = None
                 logs = eval_retry(log, max_connections=plan.connections, **common)
             else:
                 logs = eval(

@@ -3,6 +3,8 @@
 Every task takes ``data`` (a downloaded folder, or ``hub:OWNER/NAME@COMMIT``) and ``limit`` (a
 number of units, spread over scenarios or categories: pictures of MME, questions of MMBench with all
 their rotations). Inspect's own ``--limit`` takes the first samples instead, and may cut a unit.
+
+Imports are absolute because `inspect eval-retry` loads this file outside its package.
 """
 
 from collections.abc import Callable
@@ -14,13 +16,13 @@ from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessageUser, ContentImage, ContentText, GenerateConfig
 from inspect_ai.scorer import Scorer
 
-from . import scorers
-from .answering import answer, planned
-from .items import Item, limited
-from .judges import RULES
-from .names import registered
-from .prerequisite import shown_plainly
-from .source import Source
+from modeling_ecso.evaluation import scorers
+from modeling_ecso.evaluation.answering import answer, planned
+from modeling_ecso.evaluation.items import Item, limited
+from modeling_ecso.evaluation.judges import RULES
+from modeling_ecso.evaluation.names import registered
+from modeling_ecso.evaluation.prerequisite import shown_plainly
+from modeling_ecso.evaluation.source import Source
 
 
 # Of the direct step, as in the published scripts.
@@ -47,7 +49,7 @@ def vlsafe(
         judge_prompts: The published judge file.
         limit: Number of queries.
     """
-    from .datasets.vlsafe import read_vlsafe
+    from modeling_ecso.evaluation.datasets.vlsafe import read_vlsafe
 
     scorer = scorers.harmlessness(judge=judge, judge_prompts=judge_prompts)
     pictures = Path(images) if images else None
@@ -75,7 +77,7 @@ def mm_safetybench(
         judge_prompts: The published judge file.
         limit: Number of questions.
     """
-    from .datasets.mm_safetybench import read_mm_safetybench
+    from modeling_ecso.evaluation.datasets.mm_safetybench import read_mm_safetybench
 
     # The command line of Inspect makes a number or a list of what looks like one.
     names = scenarios if isinstance(scenarios, list) else str(scenarios or "").split(",")
@@ -98,7 +100,7 @@ def mme(data: str, prompt: str = "official", limit: int | None = None) -> Task:
         prompt: ``official``, or ``llava`` for LLaVA's ending of the questions, as in the paper.
         limit: Number of pictures; each has two questions.
     """
-    from .datasets.mme import read_mme
+    from modeling_ecso.evaluation.datasets.mme import read_mme
 
     return _task("mme", lambda s: read_mme(s, prompt), data, limit, scorers.yes_or_no(), MME_TOKENS)
 
@@ -123,7 +125,7 @@ def mmbench(
         judge_prompts: A judge file with an entry ``mmbench``.
         limit: Number of questions; each comes with all its rotations.
     """
-    from .datasets.mmbench import read_mmbench
+    from modeling_ecso.evaluation.datasets.mmbench import read_mmbench
 
     scorer = scorers.option_choice(judge=judge, judge_prompts=judge_prompts)
     return _task(
@@ -147,7 +149,7 @@ def mmvet(
         judge_prompts: The official grader's prompt, as a ``.txt`` file.
         limit: Number of questions.
     """
-    from .datasets.mmvet import read_mmvet
+    from modeling_ecso.evaluation.datasets.mmvet import read_mmvet
 
     scorer = scorers.graded(judge=judge, judge_prompts=judge_prompts)
     return _task("mmvet", read_mmvet, data, limit, scorer, MMVET_TOKENS)
