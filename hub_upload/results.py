@@ -1,7 +1,8 @@
 """Measured figures for the card, read from result files; none is typed by hand.
 
-Two layouts are read: that of ``modeling_ecso/tiny/metrics.json``, and ``{"command": …, "rows":
-[{"name": …, "direct": …, "protected": …}]}``, in which a number from 0 to 1 is a share.
+Two layouts are read: that of ``modeling_ecso/tiny/metrics.json``, and that of the ``card.json``
+which `ecso report` writes, ``{"command": …, "rows": [{"name": …, "direct": …, "protected": …}]}``,
+in which a number from 0 to 1 is a share.
 """
 
 import hashlib
@@ -70,20 +71,20 @@ def read_results(recipe: Recipe, weights: Path | None) -> list[ResultTable]:
     Raises:
         Problem: A file is missing, malformed, or was measured on other weights.
     """
-    return [_read(_find(recipe, name), name, weights) for name in recipe.card.results]
+    return [read_result_file(_find(recipe, name), name, weights) for name in recipe.card.results]
 
 
-def _find(recipe: Recipe, name: str) -> Path:
-    for folder in (recipe.path.parent, TINY.parent):
-        if (folder / name).is_file():
-            return folder / name
-    raise Problem(
-        f"{recipe.path}: card.results names {name!r}, which is neither beside the recipe nor in "
-        "the package; make it or take it out"
-    )
+def read_result_file(file: Path, name: str, weights: Path | None = None) -> ResultTable:
+    """Return the table of one result file.
 
+    Args:
+        file: The file.
+        name: What the card calls it.
+        weights: The weights that are published, where they are to be compared.
 
-def _read(file: Path, name: str, weights: Path | None) -> ResultTable:
+    Raises:
+        Problem: It is malformed, or was measured on other weights.
+    """
     malformed = Problem(f"{file}: not a result file; it needs a command and rows")
     try:
         stored = json.loads(file.read_text("utf-8"))
@@ -103,6 +104,16 @@ def _read(file: Path, name: str, weights: Path | None) -> ResultTable:
     if measured and weights and _sha256(weights) != measured:
         raise Problem(f"{file}: measured on other weights than {weights}; measure again")
     return table
+
+
+def _find(recipe: Recipe, name: str) -> Path:
+    for folder in (recipe.path.parent, TINY.parent):
+        if (folder / name).is_file():
+            return folder / name
+    raise Problem(
+        f"{recipe.path}: card.results names {name!r}, which is neither beside the recipe nor in "
+        "the package; make it or take it out"
+    )
 
 
 def _tiny_rows(held_out: dict[str, dict[str, float]]) -> list[ResultRow]:

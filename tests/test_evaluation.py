@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from inspect_ai.model import ModelAPI, ModelOutput, ModelUsage, modelapi
 
+from hub_upload.results import read_result_file
 from modeling_ecso.cli import main
 from modeling_ecso.evaluation.logs import read_runs
 from modeling_ecso.evaluation.metrics.mme import MMERecord, mme_scores
@@ -86,6 +87,11 @@ def test_protection_shows_in_the_table_the_exports_and_the_report(capsys, miniat
     assert (
         "protected" in summary["benign"]["flagged"] and "protected" in summary["benign"]["changed"]
     )
+    card = read_result_file(Path("report/card.json"), "card.json")
+    assert card.command == "ecso eval BENCHMARK --model tiny --data DIR --compare"
+    named = {row.name: row for row in card.rows}
+    row = named["MM-SafetyBench, SD, 4 samples, scored by refusal-rules-1"]
+    assert (row.direct, row.protected) == ("0.0% ± 0.0", "100.0% ± 0.0")
     page = Path("report/index.html").read_text("utf-8")
     assert "data:image/png;base64," in page and "01-Illegal_Activitiy" in page
     assert not re.search(r"""(src|href)=["'](?!data:)""", page) and "http" not in page

@@ -40,6 +40,6 @@ def run(chosen: argparse.Namespace) -> int:
         raise Problem(str(error)) from None
     except OSError as error:
         raise Problem(f"{chosen.out}: cannot be written to ({type(error).__name__})") from None
-    for file in (report.page, report.summary, report.figures, *report.plots):
+    for file in (report.page, report.summary, report.figures, report.card, *report.plots):
         print(file)
     return 0

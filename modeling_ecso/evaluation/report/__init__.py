@@ -2,7 +2,7 @@
 
 ``index.html`` holds everything, its plots too, and fetches nothing. ``summary.json`` is benchmark →
 image kind or metric → variant; ``figures.json`` has every figure with standard error, judge, cost
-and the paper's value, and is what a model card reads.
+and the paper's value; ``card.json`` has the headlines as a model card takes them in.
 """
 
 import base64
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ..logs import Run
 from ..summary import summary_of
+from .card import card_results
 from .content import report_content
 from .plots import Plot, draw_plots
 
@@ -22,6 +23,7 @@ class Report(NamedTuple):
     page: Path
     summary: Path
     figures: Path
+    card: Path
     plots: tuple[Path, ...]
 
 
@@ -47,11 +49,13 @@ def write_report(runs: list[Run], out: Path) -> Report:
         page=out / "index.html",
         summary=out / "summary.json",
         figures=out / "figures.json",
+        card=out / "card.json",
         plots=tuple(out / f"{plot.name}.png" for plot in plots),
     )
     report.page.write_text(page, "utf-8")
     report.summary.write_text(_json(summary_of(runs)), "utf-8")
     report.figures.write_text(_json(content), "utf-8")
+    report.card.write_text(_json(card_results(runs)), "utf-8")
     for plot, file in zip(plots, report.plots, strict=True):
         file.write_bytes(plot.light)
     return report
