@@ -1,6 +1,7 @@
 """`ecso eval`: a benchmark from one command, directly and protected, with one table at the end."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,9 @@ def run(chosen: argparse.Namespace) -> int:
         return eval_screen.evaluate(chosen)
     except DataError as error:
         raise Problem(str(error)) from None
+    except KeyboardInterrupt:
+        print("what is answered is kept: the same command with --resume goes on", file=sys.stderr)
+        raise
 
 
 def _check(chosen: argparse.Namespace) -> None:

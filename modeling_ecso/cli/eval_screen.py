@@ -1,6 +1,7 @@
 """What `ecso eval` shows: the progress of its runs, and their figures side by side."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from ..evaluation.summary import (
     rows_of,
     variants_of,
 )
+from .problem import Problem
 
 
 _INSPECT = "inspect:"
@@ -48,6 +50,9 @@ def evaluate(chosen: argparse.Namespace) -> int:
     """
     console = Console(highlight=False)
     log_dir = Path(chosen.log_dir)
+    if not chosen.score_again:
+        writable_folder(log_dir, "--log-dir")
+    export_dir = writable_folder(Path(chosen.export), "--export") if chosen.export else None
     runs = _judged_again(chosen, console) if chosen.score_again else _made(chosen, console)
     console.print()
     benign = _benign_runs(log_dir, runs)
@@ -57,9 +62,9 @@ def evaluate(chosen: argparse.Namespace) -> int:
         console.print(by_scenario)
     for line in notes(runs, bool(benign)):
         console.print(Text(f"· {line}", style="dim"))
-    if chosen.export:
+    if export_dir:
         for run in runs:
-            console.print(Text(f"exported {export_run(run, Path(chosen.export))}"))
+            console.print(Text(f"exported {export_run(run, export_dir)}"))
     console.print(Text(f"logs in {log_dir}; ecso report {log_dir} --out DIR makes a page of them"))
     incomplete = [run for run in runs if not run.is_complete]
     for run in incomplete:
@@ -68,6 +73,22 @@ def evaluate(chosen: argparse.Namespace) -> int:
     if incomplete:
         console.print(Text("the same command with --resume asks only what is missing"))
     return 1 if incomplete else 0
+
+
+def writable_folder(folder: Path, option: str) -> Path:
+    """Return the folder, made if need be: before hours of answers, not after.
+
+    Raises:
+        Problem: It is a file, or nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_writable = os.access(folder, os.W_OK)
+    except OSError:
+        is_writable = False
+    if not is_writable:
+        raise Problem(f"{option} {folder}: nothing can be written there; name a folder of yours")
+    return folder
 
 
 def comparison(runs: list[Run], benign: list[Run]) -> Table:

@@ -21,6 +21,7 @@ from inspect_ai.model import (
     get_model,
 )
 from inspect_ai.tool import ToolChoice, ToolInfo
+from rich.markup import escape
 
 from ..serving.chat import Chat
 from ..serving.endpoint_run import EndpointRun, Sampling
@@ -67,7 +68,8 @@ class ECSOAPIProvider(ModelAPI):
         super().__init__(model_name, base_url, api_key, [], config)
         if "/" not in model_name or model_name.startswith("ecso"):
             raise PrerequisiteError(
-                f"{model_name}: no model of another provider; give PROVIDER/NAME, as Inspect does"
+                f"{escape(model_name)}: no model of another provider; name it as Inspect does, "
+                "PROVIDER/NAME"
             )
         chosen = chosen_settings(_PAPER, protocol, preset, keep_draft, image_in_safe_step)
         self._settings = chosen and chosen.updated({"on_error": "raise"})
@@ -76,7 +78,7 @@ class ECSOAPIProvider(ModelAPI):
                 model_name, config=config, base_url=base_url, api_key=api_key, **model_args
             )
         except (ValueError, TypeError) as error:
-            raise PrerequisiteError(f"{model_name} cannot be had: {error}") from None
+            raise PrerequisiteError(escape(f"{model_name} cannot be had: {error}")) from None
         self._api = model.api
         # Only a verdict from logits makes it worth asking.
         wants_logprobs = chosen is not None and chosen.verdict == "logits"

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 # Inspect does not export it; the version is pinned, and a test imports this.
 from inspect_ai._util.error import PrerequisiteError
+from rich.markup import escape
 from rich.text import Text
 
 from ..errors_ecso import ECSOError
@@ -24,7 +25,7 @@ def shown_plainly() -> Iterator[None]:
     try:
         yield
     except (DataError, ECSOError) as error:
-        raise PrerequisiteError(str(error).replace("[", "\\[")) from None
+        raise PrerequisiteError(escape(str(error))) from None
 
 
 def told_plainly(error: PrerequisiteError) -> str:

@@ -22,6 +22,7 @@ from inspect_ai.model import (
     ModelUsage,
 )
 from inspect_ai.tool import ToolChoice, ToolInfo
+from rich.markup import escape
 
 from ..cli.models import LoadedModel, load_model
 from ..cli.problem import Problem
@@ -75,14 +76,22 @@ class ECSOProvider(ModelAPI):
         keep_draft: bool = False,
         image_in_safe_step: bool = False,
         batch_size: int | None = None,
+        **unknown: Any,
     ):
         """Load the model and check the settings."""
         super().__init__(model_name, base_url, api_key, [], config or GenerateConfig())
+        if unknown:
+            raise PrerequisiteError(
+                f"the ecso provider has no argument {', '.join(unknown)}; choose from protocol, "
+                "preset, keep_draft, image_in_safe_step, batch_size"
+            )
+        if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
+            raise PrerequisiteError(f"batch_size is {batch_size!r}; give a number from 1")
         self._loaded = _load(model_name)
         stored = self._loaded.model.config.ecso
         self._settings = chosen_settings(stored, protocol, preset, keep_draft, image_in_safe_step)
         default = _TINY_BATCH_SIZE if model_name == TINY else _DEFAULT_BATCH_SIZE
-        self._batch_size = int(batch_size or default)
+        self._batch_size = batch_size or default
         self._batcher = Batcher(self._answer_batch, self._batch_size)
 
     def max_connections(self) -> int:
@@ -159,7 +168,7 @@ def _load(model_name: str) -> LoadedModel:
     try:
         return load_model(None if model_name == TINY else model_name)
     except Problem as problem:
-        raise PrerequisiteError(str(problem)) from None
+        raise PrerequisiteError(escape(str(problem))) from None
 
 
 def _plain_traces(traces: Any, answers: int) -> list[dict[str, Any] | None]:

@@ -11,6 +11,7 @@ from .items import DataError
 from .judges import MODEL, ROLE, RULES
 from .logs import DIRECT, PROTECTED, Run, log_files, read_run
 from .names import qualified
+from .prerequisite import PrerequisiteError, told_plainly
 from .scorers import graded, harmlessness, option_choice
 
 
@@ -89,8 +90,6 @@ def make_run(plan: Plan, log_dir: Path, is_resumed: bool, watcher: Watcher) -> R
     from inspect_ai import eval, eval_retry
     from inspect_ai.log import read_eval_log
 
-    from .prerequisite import PrerequisiteError, told_plainly
-
     begun = _begun(plan, log_dir) if is_resumed else None
     if begun is not None and begun.is_complete:
         return begun
@@ -118,7 +117,7 @@ def make_run(plan: Plan, log_dir: Path, is_resumed: bool, watcher: Watcher) -> R
                     qualified(plan.benchmark),
                     model=plan.model,
                     model_args=plan.settings,
-                    model_roles={ROLE: plan.judge} if plan.judge else None,
+                    model_roles=judge_role(plan.judge),
                     task_args=plan.arguments,
                     metadata={"plan": plan.key, "variant": plan.variant},
                     max_connections=plan.connections,
@@ -127,6 +126,9 @@ def make_run(plan: Plan, log_dir: Path, is_resumed: bool, watcher: Watcher) -> R
                 )
     except PrerequisiteError as error:
         raise DataError(told_plainly(error)) from None
+    # Inspect keeps what was answered and returns as if it were done.
+    if not logs or logs[0].status == "cancelled":
+        raise KeyboardInterrupt
     return read_run(Path(logs[0].location.removeprefix("file://")))
 
 
@@ -146,17 +148,14 @@ def judge_again(run: Run, judge: str | None, prompts: str | None) -> Run:
     from inspect_ai import score
     from inspect_ai.log import read_eval_log, write_eval_log
 
-    from .prerequisite import PrerequisiteError, told_plainly
-
     if run.benchmark not in _SCORERS:
         raise DataError(f"{run.benchmark} is scored by rule alone; there is no judge to change")
     log = read_eval_log(str(run.file))
-    scorer = _SCORERS[run.benchmark](judge=MODEL if judge else RULES, judge_prompts=prompts)
     try:
         scored = score(
             log,
-            scorer,
-            model_roles={ROLE: judge} if judge else None,
+            _SCORERS[run.benchmark](judge=MODEL if judge else RULES, judge_prompts=prompts),
+            model_roles=judge_role(judge),
             action="overwrite",
             display="none",
         )
@@ -169,6 +168,25 @@ def judge_again(run: Run, judge: str | None, prompts: str | None) -> Run:
     file = run.file.with_name(f"{run.file.stem}_{name}_{now:%H%M%S%f}.eval")
     write_eval_log(scored, str(file))
     return read_run(file)
+
+
+def judge_role(judge: str | None) -> dict[str, Any] | None:
+    """Return the role of a judge as Inspect takes it; None where rules judge.
+
+    Raises:
+        DataError: There is no such model.
+    """
+    from inspect_ai.model import get_model
+
+    if judge is None:
+        return None
+    try:
+        get_model(judge)
+    except PrerequisiteError as error:
+        raise DataError(f"judge {judge}: {told_plainly(error)}") from None
+    except (ValueError, TypeError) as error:
+        raise DataError(f"judge {judge} cannot be had: {error}") from None
+    return {ROLE: judge}
 
 
 def task_arguments(

@@ -1,0 +1,77 @@
+"""What a person sees when something about an evaluation is wrong: one line, and nothing lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from inspect_ai.model import get_model
+
+from modeling_ecso.cli import main
+from modeling_ecso.evaluation.prerequisite import PrerequisiteError, told_plainly
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("a file\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--judge", "nonsense"], "judge nonsense cannot be had"),
+        (["--judge", "nobody/model"], "judge nobody/model cannot be had"),
+        (["--log-dir", "file"], "--log-dir file: nothing can be written there"),
+        (["--log-dir", "/proc/logs"], "--log-dir /proc/logs: nothing can be written there"),
+        (["--export", "file"], "--export file: nothing can be written there"),
+        (["--model", "/tmp/[/red]x"], "/tmp/[/red]x"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_options_are_one_line(capsys, miniatures, options, says):
+    data = str(miniatures / "vlsafe")
+    assert main(["eval", "vlsafe", "--data", data, "--limit", "1", *options]) == 2
+    seen = capsys.readouterr()
+    assert says in seen.err and len(seen.err.strip().splitlines()) == 1
+    assert "Traceback" not in seen.out + seen.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"protocl": "direct"}, "no argument protocl; choose from protocol, preset"),
+        ({"protocol": "none"}, "protocol 'none' is unknown"),
+        ({"batch_size": "abc"}, "batch_size is 'abc'"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"preset": "paranoid"}, "paranoid"),
+    ],
+    ids=str,
+)
+def test_bad_arguments_of_the_provider_are_told_plainly(arguments, says):
+    with pytest.raises(PrerequisiteError) as told:
+        get_model("ecso/tiny", memoize=False, **arguments)
+    assert says in told_plainly(told.value)
+
+
+def test_an_interrupted_run_goes_on_with_resume(miniatures, folder):
+    command = [sys.executable, "-m", "modeling_ecso.cli", "eval", "mme", "--direct"]
+    command += ["--data", str(miniatures / "mme"), "--batch-size", "1", "--log-dir", "logs"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
+    begun = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("logs/*.eval")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1)
+    begun.send_signal(signal.SIGINT)
+    out, err = begun.communicate(timeout=120)
+    assert begun.returncode == 130, err
+    assert "--resume" in err and "Traceback" not in out + err
+    done = subprocess.run([*command, "--resume"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "28/28" in done.stdout
