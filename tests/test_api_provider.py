@@ -134,13 +134,18 @@ def test_a_draft_is_kept_where_it_is_asked_for(capsys, miniatures):
     assert read_runs(Path("logs"))[0].samples[0].trace["draft"] == CANARY
 
 
-def test_the_picture_is_seen_by_all_steps_but_the_last(capsys, miniatures):
-    ecso(capsys, *evaluation(miniatures, "--limit", 1))
+@pytest.mark.parametrize(("preset", "keeps"), [("paper", False), ("utility-scripts", True)])
+def test_all_steps_see_the_picture_but_the_last(capsys, miniatures, preset, keeps):
+    ecso(capsys, *evaluation(miniatures, "--limit", 1, "--preset", preset))
     sees = {
         step: any(isinstance(part, ContentImage) for part in messages[-1].content)
         for step, messages, _ in ASKED
     }
-    assert sees == {"direct": True, "detect": True, "caption": True, "safe": False}
+    assert sees == {"direct": True, "detect": True, "caption": True, "safe": keeps}
+
+
+def test_each_step_has_its_limit(capsys, miniatures):
+    ecso(capsys, *evaluation(miniatures, "--limit", 1))
     limits = {step: config.max_tokens for step, _, config in ASKED}
     assert limits == {"direct": 2048, "detect": 8, "caption": 256, "safe": 2048}
 
