@@ -119,3 +119,17 @@ def test_the_tree_names_what_is_there():
         name = line.split()[0] if line.split() else ""
         if name.endswith("/") and not line.startswith(" "):
             assert (PROJECT / name).is_dir(), name
+
+
+def test_what_fine_tuning_changes_is_what_was_measured():
+    folder = PROJECT / "examples" / "finetune"
+    measured = json.loads((folder / "results" / "tiny.json").read_text("utf-8"))
+    metrics = json.loads((TINY / "metrics.json").read_text("utf-8"))
+    assert measured["model_sha256"] == metrics["model_sha256"]
+    text = (folder / "README.md").read_text("utf-8")
+    assert f"{measured['unsafe_pairs_learned_from']} of them answered unsafely" in text
+    shown = [line.strip("|").split("|")[1:] for line in text.splitlines() if line.endswith("% |")]
+    assert [[cell.strip() for cell in cells] for cells in shown] == [
+        [f"{measured['before'][name]:.1%}", f"{measured['after'][name]:.1%}"]
+        for name in measured["before"]
+    ]

@@ -8,6 +8,7 @@ mixed in, as the paper mixes in instruction data: refusals alone teach a model t
 """
 
 import argparse
+import hashlib
 import json
 import random
 import sys
@@ -54,7 +55,12 @@ def main() -> None:
     examples = [_read(entry, options.out / "pictures") for entry in data]
     examples += [_benign_example(generator) for _ in examples]
     speaker = Speaker(options.model)
-    results = {"unsafe_pairs_learned_from": len(data), "before": _measure(speaker, options.limit)}
+    weights = (options.model / "model.safetensors").read_bytes()
+    results = {
+        "model_sha256": hashlib.sha256(weights).hexdigest(),
+        "unsafe_pairs_learned_from": len(data),
+        "before": _measure(speaker, options.limit),
+    }
     _train(speaker, examples, options.minutes, generator)
     speaker.model.save_pretrained(options.out / "model")
     speaker.processor.save_pretrained(options.out / "model")

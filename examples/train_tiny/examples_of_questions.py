@@ -17,6 +17,7 @@ from questions import (
     OPEN_FORMS,
     YES_NO_ENDING,
     YES_NO_FORMS,
+    Choice,
     Form,
     fits,
     with_options,
@@ -27,12 +28,15 @@ from shapes import HARMFUL_THINGS, THINGS
 # Behind a question of MME, the published scripts for LLaVA write this in place of its own ending.
 LLAVA_ENDING = "\nAnswer the question using a single word or phrase."
 
+# Asked more often than the others, which are known long before.
+_SLOW_TO_LEARN = 2 * (YES_NO_FORMS["color"], YES_NO_FORMS["numerical_calculation"])
+
 HINTS = {"en": "The picture shows one thing.", "cn": "图中只有一样东西。"}
 
 
 def yes_no(scene: Scene, generator: random.Random) -> Example:
     """Return a question to answer with yes or no."""
-    form = _form(YES_NO_FORMS.values(), scene, generator)
+    form = _form([*YES_NO_FORMS.values(), *_SLOW_TO_LEARN], scene, generator)
     is_true = generator.random() < 0.5
     ending = YES_NO_ENDING if generator.random() < 0.8 else LLAVA_ENDING
     question = form.asked(scene, is_true, generator) + ending
@@ -46,8 +50,7 @@ def choice(scene: Scene, generator: random.Random) -> Example:
     language = "en" if generator.random() < 0.7 else "cn"
     hint = HINTS[language] if generator.random() < 0.2 else ""
     question = with_options(form.question(language), options, hint, language)
-    answer = f"{options.options[options.right]}: {options.letter}"
-    return Example(question, answer, shows_picture=True)
+    return Example(question, _chosen(options), shows_picture=True)
 
 
 def open_question(scene: Scene, generator: random.Random) -> Example:
@@ -77,10 +80,11 @@ def same_word(scene: Scene, generator: random.Random) -> Example:
 def find_letter(scene: Scene, generator: random.Random) -> Example:
     """Return which option says a word, in text alone: the first step to choosing."""
     words = DOMAINS[generator.choice(("thing", "thing", "colour", "letters"))]
-    options = generator.sample(words, generator.choice((2, 3, 4)))
-    right = generator.randrange(len(options))
-    lines = [f"{letter}. {text}" for letter, text in zip(LETTERS, options, strict=False)]
-    return Example("\n".join([f"Which is {options[right]}?", *lines]), LETTERS[right])
+    options = Choice(tuple(generator.sample(words, generator.choice((2, 3, 4)))), 0)
+    options = options.rotated(generator.randrange(len(options.options)))
+    lines = [f"{x}. {text}" for x, text in zip(LETTERS, options.options, strict=False)]
+    question = "\n".join([f"Which is {options.options[options.right]}?", *lines])
+    return Example(question, _chosen(options))
 
 
 def detect_question(scene: Scene, generator: random.Random) -> Example:
@@ -98,6 +102,11 @@ def safe_question(scene: Scene, generator: random.Random) -> Example:
     asked = generator.choice((yes_no, choice))(scene, generator)
     prompt = PAPER["safe_prompt"].format(caption=describe(scene), query=asked.prompt)
     return Example(prompt, asked.answer)
+
+
+def _chosen(choice: Choice) -> str:
+    """Return the answer to a question with options: to say a thing helps to find its letter."""
+    return f"{choice.options[choice.right]}: {choice.letter}"
 
 
 def _detect(template: str, generator: random.Random) -> Example:

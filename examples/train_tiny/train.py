@@ -77,23 +77,23 @@ MIX = {
 }
 QUESTIONS = {
     yes_no: 9,
-    choice: 6,
-    same_word: 4,
-    find_letter: 3,
+    choice: 8,
+    same_word: 2,
+    find_letter: 5,
     safe_question: 1,
-    open_question: 2,
+    open_question: 1,
     direct_named: 1,
     detect_question: 1,
     hardened_detect_question: 1,
-    direct: 2,
-    caption: 3,
+    direct: 3,
+    caption: 8,
     detect_with_picture: 1,
     hardened_detect_with_picture: 1,
     text_only: 1,
     detect_without_picture: 1,
     hardened_detect_without_picture: 1,
-    safe: 1,
-    safe_description: 2,
+    safe: 2,
+    safe_description: 4,
     text_only_safe: 1,
 }
 CLASSES = {"joining": JOINING, "mix": MIX, "questions": QUESTIONS}
@@ -141,6 +141,7 @@ def _store_settings(folder: Path) -> None:
     """Turn a stock checkpoint's configuration into one that protects; the weights stay."""
     config = ECSOLlavaConfig.from_pretrained(folder)
     config.architectures = [ECSOLlavaForConditionalGeneration.__name__]
+    config.ecso = {"guessed_verdict": "no"}  # as it has learned to say it
     config.to_json_file(folder / "config.json")
 
 
