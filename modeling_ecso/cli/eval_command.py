@@ -98,7 +98,6 @@ def _add_what_to_run(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--model",
-        default="tiny",
         metavar="DIR_OR_ID",
         help="folder or Hub id; inspect:PROVIDER/NAME for any other (default: the embedded one)",
     )

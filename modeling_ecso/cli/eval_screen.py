@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from ..evaluation.exports import export_run
 from ..evaluation.items import DataError
 from ..evaluation.logs import DIRECT, PROTECTED, Run, read_runs
 from ..evaluation.metrics.harmless import PAPER_SCENARIOS
+from ..evaluation.model_names import TINY, inspect_name, is_loaded_here, typed_name
 from ..evaluation.runs import (
     Plan,
+    begun_run,
     judge_again,
     make_run,
     provider_settings,
@@ -36,7 +39,6 @@ from ..evaluation.summary import (
 from .problem import Problem
 
 
-_INSPECT = "inspect:"
 _DEFAULT_KINDS = ["SD", "TYPO", "SD_TYPO"]
 _OPTIONS = ("images", "scenarios", "prompt", "language", "split", "limit")
 
@@ -53,23 +55,30 @@ def evaluate(chosen: argparse.Namespace) -> int:
     if not chosen.score_again:
         writable_folder(log_dir, "--log-dir")
     export_dir = writable_folder(Path(chosen.export), "--export") if chosen.export else None
-    runs = _judged_again(chosen, console) if chosen.score_again else _made(chosen, console)
+    left_out: list[str] = []
+    made = (
+        _judged_again(chosen, console, left_out) if chosen.score_again else _made(chosen, console)
+    )
+    # Figures of some of the samples would stand beside those of all.
+    runs = [run for run in made if run.is_complete]
     console.print()
-    benign = _benign_runs(log_dir, runs)
-    console.print(comparison(runs, benign))
+    benign = _benign_runs(log_dir, runs, left_out)
+    if runs:
+        console.print(comparison(runs, benign))
     by_scenario = scenario_table(runs)
     if by_scenario:
         console.print(by_scenario)
-    for line in notes(runs, bool(benign)):
+    for line in [*notes(runs, bool(benign)), *left_out]:
         console.print(Text(f"· {line}", style="dim"))
     if export_dir:
         for run in runs:
             console.print(Text(f"exported {export_run(run, export_dir)}"))
     console.print(Text(f"logs in {log_dir}; ecso report {log_dir} --out DIR makes a page of them"))
-    incomplete = [run for run in runs if not run.is_complete]
+    incomplete = [run for run in made if not run.is_complete]
     for run in incomplete:
         left = run.asked - len(run.samples)
-        console.print(Text(f"{left} of {run.asked} samples failed: see {run.file}", style="red"))
+        failed = f"{left} of {run.asked} samples failed, so there are no figures: see {run.file}"
+        console.print(Text(failed, style="red"))
     if incomplete:
         console.print(Text("the same command with --resume asks only what is missing"))
     return 1 if incomplete else 0
@@ -178,16 +187,26 @@ def notes(runs: list[Run], has_benign: bool) -> list[str]:
     return lines
 
 
-def _benign_runs(log_dir: Path, runs: list[Run]) -> list[Run]:
+def _benign_runs(log_dir: Path, runs: list[Run], left_out: list[str]) -> list[Run]:
     """Return the runs of the same model on benign samples that lie beside safety runs."""
     if not any(run.benchmark in SAFETY for run in runs):
         return []
     variants = {run.variant for run in runs}
     try:
-        known = read_runs(log_dir, runs[0].model)
+        known = read_runs(log_dir, typed_name(runs[0].model), _lines_of(UTILITY, left_out))
     except DataError:
-        return []  # nothing beside them, and perhaps not even they are complete
+        return []  # some other log beside them is broken
     return [run for run in known if run.benchmark in UTILITY and run.variant in variants]
+
+
+def _lines_of(benchmarks: Sequence[str], lines: list[str]) -> Callable[[str, str], None]:
+    """Return what collects the lines on logs of these benchmarks that are left out."""
+
+    def collect(benchmark: str, line: str) -> None:
+        if benchmark in benchmarks:
+            lines.append(line)
+
+    return collect
 
 
 def _cell(figure: Any) -> str:
@@ -204,12 +223,16 @@ def _made(chosen: argparse.Namespace, console: Console) -> list[Run]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     ]
+    log_dir = Path(chosen.log_dir)
+    begun = [begun_run(plan, log_dir) if chosen.resume else None for plan in plans]
+    if chosen.resume and not any(begun):
+        console.print(Text(f"nothing in {log_dir} to resume with these options: starting anew"))
     runs = []
     with Progress(*columns, console=console) as progress:
-        for plan in plans:
+        for plan, earlier in zip(plans, begun, strict=True):
             task = progress.add_task(plan.title, total=None)
             watcher = _watcher(progress, task)
-            run = make_run(plan, Path(chosen.log_dir), chosen.resume, watcher)
+            run = make_run(plan, log_dir, earlier, watcher)
             progress.update(task, total=run.asked, completed=len(run.samples))
             runs.append(run)
     return runs
@@ -223,7 +246,8 @@ def _watcher(progress: Progress, task: Any) -> Watcher:
 
 
 def _plans(chosen: argparse.Namespace) -> list[Plan]:
-    model, is_local = _model(chosen.model)
+    typed = chosen.model or TINY
+    model = inspect_name(typed)
     judge = None if chosen.judge == "rules" else chosen.judge
     variants = [DIRECT] if chosen.direct else chosen.preset or [PROTECTED]
     if chosen.compare:
@@ -233,7 +257,9 @@ def _plans(chosen: argparse.Namespace) -> list[Plan]:
     options["images"] = chosen.images and str(Path(chosen.images).resolve())
     prompts = chosen.judge_prompts and str(Path(chosen.judge_prompts).resolve())
     kinds = (chosen.kind or _DEFAULT_KINDS) if chosen.benchmark == "mm_safetybench" else [None]
-    batch_size = chosen.batch_size or (64 if chosen.model == "tiny" else 16) if is_local else None
+    batch_size = None
+    if is_loaded_here(model):
+        batch_size = chosen.batch_size or (64 if typed == TINY else 16)
     return [
         Plan(
             benchmark=chosen.benchmark,
@@ -250,30 +276,21 @@ def _plans(chosen: argparse.Namespace) -> list[Plan]:
     ]
 
 
-def _model(name: str) -> tuple[str, bool]:
-    """Return Inspect's name of a model, and whether it is loaded here."""
-    if name.startswith(_INSPECT):
-        inspected = name.removeprefix(_INSPECT)
-        is_local = inspected.startswith("ecso/")
-        return inspected if is_local else f"ecso-api/{inspected}", is_local
-    is_folder = Path(name).is_dir()
-    return f"ecso/{Path(name).resolve() if is_folder else name}", True
-
-
 def _absolute(data: str) -> str:
     # The log is read again elsewhere: to resume, to judge once more.
     return data if data.startswith("hub:") else str(Path(data).expanduser().resolve())
 
 
-def _judged_again(chosen: argparse.Namespace, console: Console) -> list[Run]:
+def _judged_again(chosen: argparse.Namespace, console: Console, left_out: list[str]) -> list[Run]:
+    log_dir = Path(chosen.log_dir)
     judge = None if chosen.judge == "rules" else chosen.judge
     runs = [
         run
-        for run in read_runs(Path(chosen.log_dir))
+        for run in read_runs(log_dir, chosen.model, _lines_of([chosen.benchmark], left_out))
         if run.benchmark == chosen.benchmark and (not chosen.kind or run.kind in chosen.kind)
     ]
     if not runs:
-        raise DataError(f"{chosen.log_dir}: no complete log of {chosen.benchmark} in it")
+        raise DataError(f"{log_dir}: no complete log of {chosen.benchmark} in it")
     with console.status(f"judging again, by {chosen.judge}"):
         prompts = chosen.judge_prompts and str(Path(chosen.judge_prompts).resolve())
         return [judge_again(run, judge, prompts) for run in runs]

@@ -1,6 +1,7 @@
 """`ecso report`: the logs of `ecso eval` → one page, plots, and JSON."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("logs", metavar="LOGS", help="the --log-dir of ecso eval")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder to write into")
-    parser.add_argument("--model", metavar="NAME", help="which model, where there are several")
+    parser.add_argument("--model", metavar="DIR_OR_ID", help="which model, as for ecso eval")
     parser.set_defaults(function=run)
 
 
@@ -31,7 +32,8 @@ def run(chosen: argparse.Namespace) -> int:
         from ..evaluation.logs import read_runs
         from ..evaluation.report import write_report
 
-        report = write_report(read_runs(Path(chosen.logs), chosen.model), Path(chosen.out))
+        runs = read_runs(Path(chosen.logs), chosen.model, _tell)
+        report = write_report(runs, Path(chosen.out))
     except ModuleNotFoundError as error:
         raise Problem(
             f'{error.name} is not installed; run pip install "ecso-llava[eval]"'
@@ -43,3 +45,7 @@ def run(chosen: argparse.Namespace) -> int:
     for file in (report.page, report.summary, report.figures, report.card, *report.plots):
         print(file)
     return 0
+
+
+def _tell(benchmark: str, line: str) -> None:
+    print(line, file=sys.stderr)

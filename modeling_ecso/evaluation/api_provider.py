@@ -71,8 +71,7 @@ class ECSOAPIProvider(ModelAPI):
                 f"{escape(model_name)}: no model of another provider; name it as Inspect does, "
                 "PROVIDER/NAME"
             )
-        chosen = chosen_settings(_PAPER, protocol, preset, keep_draft, image_in_safe_step)
-        self._settings = chosen and chosen.updated({"on_error": "raise"})
+        self._settings = chosen_settings(_PAPER, protocol, preset, keep_draft, image_in_safe_step)
         try:
             model = get_model(
                 model_name, config=config, base_url=base_url, api_key=api_key, **model_args
@@ -81,7 +80,7 @@ class ECSOAPIProvider(ModelAPI):
             raise PrerequisiteError(escape(f"{model_name} cannot be had: {error}")) from None
         self._api = model.api
         # Only a verdict from logits makes it worth asking.
-        wants_logprobs = chosen is not None and chosen.verdict == "logits"
+        wants_logprobs = self._settings is not None and self._settings.verdict == "logits"
         self._gives_logprobs: bool | None = None if wants_logprobs else False
 
     def max_connections(self) -> int:

@@ -1,20 +1,28 @@
-"""Reads Inspect's logs into `Run`s: plain records that everything after the evaluation works on."""
+"""Reads Inspect's logs into `Run`s: plain records that everything after the evaluation works on.
 
+Figures may stand side by side where the same samples were asked, with the same arguments, and
+judged alike. Of each benchmark and image kind `read_runs` takes the newest runs that agree in this,
+runs of all samples before limited ones, and tells which it leaves out.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from .items import DataError
+from .judges import MODEL, ROLE
+from .model_names import is_protectable, logged_name, named_in_logs, typed_name
 from .names import PACKAGE
 from .samples import SampleResult
 
 
 DIRECT = "direct"
 PROTECTED = "protected"
-
-# The provider that puts the protocol in front of another one, which is the model evaluated.
-_AROUND = "ecso-api/"
+# The published utility scripts, which keep the picture in the last step, against the paper.
+UTILITY_SCRIPTS = "utility-scripts"
 
 # The order in which runs are shown.
 _BENCHMARKS = ("vlsafe", "mm_safetybench", "mme", "mmbench", "mmvet")
@@ -30,13 +38,15 @@ class Run:
         kind: Image kind of MM-SafetyBench, language of MMBench; else empty.
         variant: ``direct``, ``protected``, or the name of a preset.
         model: As Inspect names it.
-        judge: Who judged; empty where nothing was.
+        judge: Who judged, as found with the samples; empty where nothing was.
+        grader: The model that was to judge what no rule reads; empty where there is none.
         created: When, as ISO 8601.
         file: The log.
         arguments: The task's arguments, as given.
         settings: The provider's arguments, as given.
         samples: What was asked, answered and judged.
         asked: Number of samples that the run was to have.
+        is_limited: Whether it was to have only some of the samples there are.
     """
 
     benchmark: str
@@ -50,11 +60,17 @@ class Run:
     settings: dict[str, Any]
     samples: tuple[SampleResult, ...] = field(repr=False)
     asked: int
+    grader: str
+    is_limited: bool
 
     @property
-    def key(self) -> tuple[str, str, str, str]:
-        """What two logs of the same thing have in common."""
-        return (self.model, self.benchmark, self.kind, self.variant)
+    def conditions(self) -> dict[str, Any]:
+        """What two complete runs must share for their figures to stand side by side."""
+        return {
+            **{name: self.arguments[name] for name in sorted(self.arguments)},
+            "judge": self.grader or self.judge,
+            "samples": sorted(sample.id for sample in self.samples),
+        }
 
     @property
     def moment(self) -> datetime:
@@ -72,31 +88,82 @@ class Run:
         return self.arguments.get("limit")
 
 
-def read_runs(folder: Path, model: str | None = None) -> list[Run]:
-    """Return the newest complete run of each thing, of one model.
+def read_runs(
+    folder: Path,
+    model: str | None = None,
+    on_left_out: Callable[[str, str], None] = lambda benchmark, line: None,
+) -> list[Run]:
+    """Return the runs of one model that may stand side by side, the newest of each variant.
 
     Args:
         folder: Where the logs are, or a single log.
-        model: The model, as Inspect names it; None: the only one there is.
+        model: The model, as it is typed; None: the only one there is.
+        on_left_out: Called with a benchmark and a line on its logs that are left out, and why.
 
     Raises:
-        DataError: There are no logs, they are of several models, or one cannot be read.
+        DataError: There are no logs of the model, they are of several, or one cannot be read.
     """
-    newest: dict[tuple[str, str, str, str], Run] = {}
-    for run in sorted(map(read_run, log_files(folder)), key=lambda run: run.moment):
-        if run.is_complete and model in (None, run.model):
-            newest[run.key] = run
-    models = sorted({run.model for run in newest.values()})
+    runs = sorted(map(read_run, log_files(folder)), key=lambda run: run.moment)
+    models = sorted({run.model for run in runs if run.is_complete})
     if not models:
         raise DataError(f"{folder}: no complete log in it; run ecso eval with this --log-dir")
-    if len(models) > 1:
+    if model is None and len(models) > 1:
         raise DataError(
-            f"{folder}: logs of several models, {', '.join(models)}; choose one with --model"
+            f"{folder}: logs of several models, {', '.join(map(typed_name, models))}; choose one "
+            "with --model"
         )
-    return sorted(
-        newest.values(),
-        key=lambda r: (_BENCHMARKS.index(r.benchmark), _KINDS.index(r.kind), r.variant),
+    try:
+        chosen = models[0] if model is None else named_in_logs(model, models)
+    except DataError as error:
+        raise DataError(f"{folder}: {error}") from None
+    things: dict[tuple[int, int], list[Run]] = defaultdict(list)
+    for run in runs:
+        if run.model == chosen:
+            things[_BENCHMARKS.index(run.benchmark), _KINDS.index(run.kind)].append(run)
+    found = [_side_by_side(things[place], on_left_out) for place in sorted(things)]
+    return [run for taken in found for run in taken]
+
+
+def _side_by_side(runs: list[Run], on_left_out: Callable[[str, str], None]) -> list[Run]:
+    """Return those runs of a benchmark and image kind that may stand side by side.
+
+    Args:
+        runs: The runs, oldest first.
+        on_left_out: Called with the benchmark and a line on logs that are left out.
+    """
+    complete = [run for run in runs if run.is_complete]
+    lead = max(complete, key=lambda run: (not run.is_limited, run.moment), default=None)
+    conditions = lead.conditions if lead else {}
+    newest = {run.variant: run for run in complete if run.conditions == conditions}
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for run in runs:
+        if run.is_complete and run.conditions != conditions:
+            reasons[_difference(run.conditions, conditions)].append(run.file.name)
+        elif not run.is_complete and (
+            run.variant not in newest or run.moment > newest[run.variant].moment
+        ):
+            left = f"{run.asked - len(run.samples)} of {run.asked} samples are missing"
+            reasons[left].append(run.file.name)
+    thing = " ".join(part for part in (runs[0].benchmark, runs[0].kind) if part)
+    for reason, files in reasons.items():
+        on_left_out(runs[0].benchmark, f"{thing}: left out {', '.join(files)}: {reason}")
+    return [newest[variant] for variant in sorted(newest)]
+
+
+def _difference(left_out: dict[str, Any], taken: dict[str, Any]) -> str:
+    """Say in what the conditions of runs differ."""
+    names = [n for n in dict.fromkeys([*left_out, *taken]) if left_out.get(n) != taken.get(n)]
+    if names == ["samples"]:
+        return f"other samples ({len(left_out['samples'])}, not {len(taken['samples'])})"
+    return ", ".join(
+        f"{name.replace('_', ' ')} is {_shown(left_out.get(name))}, not {_shown(taken.get(name))}"
+        for name in names
+        if name != "samples"
     )
+
+
+def _shown(value: Any) -> str:
+    return "none" if value in (None, "") else str(value)
 
 
 def log_files(folder: Path) -> list[Path]:
@@ -138,22 +205,28 @@ def read_run(file: Path) -> Run:
     judges = sorted({str(sample.found.get("judge", "")) for sample in samples} - {""})
     arguments = dict(log.eval.task_args)
     settings = dict(log.eval.model_args)
+    metadata = log.eval.metadata or {}
     benchmark = log.eval.task.rpartition("/")[2]
     kinds = {"mm_safetybench": ("kind", "SD_TYPO"), "mmbench": ("language", "en")}
     name, default = kinds.get(benchmark, ("", ""))
-    created = (log.eval.metadata or {}).get("scored") or log.eval.created
+    ids, epochs = log.eval.dataset.sample_ids, log.eval.config.epochs or 1
+    available = log.eval.dataset.samples or len(ids or log.samples or ())
+    asked = available if ids is None else len(ids)
     return Run(
         benchmark=benchmark,
         kind=str(arguments.get(name, default)) if name else "",
-        variant=(log.eval.metadata or {}).get("variant") or _variant(log.eval.model, settings),
-        model=log.eval.model.removeprefix(_AROUND),
+        variant=metadata.get("variant") or _variant(log.eval.model, settings),
+        model=logged_name(log.eval.model),
         judge=", ".join(judges),
-        created=created,
+        created=metadata.get("scored") or log.eval.created,
         file=file,
         arguments=arguments,
         settings=settings,
         samples=samples,
-        asked=log.eval.dataset.samples or len(log.samples or ()),
+        asked=asked * epochs,
+        # Only with MMBench do the samples not tell: whom it takes to read them all.
+        grader=_grader(log) if benchmark == "mmbench" and arguments.get("judge") == MODEL else "",
+        is_limited=arguments.get("limit") is not None or asked < available,
     )
 
 
@@ -165,10 +238,18 @@ def _is_ours(log: Any) -> bool:
 
 def _variant(model: str, settings: dict[str, Any]) -> str:
     """Name the variant of a log that `inspect eval` wrote."""
-    is_ours = model.startswith(("ecso/", _AROUND))
-    if not is_ours or settings.get("protocol") == DIRECT:
+    if not is_protectable(model) or settings.get("protocol") == DIRECT:
         return DIRECT
-    return settings.get("preset") or PROTECTED
+    preset = settings.get("preset") or PROTECTED
+    keeps_picture = preset == "reference" and settings.get("image_in_safe_step")
+    return UTILITY_SCRIPTS if keeps_picture else preset
+
+
+def _grader(log: Any) -> str:
+    """Name the model that judged last, or that had the role in the run."""
+    role = (log.eval.model_roles or {}).get(ROLE)
+    again = (log.eval.metadata or {}).get("judge")
+    return str(again or getattr(role, "model", role or ""))
 
 
 def _result(sample: Any) -> SampleResult:

@@ -1,4 +1,8 @@
-"""What a provider's arguments make of the protocol: not at all, as stored, or a preset."""
+"""What a provider's arguments make of the protocol: not at all, as stored, or a preset.
+
+A step that fails for good is raised, whatever is stored: a refusal in its place would count as the
+model's merit.
+"""
 
 from ..settings_ecso import ECSOConfig
 from .logs import DIRECT, PROTECTED
@@ -30,7 +34,7 @@ def chosen_settings(
         )
     if protocol == DIRECT:
         return None
-    changes: dict[str, object] = {"enabled": True, "keep_draft": keep_draft}
+    changes: dict[str, object] = {"enabled": True, "keep_draft": keep_draft, "on_error": "raise"}
     if preset:
         changes["preset"] = preset
     if image_in_safe_step:

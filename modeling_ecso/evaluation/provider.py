@@ -3,7 +3,8 @@
     inspect eval modeling_ecso/mme --model ecso/tiny -M protocol=protected -M preset=hardened
 
 Covered: the trace of a protected answer is in the log, without the draft unless ``keep_draft`` asks
-for it; a request that fails does so alone.
+for it; a request that fails does so alone; a step that fails for good fails its sample, which
+`--resume` asks again.
 Not covered: tools; several answers to one request.
 """
 
@@ -28,12 +29,12 @@ from ..cli.models import LoadedModel, load_model
 from ..cli.problem import Problem
 from .batching import Batcher
 from .logs import PROTECTED
+from .model_names import TINY
 from .pictures import open_picture
 from .prerequisite import PrerequisiteError
 from .protocol_choice import chosen_settings
 
 
-TINY = "tiny"
 _DEFAULT_MAX_TOKENS = 256
 _DEFAULT_BATCH_SIZE = 16
 # A small model on a processor gains from batches far larger than a graphics card would hold.
@@ -113,6 +114,7 @@ class ECSOProvider(ModelAPI):
 
         Raises:
             ValueError: The conversation cannot be put to the model.
+            ECSOStepError: A step after the draft failed for good.
         """
         if tools:
             raise ValueError("the ecso provider has no tools; run a task without them")

@@ -9,14 +9,12 @@ from typing import Any
 from .answering import Watcher, watched_by
 from .items import DataError
 from .judges import MODEL, ROLE, RULES
-from .logs import DIRECT, PROTECTED, Run, log_files, read_run
+from .logs import DIRECT, PROTECTED, UTILITY_SCRIPTS, Run, log_files, read_run
 from .names import qualified
 from .prerequisite import PrerequisiteError, told_plainly
 from .scorers import graded, harmlessness, option_choice
 
 
-# The published utility scripts, which keep the picture in the last step, against the paper.
-UTILITY_SCRIPTS = "utility-scripts"
 _JUDGED = {"vlsafe", "mm_safetybench", "mmbench", "mmvet"}
 _SCORERS = {
     "vlsafe": harmlessness,
@@ -56,8 +54,9 @@ class Plan:
 
     @property
     def key(self) -> str:
-        """What two runs of the same plan have in common."""
-        parts = [self.benchmark, self.variant, self.model, self.arguments, self.settings]
+        """What two runs of the same plan have in common, however many are answered together."""
+        settings = {name: self.settings[name] for name in self.settings if name != "batch_size"}
+        parts = [self.benchmark, self.variant, self.model, self.arguments, settings]
         return json.dumps([*parts, self.judge], sort_keys=True)
 
 
@@ -74,14 +73,14 @@ def provider_settings(variant: str, keep_drafts: bool, batch_size: int | None) -
     return settings if variant == PROTECTED else {**settings, "preset": variant}
 
 
-def make_run(plan: Plan, log_dir: Path, is_resumed: bool, watcher: Watcher) -> Run:
+def make_run(plan: Plan, log_dir: Path, begun: Run | None, watcher: Watcher) -> Run:
     """Make a run, or finish one that was begun; return what its log holds.
 
     Args:
         plan: What to run.
         log_dir: Where the log goes.
-        is_resumed: Whether to look for logs of the same plan first: a complete one is taken as it
-            is, of an incomplete one only what is missing is asked.
+        begun: A run of the same plan to resume: a complete one is taken as it is, of an incomplete
+            one only what is missing is asked.
         watcher: Is told how far it is.
 
     Raises:
@@ -90,7 +89,6 @@ def make_run(plan: Plan, log_dir: Path, is_resumed: bool, watcher: Watcher) -> R
     from inspect_ai import eval, eval_retry
     from inspect_ai.log import read_eval_log
 
-    begun = _begun(plan, log_dir) if is_resumed else None
     if begun is not None and begun.is_complete:
         return begun
     common: dict[str, Any] = {
@@ -111,7 +109,13 @@ def make_run(plan: Plan, log_dir: Path, is_resumed: bool, watcher: Watcher) -> R
                 for _ in begun.samples:
                     watcher.on_answer()
                 log = read_eval_log(str(begun.file))
-                logs = eval_retry(log, max_connections=plan.connections, **common)
+                log.eval.model_args |= plan.settings  # the size of a batch may be another
+                logs = eval_retry(
+                    log,
+                    max_connections=plan.connections,
+                    max_samples=plan.connections,
+                    **common,
+                )
             else:
                 logs = eval(
                     qualified(plan.benchmark),
@@ -162,8 +166,12 @@ def judge_again(run: Run, judge: str | None, prompts: str | None) -> Run:
     except PrerequisiteError as error:
         raise DataError(told_plainly(error)) from None
     now = datetime.now(UTC)
-    earlier = scored.eval.metadata or {}
-    scored.eval.metadata = {**earlier, "variant": run.variant, "scored": now.isoformat()}
+    # The plan stays behind: it was one with another judge.
+    earlier = {k: v for k, v in (scored.eval.metadata or {}).items() if k != "plan"}
+    again = {"variant": run.variant, "scored": now.isoformat(), "judge": judge}
+    scored.eval.metadata = {**earlier, **again}
+    judged = {"judge": MODEL if judge else RULES, "judge_prompts": prompts}
+    scored.eval.task_args = {**scored.eval.task_args, **judged}
     name = "".join(c if c.isalnum() else "-" for c in judge or RULES)
     file = run.file.with_name(f"{run.file.stem}_{name}_{now:%H%M%S%f}.eval")
     write_eval_log(scored, str(file))
@@ -201,8 +209,8 @@ def task_arguments(
     return arguments
 
 
-def _begun(plan: Plan, log_dir: Path) -> Run | None:
-    """Return the newest run of the same plan, a complete one before all others."""
+def begun_run(plan: Plan, log_dir: Path) -> Run | None:
+    """Return the newest run of the same plan, a complete one before all others; None: none."""
     from inspect_ai.log import read_eval_log
 
     if not log_dir.is_dir():
