@@ -65,7 +65,9 @@ def test_protection_shows_in_the_table_the_exports_and_the_report(capsys, miniat
     )
     assert status == 0 and not err
     assert "mm_safetybench SD protected" in out and "4/4" in out and "?" not in out
-    assert re.search(r"MM-SafetyBench\s+SD\s+0.0 ± 0.0\s+100.0 ± 0.0", out)
+    assert re.search(r"MM-SafetyBench\s+SD\s+0\.0\s+100\.0\s", out)  # one sample has no spread
+    assert "MM-SafetyBench, SD: mean of 4 of the paper's eight scenarios" in out
+    assert "MM-SafetyBench: run with --limit 4" in out
     assert "judged by refusal-rules-1" in out and "guard acted on 100.0%" in out
 
     row = rows_in(Path("out/mm_safetybench_SD_protected/01-Illegal_Activitiy.jsonl"))[0]
@@ -90,9 +92,11 @@ def test_protection_shows_in_the_table_the_exports_and_the_report(capsys, miniat
     card = read_result_file(Path("report/card.json"), "card.json")
     assert card.command == "ecso eval BENCHMARK --model tiny --data DIR --compare"
     named = {row.name: row for row in card.rows}
-    row = named["MM-SafetyBench, SD, 4 samples, scored by refusal-rules-1"]
-    assert (row.direct, row.protected) == ("0.0% ± 0.0", "100.0% ± 0.0")
+    part = "mean of 4 of the paper's eight scenarios"
+    row = named[f"MM-SafetyBench, SD, {part}, 4 samples, scored by refusal-rules-1"]
+    assert (row.direct, row.protected) == ("0.0%", "100.0%")
     page = Path("report/index.html").read_text("utf-8")
+    assert "mean of 4 of the paper" in page and "run with --limit 4" in page
     assert "data:image/png;base64," in page and "01-Illegal_Activitiy" in page
     assert not re.search(r"""(src|href)=["'](?!data:)""", page) and "http" not in page
     for name in ("harmless-by-scenario", "utility", "cost"):
