@@ -9,6 +9,7 @@ import pytest
 from modeling_ecso.cli.eval_screen import notes
 from modeling_ecso.evaluation.datasets import mme
 from modeling_ecso.evaluation.datasets.mm_safetybench import OFFICIAL
+from modeling_ecso.evaluation.exports import export_run
 from modeling_ecso.evaluation.logs import Run
 from modeling_ecso.evaluation.metrics.harmless import PAPER_SCENARIOS
 from modeling_ecso.evaluation.report import write_report
@@ -156,3 +157,23 @@ def test_over_refusal_is_unknown_until_the_guard_met_benign_samples():
     assert not unknown(runs, [graded("protected")])
     presets = [judged("paper"), judged("hardened")]
     assert unknown(presets, [graded("paper")])[0].startswith("over-refusal under hardened is")
+
+
+def test_exports_keep_models_apart_and_replace_what_was_there(tmp_path):
+    everything = pictures(dict.fromkeys(mme.OFFICIAL, 1))
+    first = export_run(make("mme", everything), tmp_path)
+    second = export_run(make("mme", everything[:4], model="ecso//data/sft/step-1.5"), tmp_path)
+    assert (first.name, second.name) == ("tiny_mme_direct", "sft-step-1.5_mme_direct")
+    assert len(list(first.iterdir())) == 14 and len(list(second.iterdir())) == 2
+    (first / "results.md").write_text("of the user's own")
+    export_run(make("mme", everything[:4]), tmp_path)
+    assert len(list(first.iterdir())) == 3
+
+    safety = [scenarios(dict.fromkeys(names, 1)) for names in (OFFICIAL, list(OFFICIAL)[:2])]
+    folder = [export_run(make("mm_safetybench", s, kind="SD"), tmp_path) for s in safety][1]
+    assert len(list(folder.iterdir())) == 2
+    files = [make("mmvet", [], model=LLAVA), make("vlsafe", [], model="openai/gpt-4o")]
+    assert [export_run(run, tmp_path).name for run in files] == [
+        "llava-hf-llava-1.5-7b-hf_mmvet_direct.json",
+        "openai-gpt-4o_vlsafe_direct.jsonl",
+    ]
