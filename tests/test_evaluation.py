@@ -65,18 +65,20 @@ def test_protection_shows_in_the_table_the_exports_and_the_report(capsys, miniat
     )
     assert status == 0 and not err
     assert "mm_safetybench SD protected" in out and "4/4" in out and "?" not in out
-    assert re.search(r"MM-SafetyBench\s+SD\s+0.0 ± 0.0\s+100.0 ± 0.0", out)
+    assert re.search(r"MM-SafetyBench\s+SD\s+0\.0\s+100\.0\s", out)  # one sample has no spread
+    assert "MM-SafetyBench, SD: mean of 4 of the paper's eight scenarios" in out
+    assert "MM-SafetyBench: run with --limit 4" in out
     assert "judged by refusal-rules-1" in out and "guard acted on 100.0%" in out
 
-    row = rows_in(Path("out/mm_safetybench_SD_protected/01-Illegal_Activitiy.jsonl"))[0]
+    row = rows_in(Path("out/tiny_mm_safetybench_SD_protected/01-Illegal_Activitiy.jsonl"))[0]
     fields = ["image", "query", "text", "model_id", "unsafe_answer", "caption", "unsafe"]
     assert list(row) == fields
-    direct = rows_in(Path("out/mm_safetybench_SD_direct/01-Illegal_Activitiy.jsonl"))[0]
+    direct = rows_in(Path("out/tiny_mm_safetybench_SD_direct/01-Illegal_Activitiy.jsonl"))[0]
     assert row["unsafe"] == "Yes" and row["unsafe_answer"] == direct["text"] != row["text"]
 
     status, _, _ = ecso(capsys, "eval", "mme", "--data", miniatures / "mme", *common)
     assert status == 0
-    lines = Path("out/mme_direct/count.txt").read_text("utf-8").splitlines()
+    lines = Path("out/tiny_mme_direct/count.txt").read_text("utf-8").splitlines()
     assert len(lines) == 2 and all(len(line.split("\t")) == 4 for line in lines)
 
     status, out, err = ecso(capsys, "report", "logs", "--out", "report")
@@ -90,9 +92,11 @@ def test_protection_shows_in_the_table_the_exports_and_the_report(capsys, miniat
     card = read_result_file(Path("report/card.json"), "card.json")
     assert card.command == "ecso eval BENCHMARK --model tiny --data DIR --compare"
     named = {row.name: row for row in card.rows}
-    row = named["MM-SafetyBench, SD, 4 samples, scored by refusal-rules-1"]
-    assert (row.direct, row.protected) == ("0.0% ± 0.0", "100.0% ± 0.0")
+    part = "mean of 4 of the paper's eight scenarios"
+    row = named[f"MM-SafetyBench, SD, {part}, 4 samples, scored by refusal-rules-1"]
+    assert (row.direct, row.protected) == ("0.0%", "100.0%")
     page = Path("report/index.html").read_text("utf-8")
+    assert "mean of 4 of the paper" in page and "run with --limit 4" in page
     assert "data:image/png;base64," in page and "01-Illegal_Activitiy" in page
     assert not re.search(r"""(src|href)=["'](?!data:)""", page) and "http" not in page
     for name in ("harmless-by-scenario", "utility", "cost"):
@@ -106,7 +110,7 @@ def test_without_being_asked_no_draft_is_in_logs_or_exports(capsys, miniatures):
     data = miniatures / "mm_safetybench"
     options = ["--kind", "SD", "--limit", 1, "--export", "out", "--log-dir", "logs"]
     ecso(capsys, "eval", "mm_safetybench", "--data", data, *options)
-    row = rows_in(Path("out/mm_safetybench_SD_protected/01-Illegal_Activitiy.jsonl"))[0]
+    row = rows_in(Path("out/tiny_mm_safetybench_SD_protected/01-Illegal_Activitiy.jsonl"))[0]
     assert row["unsafe"] == "Yes" and "unsafe_answer" not in row
     sample = read_runs(Path("logs"))[0].samples[0]
     assert "draft" not in sample.trace and sample.trace["outcome"] == "safe"
@@ -124,7 +128,7 @@ def test_mmbench_is_exported_with_all_rotations_for_the_server(capsys, miniature
     options = ["--direct", "--limit", 2, "--export", "out"]
     status, out, _ = ecso(capsys, "eval", "mmbench", "--data", miniatures / "mmbench", *options)
     assert status == 0 and "circular" in out
-    sheet = openpyxl.load_workbook("out/mmbench_en_direct.xlsx").active
+    sheet = openpyxl.load_workbook("out/tiny_mmbench_en_direct.xlsx").active
     header, *rows = sheet.iter_rows(values_only=True)
     assert header == ("index", "question", "A", "B", "C", "D", "prediction", "answer", "split")
     assert len(rows) > 2 and len({row[0] % 1_000_000 for row in rows}) == 2
@@ -133,7 +137,7 @@ def test_mmbench_is_exported_with_all_rotations_for_the_server(capsys, miniature
 def test_mmvet_is_exported_by_id(capsys, miniatures):
     options = ["--direct", "--export", "out", "--limit", 2]
     assert ecso(capsys, "eval", "mmvet", "--data", miniatures / "mmvet", *options)[0] == 0
-    answers = json.loads(Path("out/mmvet_direct.json").read_text("utf-8"))
+    answers = json.loads(Path("out/tiny_mmvet_direct.json").read_text("utf-8"))
     assert len(answers) == 2 and all(name.startswith("v1_") for name in answers)
 
 
@@ -143,7 +147,7 @@ def test_tabs_and_line_breaks_in_an_answer_leave_the_mme_file_whole(capsys, mini
     status, out, _ = ecso(capsys, "eval", "mme", "--data", miniatures / "mme", *options)
     assert status == 0 and "mme-rule" in out
     records = []
-    for file in Path("out/mme_direct").glob("*.txt"):
+    for file in Path("out/scripted-model_mme_direct").glob("*.txt"):
         for line in file.read_text("utf-8").splitlines():
             name, _, answer, prediction = line.split("\t")
             assert prediction == "Yes of course"

@@ -55,5 +55,6 @@ def test_report_and_exports_are_there(out):
     names = {path.name for path in out.iterdir()}
     assert {"index.html", "summary.json", "figures.json", "card.json", "exports"} <= names
     exports = {path.name for path in (out / "exports").iterdir()}
-    assert {"vlsafe_protected.jsonl", "mme_protected", "mmbench_en_protected.xlsx"} <= exports
-    assert {"mmvet_protected.json", "mm_safetybench_SD_TYPO_protected"} <= exports
+    files = ("vlsafe_protected.jsonl", "mme_protected", "mmbench_en_protected.xlsx")
+    assert {f"tiny_{file}" for file in files} <= exports
+    assert {"tiny_mmvet_protected.json", "tiny_mm_safetybench_SD_TYPO_protected"} <= exports

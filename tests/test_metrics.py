@@ -2,17 +2,18 @@
 
 import pytest
 
-from modeling_ecso.evaluation.metrics.figure import mean_of
+from modeling_ecso.evaluation.metrics.figure import macro_of, mean_of
 from modeling_ecso.evaluation.metrics.harmless import (
     PAPER_SCENARIOS,
     Judged,
     SafetyRecord,
     harmless_rates,
 )
+from modeling_ecso.evaluation.metrics.mmbench import mmbench_scores
 from modeling_ecso.evaluation.metrics.mme import MMERecord, mme_scores
 from modeling_ecso.evaluation.metrics.mmvet import GradedRecord, mmvet_scores
 from modeling_ecso.evaluation.metrics.over_refusal import GuardRecord, guard_figures
-from modeling_ecso.evaluation.published import _LLAVA_BY_SCENARIO, published
+from modeling_ecso.evaluation.published import _LLAVA_BY_SCENARIO, published, published_model
 
 
 def records(scenario, harmless, harmful, invalid=0):
@@ -55,11 +56,40 @@ def test_the_papers_own_table_gives_its_averages_and_the_erratum():
     assert published("ecso/tiny", "mm_safetybench", "SD") is None
 
 
+@pytest.mark.parametrize(
+    ("model", "known"),
+    [
+        ("ecso/llava-hf/llava-1.5-7b-hf", "LLaVA-1.5-7B"),
+        ("ecso//data/LLaVA-v1.5-7B", "LLaVA-1.5-7B"),
+        ("Lin-Chen/ShareGPT4V-7B", "ShareGPT4V-7B"),
+        ("MAGAer13/mplug-owl2-llama2-7b", "mPLUG-Owl2-7B"),
+        ("Qwen/Qwen-VL-Chat", "Qwen-VL-Chat"),
+        ("internlm/internlm-xcomposer-7b", "InternLM-XComposer-7B"),
+        ("ecso//data/llava-1.5-7b-mysft", None),
+        ("ecso//data/my-llava-1.5-7b-hf", None),
+        ("ecso//data/llava-1.5-7b-hf/checkpoint-100", None),
+        ("Qwen/Qwen-VL-Chat-Int4", None),
+    ],
+)
+def test_only_the_papers_own_models_have_its_figures(model, known):
+    assert published_model(model) == known
+
+
+def test_nothing_gives_no_figure():
+    rates = harmless_rates([])
+    assert rates.macro is None and rates.micro is None and rates.by_scenario == {}
+    scores = mme_scores([])
+    assert scores.perception is None and scores.cognition is None
+    assert mmbench_scores([]).circular is None and mmvet_scores([]).total is None
+    assert harmless_rates(records("13-Gov_Decision", 1, 0)).macro is None
+
+
 def test_the_standard_error_of_a_share():
     figure = mean_of([1.0] * 25 + [0.0] * 75)
     assert figure.value == 25
     assert figure.standard_error == pytest.approx(100 * (0.25 * 0.75 / 99) ** 0.5)
-    assert mean_of([1.0]).standard_error == 0
+    assert mean_of([1.0]).standard_error is None and mean_of([1.0]).shown("%") == "100.0%"
+    assert macro_of([figure, mean_of([1.0])]).standard_error is None
 
 
 def test_a_picture_with_one_answer_is_left_out_and_counted():

@@ -18,6 +18,7 @@ from ..evaluation.items import DataError
 from ..evaluation.logs import DIRECT, PROTECTED, Run, read_runs
 from ..evaluation.metrics.harmless import PAPER_SCENARIOS
 from ..evaluation.model_names import TINY, inspect_name, is_loaded_here, typed_name
+from ..evaluation.run_figures import rates_of
 from ..evaluation.runs import (
     Plan,
     begun_run,
@@ -31,8 +32,8 @@ from ..evaluation.summary import (
     SAFETY,
     TITLES,
     UTILITY,
+    gaps_of,
     guard_of,
-    rates_of,
     rows_of,
     variants_of,
 )
@@ -68,7 +69,7 @@ def evaluate(chosen: argparse.Namespace) -> int:
     by_scenario = scenario_table(runs)
     if by_scenario:
         console.print(by_scenario)
-    for line in [*notes(runs, bool(benign)), *left_out]:
+    for line in [*notes(runs, benign), *left_out]:
         console.print(Text(f"· {line}", style="dim"))
     if export_dir:
         for run in runs:
@@ -144,18 +145,22 @@ def scenario_table(runs: list[Run]) -> Table | None:
     return table
 
 
-def notes(runs: list[Run], has_benign: bool) -> list[str]:
+def notes(runs: list[Run], benign: list[Run]) -> list[str]:
     """Return what must be known to read the table.
 
     Args:
         runs: The runs it shows.
-        has_benign: Whether it shows what the guard did to benign samples.
+        benign: Earlier runs on benign samples, of which it shows what the guard did.
     """
     lines = []
-    if any(run.benchmark == "mm_safetybench" for run in runs):
+    counted = {rates_of(run).counted for run in runs if run.benchmark == "mm_safetybench"}
+    if counted == {len(PAPER_SCENARIOS)}:
         lines.append(
             "MM-SafetyBench: mean of the paper's eight scenarios; dim ones are not counted"
         )
+    elif counted:
+        lines.append("MM-SafetyBench: dim scenarios are not among the paper's eight")
+    lines += gaps_of(runs)
     judges = sorted({run.judge for run in runs if run.judge})
     if judges:
         lines.append(f"judged by {', '.join(judges)}")
@@ -178,11 +183,18 @@ def notes(runs: list[Run], has_benign: bool) -> list[str]:
                 f"configured refusal {guard.refused_by_guard.value:.1f}%); "
                 f"the model itself refused {guard.refused_by_model.value:.1f}%"
             )
-    is_guarded = any(run.benchmark in SAFETY and run.variant != DIRECT for run in runs)
-    if is_guarded and not has_benign:
+    guarded = {r.variant for r in runs if r.benchmark in SAFETY and r.variant != DIRECT}
+    measured = {
+        variant
+        for row in rows_of([*runs, *benign])
+        if (row.benchmark, row.name) == (BENIGN, "flagged")
+        for variant in row.figures
+    }
+    if guarded - measured:
+        of = f" under {', '.join(sorted(guarded - measured))}" if guarded & measured else ""
         lines.append(
-            "over-refusal is unknown: run mme, mmbench or mmvet, whose samples are benign, with "
-            "the same --log-dir"
+            f"over-refusal{of} is unknown: run mme, mmbench or mmvet, whose samples are benign, "
+            "with the same --log-dir"
         )
     return lines
 
@@ -210,9 +222,7 @@ def _lines_of(benchmarks: Sequence[str], lines: list[str]) -> Callable[[str, str
 
 
 def _cell(figure: Any) -> str:
-    if figure is None:
-        return ""
-    return f"{figure.value:.1f} ± {figure.standard_error:.1f}"
+    return figure.shown() if figure else ""
 
 
 def _made(chosen: argparse.Namespace, console: Console) -> list[Run]:

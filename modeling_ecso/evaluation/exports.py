@@ -1,4 +1,4 @@
-"""Writes answers as the official evaluators want them.
+"""Writes answers as the official evaluators want them, each run under a name of its own.
 
 | benchmark | file | read by |
 |---|---|---|
@@ -15,22 +15,26 @@ scripts/convert_{mmbench_for_submission,mmvet_for_eval}.py in github.com/gyhdog9
 """
 
 import json
+import re
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from .datasets.mm_safetybench import SCENARIOS
 from .logs import Run
+from .metrics.mme import COGNITION, PERCEPTION
 from .samples import SampleResult
 
 
 def export_run(run: Run, folder: Path) -> Path:
-    """Write a run's answers; returns the file or folder.
+    """Write a run's answers in place of an earlier export of the same name; returns where.
 
     Args:
         run: The run.
-        folder: Where to; each run gets a name of its own below it.
+        folder: Where to; the file or folder below it is named after model, benchmark, kind and
+            variant.
     """
-    parts = (run.benchmark, run.kind, run.variant)
+    parts = (_file_safe(run.model), run.benchmark, run.kind, run.variant)
     name = "_".join(part for part in parts if part)
     folder.mkdir(parents=True, exist_ok=True)
     return _WRITERS[run.benchmark](run, folder / name)
@@ -38,7 +42,7 @@ def export_run(run: Run, folder: Path) -> Path:
 
 def _write_vlsafe(run: Run, stem: Path) -> Path:
     rows = [{"image_id": s.facts["image_id"], **_safety_fields(run, s)} for s in run.samples]
-    return _write_lines(rows, stem.with_suffix(".jsonl"))
+    return _write_lines(rows, _with_ending(stem, ".jsonl"))
 
 
 def _write_mm_safetybench(run: Run, stem: Path) -> Path:
@@ -47,6 +51,7 @@ def _write_mm_safetybench(run: Run, stem: Path) -> Path:
     for sample in run.samples:
         fields = {"image": f"{sample.facts['number']}.jpg", **_safety_fields(run, sample)}
         by_scenario[sample.facts["scenario"]].append(fields)
+    _clear(stem, [f"{scenario}.jsonl" for scenario in SCENARIOS])
     for scenario, rows in by_scenario.items():
         _write_lines(rows, stem / f"{scenario}.jsonl")
     return stem
@@ -66,7 +71,7 @@ def _safety_fields(run: Run, sample: SampleResult) -> dict[str, Any]:
 
 def _write_mme(run: Run, stem: Path) -> Path:
     # The calculator pairs neighbouring lines, so the two questions of a picture must be neighbours.
-    stem.mkdir(parents=True, exist_ok=True)
+    _clear(stem, [f"{category}.txt" for category in PERCEPTION + COGNITION])
     by_category: dict[str, list[SampleResult]] = defaultdict(list)
     for sample in run.samples:
         by_category[sample.facts["category"]].append(sample)
@@ -98,13 +103,13 @@ def _write_mmbench(run: Run, stem: Path) -> Path:
         answer = [sample.target] if has_answers else []
         cells = [sample.facts["question"], *options, sample.answer, *answer, sample.facts["split"]]
         sheet.append([sample.facts["index"], *map(_plain_cell, cells)])
-    file = stem.with_suffix(".xlsx")
+    file = _with_ending(stem, ".xlsx")
     book.save(file)
     return file
 
 
 def _write_mmvet(run: Run, stem: Path) -> Path:
-    file = stem.with_suffix(".json")
+    file = _with_ending(stem, ".json")
     answers = {sample.id: sample.answer for sample in run.samples}
     file.write_text(json.dumps(answers, indent=2, ensure_ascii=False) + "\n", "utf-8")
     return file
@@ -119,8 +124,25 @@ _WRITERS = {
 }
 
 
+def _file_safe(model: str) -> str:
+    """Return a model's name, or the last two parts of its folder, as part of a file name."""
+    parts = [part for part in re.split(r"[/\\]", model.removeprefix("ecso/")) if part]
+    return re.sub(r"[^\w.-]", "-", "-".join(parts[-2:]))
+
+
+def _with_ending(stem: Path, ending: str) -> Path:
+    # Not with_suffix, which would cut llava-1.5-7b after its first dot.
+    return stem.parent / f"{stem.name}{ending}"
+
+
+def _clear(folder: Path, names: list[str]) -> None:
+    """Make a folder, or take what an earlier export wrote out of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+
+
 def _write_lines(rows: list[dict[str, Any]], file: Path) -> Path:
-    file.parent.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
     file.write_text("".join(lines), "utf-8")
     return file

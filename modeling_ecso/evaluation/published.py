@@ -58,10 +58,11 @@ _UTILITY = {
     "Qwen-VL-Chat": ((1481.5, 1481.5), (347.1, 347.1), (49.6, 49.7), (59.7, 59.1)),
     "InternLM-XComposer-7B": ((1254.1, 1254.1), (200.7, 200.7), (33.3, 33.3), (49.3, 49.3)),
 }
+# The last part of a model's name, in full: what follows it may be a fine-tune, of other figures.
 _MODELS = {
-    "LLaVA-1.5-7B": r"llava-?(v?1\.5)-7b",
-    "ShareGPT4V-7B": r"sharegpt4v-7b",
-    "mPLUG-Owl2-7B": r"mplug-owl2",
+    "LLaVA-1.5-7B": r"llava-?v?1\.5-7b(-hf)?",
+    "ShareGPT4V-7B": r"sharegpt4v-7b(-hf)?",
+    "mPLUG-Owl2-7B": r"mplug-owl2(-llama2)?(-7b)?",
     "Qwen-VL-Chat": r"qwen-vl-chat",
     "InternLM-XComposer-7B": r"internlm-xcomposer-7b",
 }
@@ -69,8 +70,9 @@ _MODELS = {
 
 def published_model(model: str) -> str | None:
     """Return the paper's name of a model; None where the paper has none of it."""
+    last = re.split(r"[/\\]", model)[-1]
     for name, pattern in _MODELS.items():
-        if re.search(pattern, model, re.IGNORECASE):
+        if re.fullmatch(pattern, last, re.IGNORECASE):
             return name
     return None
 

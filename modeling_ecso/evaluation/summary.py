@@ -1,18 +1,15 @@
 """Puts the figures of `Run`s side by side: direct, protected, one column for each preset."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from .logs import DIRECT, PROTECTED, Run
 from .metrics.figure import Figure
-from .metrics.harmless import HarmlessRates, harmless_rates
-from .metrics.mmbench import mmbench_scores
-from .metrics.mme import mme_scores
-from .metrics.mmvet import mmvet_scores
 from .metrics.over_refusal import GuardFigures, guard_figures
-from .samples import choice_record, graded_record, guard_record, mme_record, safety_record
+from .run_figures import figures_of
+from .samples import guard_record
 
 
 SAFETY = ("vlsafe", "mm_safetybench")
@@ -52,12 +49,19 @@ class Row:
         name: Image kind, metric or category.
         figures: Variant to figure.
         is_headline: Whether it stands for the benchmark in a short table.
+        parts: Variant to what its figure is over, such as ``4 of 10 categories``, where that is not
+            all the name says.
+        official: The variants whose figure is over the whole official set, as the paper's are.
+        judges: Variant to who judged.
     """
 
     benchmark: str
     name: str
     figures: dict[str, Figure] = field(default_factory=dict)
     is_headline: bool = True
+    parts: dict[str, str] = field(default_factory=dict)
+    official: set[str] = field(default_factory=set)
+    judges: dict[str, str] = field(default_factory=dict)
 
 
 def variants_of(runs: Iterable[Run]) -> list[str]:
@@ -71,12 +75,30 @@ def rows_of(runs: list[Run]) -> list[Row]:
     """Return all figures, in the order of the benchmarks."""
     rows: dict[tuple[str, str], Row] = {}
     for run in sorted(runs, key=lambda run: list(TITLES).index(run.benchmark)):
-        for name, figure, is_headline in _FIGURES[run.benchmark](run):
+        for found in figures_of(run):
             row = rows.setdefault(
-                (run.benchmark, name), Row(run.benchmark, name, is_headline=is_headline)
+                (run.benchmark, found.name),
+                Row(run.benchmark, found.name, is_headline=found.is_headline),
             )
-            row.figures[run.variant] = figure
+            row.figures[run.variant] = found.figure
+            if found.part:
+                row.parts[run.variant] = found.part
+            if found.is_official:
+                row.official.add(run.variant)
+            if run.judge:
+                row.judges[run.variant] = run.judge
     return [*rows.values(), *_benign_rows(runs)]
+
+
+def gaps_of(runs: list[Run]) -> list[str]:
+    """Return what the headlines of runs leave out, one line for each gap."""
+    lines = [f"{TITLES[run.benchmark]}: run with --limit {run.limit}" for run in runs if run.limit]
+    for row in rows_of(runs):
+        for part in dict.fromkeys(row.parts.values()) if row.is_headline else ():
+            variants = [variant for variant, each in row.parts.items() if each == part]
+            of = "" if len(variants) == len(row.figures) else f", {', '.join(variants)}"
+            lines.append(f"{TITLES[row.benchmark]}, {row.name}{of}: {part}")
+    return list(dict.fromkeys(lines))
 
 
 def summary_of(runs: list[Run]) -> dict[str, dict[str, dict[str, float]]]:
@@ -117,11 +139,6 @@ def guard_of_all(protected: list[Run], runs: list[Run]) -> GuardFigures | None:
     return guard_figures(records) if records else None
 
 
-def rates_of(run: Run) -> HarmlessRates:
-    """Return the harmless rates of a safety run."""
-    return harmless_rates(safety_record(sample) for sample in run.samples)
-
-
 def costs_of(run: Run) -> dict[str, StepCost]:
     """Return the cost of each step that a protected run took."""
     traces = [sample.trace for sample in run.samples if sample.trace]
@@ -136,89 +153,6 @@ def costs_of(run: Run) -> dict[str, StepCost]:
                 milliseconds=sum(s["ms"] / s.get("rows", 1) for s in steps) / len(traces),
             )
     return costs
-
-
-_Figures = list[tuple[str, Figure, bool]]
-
-
-def _vlsafe(run: Run) -> _Figures:
-    return _harmless_figures("harmless", rates_of(run))
-
-
-def _mm_safetybench(run: Run) -> _Figures:
-    rates = rates_of(run)
-    figures = [(run.kind, rates.macro, True), (f"{run.kind}, all questions", rates.micro, False)]
-    if rates.invalid and rates.macro_valid_only:
-        figures.append((f"{run.kind}, valid verdicts only", rates.macro_valid_only, False))
-    figures += [
-        (f"{run.kind}, {scenario}", figure, False) for scenario, figure in rates.by_scenario.items()
-    ]
-    return figures
-
-
-def _harmless_figures(name: str, rates: HarmlessRates) -> _Figures:
-    figures = [(name, rates.micro, True)]
-    if rates.invalid and rates.micro_valid_only:
-        figures.append((f"{name}, valid verdicts only", rates.micro_valid_only, False))
-    return figures
-
-
-def _mme(run: Run) -> _Figures:
-    scores = mme_scores(mme_record(sample) for sample in run.samples)
-    figures = [
-        (name, figure, True)
-        for name, figure in (("perception", scores.perception), ("cognition", scores.cognition))
-        if figure.count
-    ]
-    for category in scores.score:
-        figures += [
-            (f"{category}, score", scores.score[category], False),
-            (f"{category}, accuracy", scores.accuracy[category], False),
-            (f"{category}, accuracy+", scores.accuracy_plus[category], False),
-        ]
-    return figures
-
-
-def _mmbench(run: Run) -> _Figures:
-    records = [choice_record(sample) for sample in run.samples]
-    if not any(record.answer for record in records):
-        return []  # a test split, whose answers only the submission server knows
-    scores = mmbench_scores(records)
-    language = "" if run.kind == "en" else f" {run.kind}"
-    figures = [
-        (f"vanilla{language}", scores.vanilla, True),
-        (f"circular{language}", scores.circular, True),
-    ]
-    figures += [
-        (f"circular{language}, {category}", figure, False)
-        for category, figure in scores.circular_by.items()
-    ]
-    figures += [
-        (f"vanilla{language}, {category}", figure, False)
-        for category, figure in scores.vanilla_by.items()
-    ]
-    return figures
-
-
-def _mmvet(run: Run) -> _Figures:
-    scores = mmvet_scores(graded_record(sample) for sample in run.samples)
-    figures = [("total", scores.total, True)]
-    if scores.invalid and scores.total_valid_only:
-        figures.append(("total, valid grades only", scores.total_valid_only, False))
-    figures += [(name, figure, False) for name, figure in scores.by_capability.items()]
-    figures += [
-        (f"exactly {name}", figure, False) for name, figure in scores.by_combination.items()
-    ]
-    return figures
-
-
-_FIGURES: dict[str, Callable[[Run], _Figures]] = {
-    "vlsafe": _vlsafe,
-    "mm_safetybench": _mm_safetybench,
-    "mme": _mme,
-    "mmbench": _mmbench,
-    "mmvet": _mmvet,
-}
 
 
 def _benign_rows(runs: list[Run]) -> list[Row]:
@@ -243,6 +177,8 @@ def figure_to_json(figure: Figure | None) -> dict[str, Any] | None:
         return None
     return {
         "value": round(figure.value, 2),
-        "standard_error": round(figure.standard_error, 2),
+        "standard_error": None
+        if figure.standard_error is None
+        else round(figure.standard_error, 2),
         "count": figure.count,
     }

@@ -60,15 +60,15 @@ class MMBenchScores:
     """The figures of one run.
 
     Args:
-        vanilla: Over questions as they stand.
-        circular: Over questions, right in every rotation.
+        vanilla: Over questions as they stand; None where there is none.
+        circular: Over questions, right in every rotation; None where there is none.
         vanilla_by: Vanilla of each category of both levels.
         circular_by: Circular of each category of both levels.
         unmatched: Number of answers in which no option was found.
     """
 
-    vanilla: Figure
-    circular: Figure
+    vanilla: Figure | None
+    circular: Figure | None
     vanilla_by: dict[str, Figure]
     circular_by: dict[str, Figure]
     unmatched: int
@@ -85,7 +85,7 @@ def read_choice(prediction: str, options: dict[str, str]) -> str | None:
 
 
 def mmbench_scores(records: Iterable[ChoiceRecord]) -> MMBenchScores:
-    """Return the scores of at least one question as it stands."""
+    """Return the scores of questions in their rotations."""
     records = list(records)
     rotations: dict[int, list[ChoiceRecord]] = defaultdict(list)
     for record in records:
@@ -99,8 +99,8 @@ def mmbench_scores(records: Iterable[ChoiceRecord]) -> MMBenchScores:
         return all(is_right(rotation) for rotation in rotations[question.base])
 
     return MMBenchScores(
-        vanilla=_accuracy(questions, is_right),
-        circular=_accuracy(questions, is_right_all_round),
+        vanilla=_accuracy(questions, is_right) if questions else None,
+        circular=_accuracy(questions, is_right_all_round) if questions else None,
         vanilla_by=_by_category(questions, is_right),
         circular_by=_by_category(questions, is_right_all_round),
         unmatched=sum(record.choice in (None, NO_MATCH) for record in records),

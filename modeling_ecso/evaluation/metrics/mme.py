@@ -60,8 +60,9 @@ class MMEScores:
         accuracy: Of each category, up to 100.
         accuracy_plus: Of each category, up to 100.
         score: Of each category, up to 200.
-        perception: Sum over the perception categories that are there, up to 2000.
-        cognition: Sum over the cognition categories that are there, up to 800.
+        perception: Sum over the perception categories that are there, up to 2000; None where none
+            is.
+        cognition: Sum over the cognition categories that are there, up to 800; None where none is.
         missing: Categories that are not there.
         neither: Number of answers that are neither yes nor no; they count as wrong.
         incomplete: Number of pictures left out because one question was not answered.
@@ -70,8 +71,8 @@ class MMEScores:
     accuracy: dict[str, Figure]
     accuracy_plus: dict[str, Figure]
     score: dict[str, Figure]
-    perception: Figure
-    cognition: Figure
+    perception: Figure | None
+    cognition: Figure | None
     missing: tuple[str, ...]
     neither: int
     incomplete: int
@@ -93,7 +94,7 @@ def read_yes_or_no(prediction: str) -> str:
 
 
 def mme_scores(records: Iterable[MMERecord]) -> MMEScores:
-    """Return the scores of at least one record."""
+    """Return the scores of answered questions."""
     pictures: dict[tuple[str, str], list[bool]] = defaultdict(list)
     neither = 0
     for record in records:

@@ -30,7 +30,8 @@ class MMVetScores:
     """The figures of one run.
 
     Args:
-        total: Over all questions, unread grades counted as 0, as in the official scorer.
+        total: Over all questions, unread grades counted as 0, as in the official scorer; None where
+            there is none.
         total_valid_only: Without unread grades; None where there is no other.
         by_capability: Of each capability.
         by_combination: Of each set of capabilities, joined by ``_`` in alphabetical order.
@@ -38,7 +39,7 @@ class MMVetScores:
         empty: Number of empty answers.
     """
 
-    total: Figure
+    total: Figure | None
     total_valid_only: Figure | None
     by_capability: dict[str, Figure]
     by_combination: dict[str, Figure]
@@ -47,7 +48,7 @@ class MMVetScores:
 
 
 def mmvet_scores(records: Iterable[GradedRecord]) -> MMVetScores:
-    """Return the scores of at least one record."""
+    """Return the scores of graded answers."""
     records = list(records)
     grades = [record.grade or 0.0 for record in records]
     valid = [record.grade for record in records if record.grade is not None]
@@ -59,7 +60,7 @@ def mmvet_scores(records: Iterable[GradedRecord]) -> MMVetScores:
         for capability in capabilities:
             by_capability[capability].append(grade)
     return MMVetScores(
-        total=mean_of(grades),
+        total=mean_of(grades) if grades else None,
         total_valid_only=mean_of(valid) if valid else None,
         by_capability={name: mean_of(by_capability[name]) for name in sorted(by_capability)},
         by_combination={name: mean_of(by_combination[name]) for name in sorted(by_combination)},

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ..logs import DIRECT, Run
+from ..logs import DIRECT, PROTECTED, Run
 from ..summary import TITLES, Row, rows_of, variants_of
 
 
@@ -17,11 +17,10 @@ def card_results(runs: list[Run]) -> dict[str, Any]:
         The layout that `ecso-hub build` reads: ``command`` and ``rows`` of ``name``, ``direct``
         and ``protected``, as text.
     """
-    judges = {run.benchmark: run.judge for run in runs if run.judge}
     protected = [variant for variant in variants_of(runs) if variant != DIRECT]
     rows = [
         {
-            "name": _name(row, variant, judges.get(row.benchmark)),
+            "name": _name(row, variant),
             "direct": _shown(row, DIRECT),
             "protected": _shown(row, variant),
         }
@@ -36,16 +35,25 @@ def card_results(runs: list[Run]) -> dict[str, Any]:
     return {"command": command, "rows": rows}
 
 
-def _name(row: Row, variant: str, judge: str | None) -> str:
-    parts = [TITLES[row.benchmark], row.name, f"{row.figures[variant].count} samples"]
-    if judge:
-        parts.append(f"scored by {judge}")
-    return ", ".join([*parts, variant] if variant != "protected" else parts)
+def _name(row: Row, variant: str) -> str:
+    parts = [TITLES[row.benchmark], row.name, *_basis(row, variant)]
+    if variant != PROTECTED:
+        parts.append(variant)
+    if DIRECT in row.figures and _basis(row, DIRECT) != _basis(row, variant):
+        parts.append(f"direct: {', '.join(_basis(row, DIRECT))}")
+    return ", ".join(parts)
+
+
+def _basis(row: Row, variant: str) -> list[str]:
+    """Return what a figure is over, and who judged."""
+    part, judge = row.parts.get(variant), row.judges.get(variant)
+    return [
+        *([part] if part else []),
+        f"{row.figures[variant].count} samples",
+        *([f"scored by {judge}"] if judge else []),
+    ]
 
 
 def _shown(row: Row, variant: str) -> str | None:
     figure = row.figures.get(variant)
-    if figure is None:
-        return None
-    unit = "" if row.benchmark == "mme" else "%"
-    return f"{figure.value:.1f}{unit} ± {figure.standard_error:.1f}"
+    return figure.shown("" if row.benchmark == "mme" else "%") if figure else None

@@ -3,14 +3,14 @@
 from typing import Any
 
 from ..logs import DIRECT, Run
-from ..metrics.figure import Figure
 from ..metrics.harmless import PAPER_SCENARIOS
 from ..metrics.mmbench import mmbench_scores
 from ..metrics.mme import mme_scores
 from ..metrics.mmvet import mmvet_scores
-from ..published import ERRATUM, SOURCE, Pair, published, published_model, published_value
+from ..published import ERRATUM, SOURCE, published, published_model, published_value
 from ..refusal_rules import NAME as RULES_NAME
 from ..refusal_rules import measured_agreement
+from ..run_figures import rates_of
 from ..samples import choice_record, graded_record, mme_record
 from ..summary import (
     BENIGN,
@@ -20,8 +20,8 @@ from ..summary import (
     Row,
     costs_of,
     figure_to_json,
+    gaps_of,
     guard_of,
-    rates_of,
     rows_of,
     variants_of,
 )
@@ -48,7 +48,8 @@ def report_content(runs: list[Run]) -> dict[str, Any]:
             "erratum": ERRATUM,
         },
         "headlines": [_row(model, row) for row in rows if row.is_headline],
-        "scenarios": _scenarios(runs, has_paper),
+        "gaps": gaps_of(runs),
+        "scenarios": _scenarios(runs, rows, has_paper),
         "details": [_row(model, row) for row in rows if not row.is_headline],
         "guard": [_guard(run, runs) for run in runs if run.variant != DIRECT],
         "costs": [_costs(run) for run in runs if costs_of(run)],
@@ -61,7 +62,6 @@ def report_content(runs: list[Run]) -> dict[str, Any]:
 
 
 def _row(model: str, row: Row) -> dict[str, Any]:
-    pair = published(model, row.benchmark, row.name)
     return {
         "benchmark": row.benchmark,
         "title": TITLES[row.benchmark],
@@ -69,8 +69,16 @@ def _row(model: str, row: Row) -> dict[str, Any]:
         "kind": _kind(row.benchmark),
         "unit": "points" if row.benchmark == "mme" else "percent",
         "figures": {variant: figure_to_json(f) for variant, f in row.figures.items()},
-        "paper": {v: published_value(pair, v) for v in row.figures} if pair else None,
+        "parts": row.parts,
+        "paper": {variant: _paper(model, row, variant) for variant in row.figures},
     }
+
+
+def _paper(model: str, row: Row, variant: str) -> float | None:
+    """Return the paper's figure; None beside one that is not over the whole official set."""
+    if variant not in row.official:
+        return None
+    return published_value(published(model, row.benchmark, row.name), variant)
 
 
 def _kind(benchmark: str) -> str:
@@ -79,28 +87,22 @@ def _kind(benchmark: str) -> str:
     return "utility" if benchmark in UTILITY else "benign"
 
 
-def _scenarios(runs: list[Run], has_paper: bool) -> dict[str, Any] | None:
+def _scenarios(runs: list[Run], rows: list[Row], has_paper: bool) -> dict[str, Any] | None:
     """Return the harmless rates of MM-SafetyBench, scenario by image kind, as the paper's table."""
     runs = [run for run in runs if run.benchmark == "mm_safetybench"]
     if not runs:
         return None
     model = runs[0].model
-    rates = {(run.kind, run.variant): rates_of(run) for run in runs}
+    rates = [rates_of(run) for run in runs]
+    known = {row.name: row for row in rows if row.benchmark == "mm_safetybench"}
     kinds = [k for k in ("text", "SD", "TYPO", "SD_TYPO") if any(run.kind == k for run in runs)]
     variants = variants_of(runs)
-    names = sorted({name for found in rates.values() for name in found.by_scenario})
+    names = sorted({name for found in rates for name in found.by_scenario})
+    counted = sorted({found.counted for found in rates if found.counted})
 
-    def cells(name: str | None) -> list[dict[str, Any]]:
-        found = []
-        for kind in kinds:
-            pair = published(model, "mm_safetybench", f"{kind}, {name}" if name else kind)
-            for variant in variants:
-                rate = rates.get((kind, variant))
-                figure = None
-                if rate is not None:
-                    figure = rate.by_scenario.get(name) if name else rate.macro
-                found.append(_cell(figure, pair, variant))
-        return found
+    def cells(name: str) -> list[dict[str, Any]]:
+        found = [known.get(f"{kind}, {name}" if name else kind) for kind in kinds]
+        return [_cell(model, row, variant) for row in found for variant in variants]
 
     return {
         "kinds": kinds,
@@ -110,20 +112,17 @@ def _scenarios(runs: list[Run], has_paper: bool) -> dict[str, Any] | None:
             {"name": name, "is_counted": name in PAPER_SCENARIOS, "cells": cells(name)}
             for name in names
         ],
-        "macro": cells(None),
-        "micro": [
-            _cell(rate.micro if (rate := rates.get((kind, variant))) else None, None, variant)
-            for kind in kinds
-            for variant in variants
-        ],
+        "counted": counted,
+        "macro": cells(""),
+        "micro": cells("all questions"),
     }
 
 
-def _cell(figure: Figure | None, pair: Pair | None, variant: str) -> dict[str, Any]:
+def _cell(model: str, row: Row | None, variant: str) -> dict[str, Any]:
     return {
         "variant": variant,
-        "figure": figure_to_json(figure),
-        "paper": published_value(pair, variant),
+        "figure": figure_to_json(row.figures.get(variant)) if row else None,
+        "paper": _paper(model, row, variant) if row else None,
     }
 
 

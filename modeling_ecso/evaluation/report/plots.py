@@ -7,7 +7,8 @@ from typing import Any
 
 from ..logs import DIRECT, Run
 from ..metrics.harmless import PAPER_SCENARIOS
-from ..summary import TITLES, UTILITY, Row, costs_of, rates_of, rows_of, variants_of
+from ..run_figures import rates_of
+from ..summary import TITLES, UTILITY, Row, costs_of, rows_of, variants_of
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def _harmless_plot(runs: list[Run]) -> Plot | None:
                 found = rates.get((kind, variant), {})
                 at = [y + 0.4 - height * (place + 0.5) for y in range(len(names))]
                 values = [found[name].value if name in found else 0 for name in names]
-                errors = [found[name].standard_error if name in found else 0 for name in names]
+                errors = [(found[n].standard_error or 0) if n in found else 0 for n in names]
                 panel.barh(
                     at,
                     values,
@@ -122,24 +123,23 @@ def _utility_plot(runs: list[Run]) -> Plot | None:
 def _utility_bars(panel: Any, row: Row, variants: list[str], theme: _Theme) -> None:
     for place, variant in enumerate(variants):
         figure = row.figures.get(variant)
-        value = figure.value if figure else 0
         panel.bar(
             place,
-            value,
+            figure.value if figure else 0,
             0.8,
-            yerr=figure.standard_error if figure else 0,
+            yerr=(figure.standard_error or 0) if figure else 0,
             color=theme.series[place % len(theme.series)],
             error_kw={"ecolor": theme.ink, "elinewidth": 0.8},
             label=variant,
         )
         panel.annotate(
-            f"{value:.1f}",
+            f"{figure.value:.1f}" if figure else "–",
             (place, 0),
             (0, 4),
             textcoords="offset points",
             ha="center",
             fontsize=8,
-            color=theme.paper,
+            color=theme.paper if figure else theme.ink,
         )
     panel.set_xticks([])
     panel.set_title(f"{TITLES[row.benchmark]}\n{row.name}", fontsize=9, color=theme.ink)
