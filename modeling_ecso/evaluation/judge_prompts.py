@@ -166,7 +166,7 @@ def check_needed(file: Path, prompts: dict[str, JudgePrompt], needed: Iterable[s
     if missing:
         raise DataError(
             f"{file}: no entry named {', '.join(missing)}, which this benchmark is judged with; "
-            "give the judge file published for it"
+            "give a judge file that is complete"
         )
 
 
