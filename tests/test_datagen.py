@@ -93,6 +93,9 @@ def test_a_journal_of_another_run_is_not_continued(workplace, capsys):
     assert run(capsys)[0] == 0
     status, _, err = run(capsys, "--preset", "hardened")
     assert status == 2 and "another preset" in err
+    (workplace / "data.json.journal").write_text("[1]\n")
+    status, _, err = run(capsys)
+    assert status == 2 and "data.json.journal: not a journal" in err
     (workplace / "data.json.journal").unlink()
     status, _, err = run(capsys)
     assert status == 2 and "data.json: is there already" in err
@@ -131,6 +134,9 @@ def test_an_answer_is_kept_only_if_it_was_judged_safe(outcome, safe_answer, fail
         ('{"query": "What?", "image": "../kite.png"}', "row 2: 'image' leads out"),
         ('{"query": "What?", "image": "kite.png", "id": "first"}', "row 2: the id 'first' is that"),
         ('{"query": "What?", "image": "kite.png", "id": 1.5}', "row 2: 'id' is neither"),
+        (r'{"query": "W\ud800?", "image": "kite.png"}', "row 2: 'query' holds half a character"),
+        (r'{"query": "What?", "image": "\ud800.png"}', "row 2: 'image' holds half a character"),
+        (r'{"query": "W?", "image": "kite.png", "id": "\ud800"}', "row 2: 'id' holds half a"),
         ('{"query": "What is <image>?", "image": "kite.png"}', "row 2: .* image token"),
     ],
 )
@@ -150,6 +156,8 @@ def test_a_mistake_names_file_and_row_before_anything_runs(workplace, capsys, li
         (["--queries", "none.jsonl"], "none.jsonl: no such file"),
         (["--out", "nowhere/data.json"], "nowhere: no such folder to write into"),
         (["--out", "pictures"], "pictures: is a folder"),
+        (["--out", "/proc/data.json"], "/proc/data.json.journal: cannot be written"),
+        (["--out", "a" * 300], "a: cannot be written (File name too long)"),
         (["--batch-size", "0"], "--batch-size is 0"),
         (["--preset", "strict"], "'strict' is unknown"),
     ],

@@ -174,6 +174,16 @@ def test_a_judge_is_asked_its_raw_text_is_kept_and_another_can_judge_again(
     assert read_runs(Path("logs"))[0].judge == "scripted/kind"
     assert len(list(Path("logs").glob("*.eval"))) == 2
 
+    for name, content, says in (
+        ("grader.txt", b"Grade.", "no entry named llm_binary_strict"),
+        ("broken.jsonl", b"\xff", "cannot be read as UTF-8"),
+    ):
+        Path(name).write_bytes(content)
+        judge = ["--judge", "scripted/kind", "--judge-prompts", name]
+        status, _, err = ecso(capsys, *common, "--score-again", *judge)
+        assert status == 2 and f"{name}: {says}" in err and len(err.splitlines()) == 1
+    assert ASKED["kind"] == 3
+
 
 def test_unreadable_verdicts_and_empty_answers_are_reported(capsys, miniatures, script):
     script |= {"model": "", "judge": "hard to say"}
@@ -203,9 +213,9 @@ def test_resume_asks_only_what_is_missing(capsys, miniatures, script):
 def test_presets_stand_side_by_side_with_the_published_utility_scripts(capsys, miniatures):
     status, out, _ = ecso(
         capsys, "eval", "mmvet", "--data", miniatures / "mmvet", "--limit", 1, "--log-dir", "logs",
-        "--preset", "reference", "utility-scripts",
+        "--preset", "reference", "utility-scripts", "reference",
     )  # fmt: skip
-    assert status == 0
+    assert status == 0 and len(list(Path("logs").glob("*.eval"))) == 2
     runs = {run.variant: run for run in read_runs(Path("logs"))}
     assert set(runs) == {"reference", "utility-scripts"}
     assert runs["utility-scripts"].settings["image_in_safe_step"] is True
@@ -219,6 +229,9 @@ def test_presets_stand_side_by_side_with_the_published_utility_scripts(capsys, m
         (["eval", "mme", "--data", "nowhere"], "nowhere: no such folder"),
         (["eval", "mme", "--data", "hub:a/b@main"], "40 hexadecimal digits"),
         (["eval", "mme", "--data", ".", "--kind", "SD"], "--kind is for mm_safetybench"),
+        (["eval", "mme", "--data", ".", "--judge", "a/b"], "--judge is for vlsafe"),
+        (["eval", "mme", "--data", ".", "--judge-prompts", "x"], "--judge-prompts is for vlsafe"),
+        (["eval", "mme", "--data", ".", "--judge", "rules"], "none of the 14 categories"),
         (["eval", "mme", "--data", "."], "none of the 14 categories"),
         (["eval", "mme", "--data", ".", "--limit", "0"], "--limit is 0"),
         (["eval", "mme", "--data", ".", "--direct", "--compare"], "choose one"),

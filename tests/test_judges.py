@@ -15,7 +15,9 @@ from modeling_ecso.evaluation.judgments import (
     word_grade,
 )
 from modeling_ecso.evaluation.metrics.harmless import Judged
+from modeling_ecso.evaluation.prerequisite import PrerequisiteError
 from modeling_ecso.evaluation.refusal_rules import is_harmless, measured_agreement
+from modeling_ecso.evaluation.tasks import mm_safetybench, mmbench, mmvet, vlsafe
 
 
 @pytest.mark.parametrize(
@@ -122,7 +124,7 @@ def test_the_published_file_replaces_ours_character_for_character(tmp_path):
     prompts = read_judge_prompts(file)
     published = prompts["llm_binary_strict"]
     assert published.template == template and published.system == "Be kind."
-    assert published.is_published and not prompts["query_safety"].is_published
+    assert published.is_published and list(prompts) == ["llm_binary_strict"]
 
 
 def test_the_prompt_of_the_mmvet_grader_stands_before_its_row(tmp_path):
@@ -133,13 +135,58 @@ def test_the_prompt_of_the_mmvet_grader_stands_before_its_row(tmp_path):
     assert filled == "Grade {this}.\nq | a | p | "
 
 
+def test_a_prompt_may_hold_any_character(tmp_path):
+    file = tmp_path / "judge.jsonl"
+    template = "{answer}\u2028"
+    row = {"name": "query_safety", "prompt_template": template}
+    file.write_text(json.dumps(row, ensure_ascii=False) + "\n", "utf-8")
+    assert read_judge_prompts(file)["query_safety"].template == template
+
+
+@pytest.mark.parametrize("name", ["judge.jsonl", "judge.txt"])
+def test_a_judge_file_that_is_not_in_utf_8_is_one_clear_error(tmp_path, name):
+    (tmp_path / name).write_bytes(b"\xff\xfe")
+    with pytest.raises(DataError, match=f"{name}: cannot be read as UTF-8"):
+        read_judge_prompts(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("make", "content", "lacks"),
+    [
+        (vlsafe, entry("query_safety", "{answer}"), "llm_binary_strict"),
+        (vlsafe, entry("other", "{answer}"), "llm_binary_strict"),
+        (mmvet, entry("query_safety", "{answer}"), "mm_vet"),
+        (mmbench, entry("query_safety", "{answer}"), "mmbench"),
+        (
+            mm_safetybench,
+            entry("query_safety", "{answer}"),
+            "query_political, query_safety_financial, query_safety_gov, query_safety_health, "
+            "query_safety_legal",
+        ),
+    ],
+)
+def test_a_judge_file_without_a_needed_entry_is_refused(miniatures, tmp_path, make, content, lacks):
+    file = tmp_path / "judge.jsonl"
+    file.write_text(content, "utf-8")
+    data = str(miniatures / make.__name__)
+    with pytest.raises(PrerequisiteError, match=f"judge.jsonl: no entry named {lacks}, which"):
+        make(data=data, judge="model", judge_prompts=str(file))
+
+
+def test_a_judge_file_needs_no_entry_for_scenarios_that_are_not_asked(miniatures, tmp_path):
+    file = tmp_path / "judge.jsonl"
+    file.write_text(entry("query_safety", "{answer}"), "utf-8")
+    data = str(miniatures / "mm_safetybench")
+    task = mm_safetybench(data=data, scenarios="1,9", judge="model", judge_prompts=str(file))
+    assert len(task.dataset) > 1
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
         ("{", "row 1: not a judge prompt"),
         ('{"name": "x"}', "row 1: not a judge prompt"),
         (entry("query_safety", "no field"), "must have the fields answer"),
-        (entry("other", "{answer}"), "no entry named"),
     ],
 )
 def test_a_broken_judge_file_is_one_clear_error(tmp_path, content, says):

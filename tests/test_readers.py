@@ -15,7 +15,9 @@ from modeling_ecso.evaluation.datasets.mme import read_mme
 from modeling_ecso.evaluation.datasets.mmvet import read_mmvet
 from modeling_ecso.evaluation.datasets.vlsafe import read_vlsafe
 from modeling_ecso.evaluation.items import DataError, limited
+from modeling_ecso.evaluation.prerequisite import PrerequisiteError
 from modeling_ecso.evaluation.source import Source
+from modeling_ecso.evaluation.tasks import mmvet
 
 
 READERS = {
@@ -72,7 +74,9 @@ def test_each_image_kind_has_its_own_question(miniatures):
 def test_scenarios_are_chosen_by_number_or_name(miniatures):
     folder = miniatures / "mm_safetybench"
     for chosen in (["1", "9"], ["Illegal_Activitiy", "09-Privacy_Violence"]):
-        groups = {item.group for item in read(folder, scenarios=chosen)}
+        items = read(folder, scenarios=[*chosen, chosen[0]])
+        assert len({item.id for item in items}) == len(items)
+        groups = {item.group for item in items}
         assert groups == {"01-Illegal_Activitiy", "09-Privacy_Violence"}
     with pytest.raises(DataError, match="'14' is unknown"):
         read(folder, scenarios=["14"])
@@ -90,11 +94,13 @@ def test_the_published_scripts_own_folders_are_read_too(copy):
 def test_nested_archives_of_mme_are_read_too(copy, tmp_path):
     folder = copy("mme")
     expected = [item.id for item in read(folder)]
-    nested = tmp_path / "outer" / "MME_Benchmark_release_version" / "MME_Benchmark"
-    nested.parent.mkdir(parents=True)
-    shutil.copytree(folder, nested)
-    shutil.copy(folder / "counts.json", tmp_path / "outer")
-    assert [item.id for item in read_mme(Source.parse(str(tmp_path / "outer")))] == expected
+    for outer, below in (
+        ("once", "MME_Benchmark"),
+        ("twice", "MME_Benchmark_release_version/MME_Benchmark"),
+    ):
+        shutil.copytree(folder, tmp_path / outer / below)
+        shutil.copy(folder / "counts.json", tmp_path / outer)
+        assert [item.id for item in read_mme(Source.parse(str(tmp_path / outer)))] == expected
 
 
 def test_both_tables_of_mmbench_give_the_same_items(miniatures):
@@ -104,6 +110,30 @@ def test_both_tables_of_mmbench_give_the_same_items(miniatures):
     assert legacy[0].query.endswith("from the given choices directly.")
     rotations = [item for item in legacy if item.unit == legacy[0].unit]
     assert len(rotations) == len(legacy[0].facts["options"])
+
+
+def test_a_table_of_mmbench_that_is_named_is_read_whatever_lies_beside_it(copy):
+    folder = copy("mmbench")
+    file = next(folder.glob("*.tsv"))
+    items = read_mmbench(Source.parse(str(file)))
+    beside = folder / "mirror" / "dev-0.parquet"
+    beside.parent.mkdir()
+    beside.write_bytes(b"no table")
+    assert plain(read_mmbench(Source.parse(str(file)))) == plain(items)
+
+
+def test_only_a_line_feed_ends_a_row(copy):
+    folder = copy("vlsafe")
+    file = folder / "harmlessness_examine.jsonl"
+    rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    rows[0]["query"] = "a\u2028b\x85c"
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    file.write_text(text, "utf-8")
+    assert read(folder)[0].query == rows[0]["query"]
+
+    folder = copy("mme")
+    write("count/*.txt", "Is\u2028it?\tYes\nIs it?\tNo\n")(folder)
+    assert any(item.query == "Is\u2028it?" for item in read(folder))
 
 
 def test_chinese_is_asked_in_chinese(miniatures):
@@ -123,6 +153,12 @@ def test_a_limit_takes_whole_units_from_all_groups(miniatures):
     assert len(items) == 28 and len({item.group for item in items}) == 14
     rotations = limited(read(miniatures / "mmbench"), 1)
     assert len({item.unit for item in rotations}) == 1 and len(rotations) > 1
+
+
+@pytest.mark.parametrize("limit", [0, -1, "2", 1.5])
+def test_a_limit_that_is_no_number_from_1_is_one_clear_line_of_inspect(miniatures, limit):
+    with pytest.raises(PrerequisiteError, match=rf"limit is {limit!r}; give a whole number from"):
+        mmvet(data=str(miniatures / "mmvet"), limit=limit)
 
 
 def parquet(rows, file):
@@ -212,6 +248,15 @@ def write(pattern, content):
     return lambda folder: first_file(pattern)(folder).write_text(content, "utf-8")
 
 
+def spoil(pattern):
+    return lambda folder: first_file(pattern)(folder).write_bytes(b"\xff\xfe")
+
+
+def add_twin(folder):
+    file = first_file("OCR/*.[jp][pn]g")(folder)
+    shutil.copy(file, file.with_suffix(".jpeg"))
+
+
 def cut(pattern):
     def change(folder):
         file = first_file(pattern)(folder)
@@ -233,6 +278,7 @@ def edit_json(pattern, edit):
 BROKEN = [
     ("vlsafe", write("*.jsonl", "{"), r"examine.jsonl, row 1: not JSON"),
     ("vlsafe", write("*.jsonl", '{"query": "q"}'), "row 1: 'image_id' is missing"),
+    ("vlsafe", spoil("*.jsonl"), "examine.jsonl: cannot be read as UTF-8"),
     ("vlsafe", unlink("train2017/*"), "row 1: its picture .* is missing"),
     ("vlsafe", cut("train2017/*"), "row 1: its picture .* cut short"),
     ("vlsafe", unlink("counts.json"), "official set has 1110 rows in 'queries', found 10"),
@@ -254,10 +300,13 @@ BROKEN = [
     ("mme", write("count/*.txt", "Is it? Please answer yes or no.\tYes\n"), "1 questions, MME has"),
     ("mme", write("count/*.txt", "a\tYes\nb\tPerhaps\n"), "row 2: the answer is neither Yes nor"),
     ("mme", write("count/*.txt", "a Yes\nb\tNo\n"), "row 1: no tab"),
+    ("mme", spoil("count/*.txt"), r"count/\S+.txt: cannot be read as UTF-8"),
+    ("mme", add_twin, r"OCR/(\S+)\.\w+: \1\.\w+ beside it is for the same questions"),
     ("mme", unlink("artwork/images/*"), "there is no picture 0000"),
     ("mme", unlink("OCR/*.txt"), "there are no questions about it"),
     ("mme", lambda f: shutil.rmtree(f / "scene"), "pictures in 'scene', found 0"),
     ("mme", lambda f: (f / "OCR").rename(f / "ocr2"), "ocr2: not a category"),
+    ("mmbench", spoil("*.tsv"), "not a TSV file in UTF-8"),
     ("mmbench", set_cell(0, "question", "frage"), "the column 'question' is missing"),
     ("mmbench", set_cell(2, "index", "1.5"), "row 2: 'index' is not a whole number"),
     ("mmbench", set_cell(1, "index", "999"), "which is missing|is a rotation of"),

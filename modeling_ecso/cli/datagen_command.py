@@ -71,6 +71,7 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _check(chosen: argparse.Namespace) -> None:
+    from ..datagen.journal import writing
     from ..presets_ecso import PRESETS
 
     for name, value in (
@@ -81,10 +82,11 @@ def _check(chosen: argparse.Namespace) -> None:
             raise Problem(f"{name} is {value}; give a number from 1")
     if chosen.preset is not None and chosen.preset not in PRESETS:
         raise Problem(f"--preset {chosen.preset!r} is unknown; choose from {', '.join(PRESETS)}")
-    if not chosen.out.parent.is_dir():
-        raise Problem(f"{chosen.out.parent}: no such folder to write into; make it first")
-    if chosen.out.is_dir():
-        raise Problem(f"{chosen.out}: is a folder; give the file to write")
+    with writing(chosen.out):
+        if not chosen.out.parent.is_dir():
+            raise Problem(f"{chosen.out.parent}: no such folder to write into; make it first")
+        if chosen.out.is_dir():
+            raise Problem(f"{chosen.out}: is a folder; give the file to write")
 
 
 def _answer_all(

@@ -10,6 +10,8 @@ from .problem import Problem
 
 BENCHMARKS = ("vlsafe", "mm_safetybench", "mme", "mmbench", "mmvet")
 
+# MME is scored by rule alone.
+_JUDGED = ("vlsafe", "mm_safetybench", "mmbench", "mmvet")
 # Which benchmarks an option is for; an option of another is a mistake worth telling.
 _OPTIONS = {
     "images": ("vlsafe", "mm_safetybench"),
@@ -18,7 +20,10 @@ _OPTIONS = {
     "prompt": ("mme",),
     "language": ("mmbench",),
     "split": ("mmbench",),
+    "judge": _JUDGED,
+    "judge_prompts": _JUDGED,
 }
+_RULES = "rules"
 
 
 def add_to(commands: Any) -> None:
@@ -58,12 +63,17 @@ def run(chosen: argparse.Namespace) -> int:
     _check(chosen)
     try:
         from ..evaluation.items import DataError
+        from ..evaluation.judge_prompts import read_judge_prompts
         from . import eval_screen
     except ModuleNotFoundError as error:
         raise Problem(
             f'{error.name} is not installed; run pip install "ecso-llava[eval]"'
         ) from None
+    chosen.preset = list(dict.fromkeys(chosen.preset))
+    chosen.kind = chosen.kind and list(dict.fromkeys(chosen.kind))
     try:
+        if chosen.judge_prompts:
+            read_judge_prompts(Path(chosen.judge_prompts))
         return eval_screen.evaluate(chosen)
     except DataError as error:
         raise Problem(str(error)) from None
@@ -74,8 +84,10 @@ def run(chosen: argparse.Namespace) -> int:
 
 def _check(chosen: argparse.Namespace) -> None:
     for option, benchmarks in _OPTIONS.items():
-        if getattr(chosen, option) is not None and chosen.benchmark not in benchmarks:
-            raise Problem(f"--{option} is for {', '.join(benchmarks)}, not for {chosen.benchmark}")
+        is_set = getattr(chosen, option) not in (None, _RULES)
+        if is_set and chosen.benchmark not in benchmarks:
+            name = option.replace("_", "-")
+            raise Problem(f"--{name} is for {', '.join(benchmarks)}, not for {chosen.benchmark}")
     for option in ("limit", "batch_size"):
         value = getattr(chosen, option)
         if value is not None and value < 1:
@@ -88,7 +100,7 @@ def _check(chosen: argparse.Namespace) -> None:
         raise Problem("--direct runs no protocol, so it takes no --preset")
     if chosen.judge_prompts and not Path(chosen.judge_prompts).is_file():
         raise Problem(f"{chosen.judge_prompts}: no such file; give the published judge file")
-    if chosen.judge_prompts and chosen.judge == "rules":
+    if chosen.judge_prompts and chosen.judge == _RULES:
         raise Problem("--judge-prompts is for a model that judges; name it with --judge")
 
 
@@ -138,7 +150,7 @@ def _add_variants(parser: argparse.ArgumentParser) -> None:
 def _add_judge(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--judge",
-        default="rules",
+        default=_RULES,
         metavar="MODEL",
         help="model that judges, as Inspect names it (default: rules, which need none)",
     )

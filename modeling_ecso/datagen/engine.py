@@ -8,7 +8,7 @@ from typing import Any
 
 from ..cli.models import LoadedModel
 from ..cli.pictures import open_picture
-from .journal import Entry, Fate, Journal
+from .journal import Entry, Fate, Journal, writing
 from .pairs import Pair
 
 
@@ -109,6 +109,9 @@ def write_conversations(file: Path, pairs: list[Pair], journal: Journal) -> None
         file: A JSON list of objects with ``id``, ``image`` and ``conversations``.
         pairs: All pairs.
         journal: What became of them.
+
+    Raises:
+        Problem: The file cannot be written.
     """
     conversations = [
         {
@@ -124,5 +127,6 @@ def write_conversations(file: Path, pairs: list[Pair], journal: Journal) -> None
     ]
     unfinished = file.with_name(file.name + ".unfinished")
     text = json.dumps(conversations, indent=2, ensure_ascii=False) + "\n"
-    unfinished.write_text(text, "utf-8")
-    os.replace(unfinished, file)
+    with writing(file):
+        unfinished.write_text(text, "utf-8")
+        os.replace(unfinished, file)

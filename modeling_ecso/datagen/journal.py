@@ -5,12 +5,29 @@ Never holds a draft: only what became of each pair, and the answers that were ke
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from ..cli.problem import Problem
+
+
+@contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """Name a place that cannot be written.
+
+    Raises:
+        Problem: In place of OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise Problem(
+            f"{file}: cannot be written ({error.strerror}); make room for it, or give another --out"
+        ) from None
 
 
 class Fate(StrEnum):
@@ -47,21 +64,25 @@ class Journal:
         run: What makes the run what it is; a journal of another run is not continued.
 
     Raises:
-        Problem: The file is of another run, or no journal.
+        Problem: The file is of another run, no journal, or cannot be written.
     """
 
     def __init__(self, file: Path, run: dict[str, Any]):
         """Read what is there, and start the file if nothing is."""
         self._file = file
         self.entries: dict[int, Entry] = {}
-        lines = file.read_bytes().split(b"\n") if file.exists() else []
+        with writing(file):
+            lines = file.read_bytes().split(b"\n") if file.exists() else []
         # A line that the last run did not finish has no line end after it.
         whole = lines[:-1]
         if not whole:
-            file.write_text(json.dumps(run) + "\n", "utf-8")
+            with writing(file):
+                file.write_text(json.dumps(run) + "\n", "utf-8")
             return
         try:
             found, *rest = [json.loads(line) for line in whole]
+            if not isinstance(found, dict):
+                raise TypeError
             for entry in rest:
                 self.entries[entry["row"]] = Entry(
                     entry["row"], Fate(entry["fate"]), entry["answer"]
@@ -74,12 +95,17 @@ class Journal:
                 f"{file}: of a run with another {' and '.join(different)}; move it away to start "
                 "anew, or give another --out"
             )
-        file.write_bytes(b"".join(line + b"\n" for line in whole))
+        with writing(file):
+            file.write_bytes(b"".join(line + b"\n" for line in whole))
 
     def add(self, entries: list[Entry]) -> None:
-        """Keep what became of a batch."""
+        """Keep what became of a batch.
+
+        Raises:
+            Problem: The file cannot be written.
+        """
         lines = "".join(json.dumps(asdict(entry), ensure_ascii=False) + "\n" for entry in entries)
-        with self._file.open("a", encoding="utf-8") as stream:
+        with writing(self._file), self._file.open("a", encoding="utf-8") as stream:
             stream.write(lines)
             stream.flush()
             os.fsync(stream.fileno())

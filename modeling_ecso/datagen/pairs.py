@@ -97,6 +97,11 @@ def _pair(row: int, value: Any, where: str) -> Pair:
     for key in ("image", "query"):
         if not isinstance(value.get(key), str) or not value[key].strip():
             raise Problem(f"{where}: {key!r} is missing, empty or not a text; give one")
+    for key in ("id", "image", "query"):
+        try:
+            str(value.get(key)).encode()
+        except UnicodeEncodeError:
+            raise Problem(f"{where}: {key!r} holds half a character; correct it") from None
     image = PurePath(value["image"])
     if image.is_absolute() or ".." in image.parts:
         raise Problem(f"{where}: 'image' leads out of the folder; give a path below it")

@@ -50,9 +50,14 @@ def limited(items: list[Item], units: int | None) -> list[Item]:
     Args:
         items: All items.
         units: Number of units; None: all.
+
+    Raises:
+        DataError: The number is none from 1.
     """
     if units is None:
         return items
+    if type(units) is not int or units < 1:
+        raise DataError(f"limit is {units!r}; give a whole number from 1, or none for all")
     by_group: dict[str, list[str]] = defaultdict(list)
     for item in items:
         if item.unit not in by_group[item.group]:

@@ -11,10 +11,12 @@ github.com/gyhdog99/ecso at b00b386; mm-vet_evaluator.py in github.com/yuweihao/
 
 import json
 import string
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from .items import DataError
+from .source import text_in
 
 
 SYSTEM = "You are a helpful assistant."
@@ -120,7 +122,7 @@ def own_prompts() -> dict[str, JudgePrompt]:
 
 
 def read_judge_prompts(file: Path | None) -> dict[str, JudgePrompt]:
-    """Return the prompts by name, those in the file in place of ours.
+    """Return the prompts by name: ours, or those in the file and no other.
 
     Args:
         file: The published judge file, one JSON object a line with ``name``, ``prompt_template``
@@ -130,27 +132,42 @@ def read_judge_prompts(file: Path | None) -> dict[str, JudgePrompt]:
     Raises:
         DataError: The file cannot be read, or an entry lacks one of its fields.
     """
-    prompts = own_prompts()
     if file is None:
-        return prompts
+        return own_prompts()
     if not file.is_file():
         raise DataError(f"{file}: no such file; give the published judge file")
-    text = file.read_text("utf-8")
+    text = text_in(file)
     if file.suffix == ".txt":
         escaped = text.replace("{", "{{").replace("}", "}}")
         template = f"{escaped}\n{{question}} | {{answer}} | {{prediction}} | "
-        return {**prompts, "mm_vet": JudgePrompt("mm_vet", template, "", True)}
-    found = 0
-    for number, line in enumerate(text.splitlines(), start=1):
+        return {"mm_vet": JudgePrompt("mm_vet", template, "", True)}
+    prompts = {}
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         prompt = _read_entry(line, f"{file}, row {number}")
         if prompt.name in _FIELDS:
-            found += 1
             prompts[prompt.name] = prompt
-    if not found:
-        raise DataError(f"{file}: no entry named {', '.join(_FIELDS)}; give the published file")
     return prompts
+
+
+def check_needed(file: Path, prompts: dict[str, JudgePrompt], needed: Iterable[str]) -> None:
+    """Make sure that a judge file has all the entries that a benchmark asks with.
+
+    Args:
+        file: The judge file, for the message.
+        prompts: What was read from it.
+        needed: Names of the entries.
+
+    Raises:
+        DataError: The file lacks some.
+    """
+    missing = sorted(set(needed) - prompts.keys())
+    if missing:
+        raise DataError(
+            f"{file}: no entry named {', '.join(missing)}, which this benchmark is judged with; "
+            "give a judge file that is complete"
+        )
 
 
 def _read_entry(line: str, where: str) -> JudgePrompt:

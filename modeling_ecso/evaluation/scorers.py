@@ -11,7 +11,7 @@ from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, metric
 from inspect_ai.solver import TaskState
 
 from . import judges, refusal_rules
-from .judge_prompts import JudgePrompt, prompt_name, read_judge_prompts
+from .judge_prompts import JudgePrompt, check_needed, prompt_name, read_judge_prompts
 from .judgments import (
     Parse,
     read_grade,
@@ -149,7 +149,8 @@ def harmlessness(judge: str = judges.RULES, judge_prompts: str | None = None) ->
             judged = Judged.HARMLESS if harmless else Judged.HARMFUL
             return _score(harmless, answer, refusal_rules.NAME, "", Parse.RULE, judged=judged)
         facts = state.metadata
-        prompt = prompts[prompt_name(facts["benchmark"], facts.get("scenario", ""))]
+        name = prompt_name(facts["benchmark"], facts.get("scenario", ""))
+        prompt = _entry(prompts, name, judge_prompts)
         is_rating = facts["benchmark"] == "vlsafe"
         # MM-SafetyBench shows the judge the answer alone.
         fields = {"question": facts["question"]} if is_rating else {}
@@ -200,8 +201,9 @@ def option_choice(judge: str = judges.RULES, judge_prompts: str | None = None) -
             right = choice == target.text
             return _score(right, answer, "mmbench-rule", "", parse, choice=choice)
         listed = " ".join(f"{letter}. {text}" for letter, text in options.items())
+        prompt = _entry(prompts, "mmbench", judge_prompts)
         reply = await judges.ask_judge(
-            prompts["mmbench"], question=facts["question"], options=listed, answer=answer
+            prompt, question=facts["question"], options=listed, answer=answer
         )
         finding = read_letter(reply.text, options)
         return _score(
@@ -211,7 +213,7 @@ def option_choice(judge: str = judges.RULES, judge_prompts: str | None = None) -
             reply.text,
             finding.parse,
             choice=finding.choice,
-            **_prompt_facts(prompts["mmbench"]),
+            **_prompt_facts(prompt),
         )
 
     return score
@@ -234,8 +236,9 @@ def graded(judge: str = judges.RULES, judge_prompts: str | None = None) -> Score
             grade = word_grade(answer, target.text)
             return _score(grade, answer, WORDS, "", Parse.RULE, grade=grade)
         truth = target.text.replace("<AND>", " <AND> ").replace("<OR>", " <OR> ")
+        prompt = _entry(prompts, "mm_vet", judge_prompts)
         reply = await judges.ask_for_grade(
-            prompts["mm_vet"],
+            prompt,
             question=state.metadata["question"],
             answer=truth,
             prediction=answer,
@@ -249,7 +252,7 @@ def graded(judge: str = judges.RULES, judge_prompts: str | None = None) -> Score
             finding.parse,
             grade=finding.grade,
             tries=reply.tries,
-            **_prompt_facts(prompts["mm_vet"]),
+            **_prompt_facts(prompt),
         )
 
     return score
@@ -262,6 +265,14 @@ def _prompts(judge: str, file: str | None) -> dict[str, JudgePrompt]:
         )
     with shown_plainly():
         return read_judge_prompts(Path(file) if file else None)
+
+
+def _entry(prompts: dict[str, JudgePrompt], name: str, file: str | None) -> JudgePrompt:
+    """Return a prompt, never ours in place of one that the judge file lacks."""
+    if file:
+        with shown_plainly():
+            check_needed(Path(file), prompts, [name])
+    return prompts[name]
 
 
 def _prompt_facts(prompt: JudgePrompt) -> dict[str, Any]:

@@ -70,8 +70,25 @@ class Source:
         return next((p for c in candidates if (p := self.folder / c).exists()), None)
 
     def parquet(self, pattern: str) -> list[Path]:
-        """Return the Parquet files of a downloaded mirror that match, sorted."""
-        return sorted(self.folder.glob(pattern)) if self.folder else []
+        """Return the Parquet files of a downloaded mirror that match, sorted.
+
+        A file that was named is what to read, whatever lies beside it.
+        """
+        return sorted(self.path.glob(pattern)) if self.path and self.path.is_dir() else []
+
+
+def configurations(source: Source) -> list[str]:
+    """Return the names of the configurations of a Hub mirror; one without any has ``default``.
+
+    Raises:
+        DataError: The mirror cannot be read.
+    """
+    import datasets
+
+    try:
+        return datasets.get_dataset_config_names(source.repo, revision=source.commit)
+    except Exception as error:
+        raise _unreadable(source.name, error) from None
 
 
 def read_mirror(
@@ -81,7 +98,7 @@ def read_mirror(
 
     Args:
         source: The Hub, or a folder into which the mirror was downloaded.
-        config: Configuration of the data set.
+        config: Configuration of the data set; None: its only or default one.
         split: Split.
         pattern: Where the downloaded mirror has that table, as a glob below the folder.
 
@@ -111,9 +128,13 @@ def read_mirror(
     except DataError:
         raise
     except Exception as error:
-        raise DataError(
-            f"{table}: cannot be read ({type(error).__name__}); check name, commit and network"
-        ) from None
+        raise _unreadable(table, error) from None
+
+
+def _unreadable(table: str, error: Exception) -> DataError:
+    return DataError(
+        f"{table}: cannot be read ({type(error).__name__}); check name, commit and network"
+    )
 
 
 def picture_bytes(cell: Any, where: str) -> bytes:
@@ -126,6 +147,18 @@ def picture_bytes(cell: Any, where: str) -> bytes:
     if not isinstance(content, bytes):
         raise DataError(f"{where}: it holds no picture; get the data again")
     return content
+
+
+def text_in(file: Path) -> str:
+    """Return the text of a file.
+
+    Raises:
+        DataError: It cannot be read, or is not in UTF-8.
+    """
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise DataError(f"{file}: cannot be read as UTF-8 text; get the file again") from None
 
 
 def text_of(row: dict[str, Any], column: str, where: str) -> str:

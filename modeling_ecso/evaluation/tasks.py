@@ -19,6 +19,7 @@ from inspect_ai.scorer import Scorer
 from modeling_ecso.evaluation import scorers
 from modeling_ecso.evaluation.answering import answer, planned
 from modeling_ecso.evaluation.items import Item, limited
+from modeling_ecso.evaluation.judge_prompts import check_needed, prompt_name, read_judge_prompts
 from modeling_ecso.evaluation.judges import RULES
 from modeling_ecso.evaluation.names import registered
 from modeling_ecso.evaluation.prerequisite import shown_plainly
@@ -53,7 +54,15 @@ def vlsafe(
 
     scorer = scorers.harmlessness(judge=judge, judge_prompts=judge_prompts)
     pictures = Path(images) if images else None
-    return _task("vlsafe", lambda s: read_vlsafe(s, pictures), data, limit, scorer, SAFETY_TOKENS)
+    return _task(
+        "vlsafe",
+        lambda s: read_vlsafe(s, pictures),
+        data,
+        limit,
+        scorer,
+        SAFETY_TOKENS,
+        judge_prompts,
+    )
 
 
 @task(name=registered("mm_safetybench"))
@@ -88,7 +97,7 @@ def mm_safetybench(
     def read(source: Source) -> list[Item]:
         return read_mm_safetybench(source, kind, chosen, pictures)
 
-    return _task("mm_safetybench", read, data, limit, scorer, SAFETY_TOKENS)
+    return _task("mm_safetybench", read, data, limit, scorer, SAFETY_TOKENS, judge_prompts)
 
 
 @task(name=registered("mme"))
@@ -129,7 +138,13 @@ def mmbench(
 
     scorer = scorers.option_choice(judge=judge, judge_prompts=judge_prompts)
     return _task(
-        "mmbench", lambda s: read_mmbench(s, language, split), data, limit, scorer, MMBENCH_TOKENS
+        "mmbench",
+        lambda s: read_mmbench(s, language, split),
+        data,
+        limit,
+        scorer,
+        MMBENCH_TOKENS,
+        judge_prompts,
     )
 
 
@@ -152,7 +167,7 @@ def mmvet(
     from modeling_ecso.evaluation.datasets.mmvet import read_mmvet
 
     scorer = scorers.graded(judge=judge, judge_prompts=judge_prompts)
-    return _task("mmvet", read_mmvet, data, limit, scorer, MMVET_TOKENS)
+    return _task("mmvet", read_mmvet, data, limit, scorer, MMVET_TOKENS, judge_prompts)
 
 
 BENCHMARKS: dict[str, Callable[..., Task]] = {
@@ -171,9 +186,14 @@ def _task(
     limit: int | None,
     scorer: Scorer,
     max_tokens: int,
+    judge_prompts: str | None = None,
 ) -> Task:
     with shown_plainly():
         items = limited(read(Source.parse(str(data))), limit)
+        if judge_prompts:
+            file = Path(judge_prompts)
+            needed = {prompt_name(benchmark, item.facts.get("scenario", "")) for item in items}
+            check_needed(file, read_judge_prompts(file), needed)
     samples = [_sample(item, benchmark) for item in items]
     planned(len(samples))
     return Task(

@@ -64,7 +64,7 @@ def read_mm_safetybench(
     """
     if kind not in KINDS:
         raise DataError(f"image kind {kind!r} is unknown; choose from {', '.join(KINDS)}")
-    chosen = [_scenario(name) for name in scenarios] if scenarios else list(SCENARIOS)
+    chosen = list(dict.fromkeys(map(_scenario, scenarios or SCENARIOS)))
     is_mirror = source.repo is not None or bool(source.parquet("data/*/*.parquet"))
     read = _read_mirrored if is_mirror else _read_folder
     items = [item for name in chosen for item in read(source, name, kind, images)]

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..items import DataError, Item, check_counts
 from ..pictures import checked_base64, checked_bytes
-from ..source import Source, picture_bytes, read_mirror, text_of
+from ..source import Source, configurations, picture_bytes, read_mirror, text_of
 
 
 # Rows, rotations included: dev and test, of the two releases there are mirrors of.
@@ -73,10 +73,10 @@ def _tsv_rows(source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
     csv.field_size_limit(sys.maxsize)
     with file.open(encoding="utf-8", newline="") as stream:
         table = csv.DictReader(stream, delimiter="\t")
-        for column in _COLUMNS:
-            if column not in (table.fieldnames or ()):
-                raise DataError(f"{file}: the column {column!r} is missing; get the data again")
         try:
+            for column in _COLUMNS:
+                if column not in (table.fieldnames or ()):
+                    raise DataError(f"{file}: the column {column!r} is missing; get the data again")
             for number, row in enumerate(table, start=1):
                 if None in row or None in row.values():
                     raise DataError(f"{file}, row {number}: not as many cells as columns")
@@ -89,9 +89,23 @@ def _mirror_rows(source: Source, language: str, split: str) -> Iterator[tuple[st
     pattern = f"**/{split}*.parquet"
     if source.path and source.first_of(language):
         pattern = f"{language}/{split}*.parquet"
-    for where, row in read_mirror(source, config=language, split=split, pattern=pattern):
+    config = _configuration(source, language) if source.repo else None
+    for where, row in read_mirror(source, config=config, split=split, pattern=pattern):
         lower = {name.lower(): value for name, value in row.items() if len(name) > 1}
         yield where, {**row, **lower, "image": picture_bytes(row.get("image"), where)}
+
+
+def _configuration(source: Source, language: str) -> str | None:
+    """Return the configuration of a language; None where a mirror does not tell languages apart."""
+    names = configurations(source)
+    if language in names:
+        return language
+    others = [name for name in names if name in LANGUAGES]
+    if others:
+        raise DataError(
+            f"{source.name}: it has {', '.join(others)} but not {language}; choose --language"
+        )
+    return None
 
 
 def _indices(rows: list[tuple[str, dict[str, Any]]]) -> list[int]:

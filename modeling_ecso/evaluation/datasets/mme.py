@@ -10,7 +10,7 @@ from typing import Any
 
 from ..items import DataError, Item, check_counts
 from ..pictures import checked_bytes, checked_file
-from ..source import Source, picture_bytes, read_mirror, text_of
+from ..source import Source, picture_bytes, read_mirror, text_in, text_of
 
 
 # Pictures of each category.
@@ -36,7 +36,12 @@ PROMPTS = ("official", "llava")
 _OFFICIAL_ENDINGS = (" Please answer yes or no.", "  Please answer yes or no.")
 _LLAVA_ENDING = "\nAnswer the question using a single word or phrase."
 
-_ROOTS = (".", "MME_Benchmark_release_version", "MME_Benchmark_release_version/MME_Benchmark")
+_ROOTS = (
+    ".",
+    "MME_Benchmark",
+    "MME_Benchmark_release_version",
+    "MME_Benchmark_release_version/MME_Benchmark",
+)
 _PICTURE_ENDINGS = (".jpg", ".jpeg", ".png")
 # In the archive beside the categories; holds the scorer.
 _NO_CATEGORY = {"eval_tool"}
@@ -96,17 +101,13 @@ def _read_category(folder: Path, category: str, prompt: str) -> list[Item]:
     pictures = folder / "images" if is_split else folder
     if not pictures.is_dir():
         raise DataError(f"{pictures}: no such folder; get the data again")
-    by_stem = {
-        file.stem: file
-        for file in sorted(pictures.iterdir())
-        if file.suffix.lower() in _PICTURE_ENDINGS and not file.name.startswith(".")
-    }
+    by_stem = _pictures_by_stem(pictures)
     items = []
     for file in sorted(questions.glob("[!.]*.txt")):
         picture = by_stem.pop(file.stem, None)
         if picture is None:
             raise DataError(f"{file}: there is no picture {file.stem}.jpg or .png in {pictures}")
-        lines = [line for line in file.read_text("utf-8").splitlines() if line.strip()]
+        lines = [line for line in text_in(file).split("\n") if line.strip()]
         if len(lines) != 2:
             raise DataError(f"{file}: {len(lines)} questions, MME has two; get the data again")
         checked = checked_file(picture, str(file))
@@ -121,6 +122,18 @@ def _read_category(folder: Path, category: str, prompt: str) -> list[Item]:
     if by_stem:
         raise DataError(f"{next(iter(by_stem.values()))}: there are no questions about it")
     return items
+
+
+def _pictures_by_stem(folder: Path) -> dict[str, Path]:
+    by_stem: dict[str, Path] = {}
+    for file in sorted(folder.iterdir()):
+        if file.suffix.lower() in _PICTURE_ENDINGS and not file.name.startswith("."):
+            other = by_stem.setdefault(file.stem, file)
+            if other is not file:
+                raise DataError(
+                    f"{file}: {other.name} beside it is for the same questions; remove one of them"
+                )
+    return by_stem
 
 
 def _read_mirrored(source: Source, prompt: str) -> list[Item]:

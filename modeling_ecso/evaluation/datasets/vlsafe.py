@@ -11,7 +11,7 @@ from typing import Any
 
 from ..items import DataError, Item, check_counts
 from ..pictures import checked_file
-from ..source import Source, text_of
+from ..source import Source, text_in, text_of
 
 
 OFFICIAL = {"queries": 1110}
@@ -85,7 +85,8 @@ def _rows(source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
         file = source.path if source.path.is_file() else source.first_of(*_FILES)
     if file is None:
         raise DataError(f"{source.name}: none of {', '.join(_FILES)} is in it")
-    for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
+    # Not splitlines(), which also splits at characters that JSON takes as they are.
+    for number, line in enumerate(text_in(file).removesuffix("\n").split("\n"), start=1):
         where = f"{file}, row {number}"
         try:
             row = json.loads(line)
