@@ -27,7 +27,7 @@ def make(benchmark, samples, variant="direct", kind="", judge="", model="ecso/ti
     samples = tuple(dataclasses.replace(sample, trace=trace) for sample in samples)
     return Run(
         benchmark, kind, variant, model, judge, "2026-01-01T00:00:00", Path("x.eval"),
-        {"limit": limit}, {}, samples, len(samples),
+        {"limit": limit}, {}, samples, len(samples), grader="", is_limited=limit is not None,
     )  # fmt: skip
 
 
