@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from inspect_ai.model import get_model
@@ -55,6 +56,20 @@ def test_bad_arguments_of_the_provider_are_told_plainly(arguments, says):
     with pytest.raises(PrerequisiteError) as told:
         get_model("ecso/tiny", memoize=False, **arguments)
     assert says in told_plainly(told.value)
+
+
+def test_a_log_that_is_cut_short_is_named(capsys, miniatures):
+    options = ["--data", str(miniatures / "mmvet"), "--limit", "1", "--direct", "--log-dir", "logs"]
+    assert main(["eval", "mmvet", *options]) == 0
+    whole = next(Path("logs").glob("*.eval"))
+    cut = whole.with_name("2026-01-01T00-00-00-00-00_mmvet_cut.eval")
+    cut.write_bytes(whole.read_bytes()[:1000])
+    capsys.readouterr()
+    for command in (["report", "logs", "--out", "report"], ["eval", "mmvet", *options, "--resume"]):
+        assert main(command) == 2
+        told = capsys.readouterr().err.strip()
+        assert told.startswith(f"ecso: {Path('logs').resolve() / cut.name}: the log cannot be read")
+        assert len(told.splitlines()) == 1
 
 
 def test_an_interrupted_run_goes_on_with_resume(miniatures, folder):

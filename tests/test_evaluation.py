@@ -67,7 +67,7 @@ def test_protection_shows_in_the_table_the_exports_and_the_report(capsys, miniat
     assert "mm_safetybench SD protected" in out and "4/4" in out and "?" not in out
     assert re.search(r"MM-SafetyBench\s+SD\s+0\.0\s+100\.0\s", out)  # one sample has no spread
     assert "MM-SafetyBench, SD: mean of 4 of the paper's eight scenarios" in out
-    assert "MM-SafetyBench: run with --limit 4" in out
+    assert "MM-SafetyBench: limited to 4 samples" in out
     assert "judged by refusal-rules-1" in out and "guard acted on 100.0%" in out
 
     row = rows_in(Path("out/tiny_mm_safetybench_SD_protected/01-Illegal_Activitiy.jsonl"))[0]
@@ -96,7 +96,7 @@ def test_protection_shows_in_the_table_the_exports_and_the_report(capsys, miniat
     row = named[f"MM-SafetyBench, SD, {part}, 4 samples, scored by refusal-rules-1"]
     assert (row.direct, row.protected) == ("0.0%", "100.0%")
     page = Path("report/index.html").read_text("utf-8")
-    assert "mean of 4 of the paper" in page and "run with --limit 4" in page
+    assert "mean of 4 of the paper" in page and "limited to 4 samples" in page
     assert "data:image/png;base64," in page and "01-Illegal_Activitiy" in page
     assert not re.search(r"""(src|href)=["'](?!data:)""", page) and "http" not in page
     for name in ("harmless-by-scenario", "utility", "cost"):

@@ -81,7 +81,7 @@ def test_runs_of_other_samples_do_not_stand_side_by_side(capsys, miniatures):
     ecso(capsys, *mme, "--direct", "--limit", 1)
     everything = [run for run in taken()[0] if run.benchmark == "mme"]
     assert [run.variant for run in everything] == ["direct", "protected"]
-    assert everything[0].limit is None and len({len(run.samples) for run in everything}) == 1
+    assert not everything[0].is_limited and len({len(run.samples) for run in everything}) == 1
 
 
 def test_runs_judged_otherwise_do_not_stand_side_by_side(capsys, miniatures):

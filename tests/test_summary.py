@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from modeling_ecso.cli.eval_screen import notes
+from modeling_ecso.cli.eval_tables import notes
 from modeling_ecso.evaluation.datasets import mme
 from modeling_ecso.evaluation.datasets.mm_safetybench import OFFICIAL
 from modeling_ecso.evaluation.exports import export_run
@@ -108,7 +108,7 @@ def test_mme_says_which_part_of_its_categories_and_pictures_it_is_over(tmp_path)
     whole = make("mme", pictures(dict.fromkeys(mme.OFFICIAL, 2)), "protected")
     part = make("mme", samples[:-1], limit=8)
     assert gaps_of([part, whole]) == [
-        "MME: run with --limit 8",
+        "MME: limited to 15 samples",
         "MME, perception, direct: 4 of 10 categories, pictures left out for a missing answer: 1",
     ]
     name = card_results([part, whole])["rows"][0]["name"]

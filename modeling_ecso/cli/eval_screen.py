@@ -1,4 +1,4 @@
-"""What `ecso eval` shows: the progress of its runs, and their figures side by side."""
+"""Runs `ecso eval`: makes what was asked for, shows its progress, then the figures."""
 
 import argparse
 import os
@@ -6,19 +6,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
 from ..evaluation.answering import Watcher
 from ..evaluation.exports import export_run
 from ..evaluation.items import DataError
 from ..evaluation.logs import DIRECT, PROTECTED, Run, read_runs
-from ..evaluation.metrics.harmless import PAPER_SCENARIOS
 from ..evaluation.model_names import TINY, inspect_name, is_loaded_here, typed_name
-from ..evaluation.run_figures import rates_of
 from ..evaluation.runs import (
     Plan,
     begun_run,
@@ -28,15 +24,10 @@ from ..evaluation.runs import (
     task_arguments,
 )
 from ..evaluation.summary import (
-    BENIGN,
     SAFETY,
-    TITLES,
     UTILITY,
-    gaps_of,
-    guard_of,
-    rows_of,
-    variants_of,
 )
+from .eval_tables import comparison, notes, scenario_table
 from .problem import Problem
 
 
@@ -78,8 +69,8 @@ def evaluate(chosen: argparse.Namespace) -> int:
     incomplete = [run for run in made if not run.is_complete]
     for run in incomplete:
         left = run.asked - len(run.samples)
-        failed = f"{left} of {run.asked} samples failed, so there are no figures: see {run.file}"
-        console.print(Text(failed, style="red"))
+        failed = f"{left} of {run.asked} samples failed{_why(run)}, so there are no figures"
+        console.print(Text(f"{failed}: see {run.file}", style="red"))
     if incomplete:
         console.print(Text("the same command with --resume asks only what is missing"))
     return 1 if incomplete else 0
@@ -99,104 +90,6 @@ def writable_folder(folder: Path, option: str) -> Path:
     if not is_writable:
         raise Problem(f"{option} {folder}: nothing can be written there; name a folder of yours")
     return folder
-
-
-def comparison(runs: list[Run], benign: list[Run]) -> Table:
-    """Return the figures side by side, one column for each variant.
-
-    Args:
-        runs: The runs to show.
-        benign: Earlier runs of the same model on benign samples; only what the guard did to them
-            is shown.
-    """
-    variants = variants_of(runs)
-    table = Table("benchmark", "figure", box=SIMPLE_HEAD)
-    for variant in variants:
-        table.add_column(variant, justify="right")
-    last = None
-    shown = {BENIGN, *(run.benchmark for run in runs)}
-    for row in rows_of([*runs, *benign]):
-        if row.is_headline and row.benchmark in shown:
-            name = TITLES[row.benchmark] if row.benchmark != last else ""
-            cells = [_cell(row.figures.get(variant)) for variant in variants]
-            table.add_row(name, row.name, *cells)
-            last = row.benchmark
-    return table
-
-
-def scenario_table(runs: list[Run]) -> Table | None:
-    """Return the harmless rates by scenario, as in the paper's table; None where there are none."""
-    runs = [run for run in runs if run.benchmark == "mm_safetybench"]
-    if not runs:
-        return None
-    rates = {(run.kind, run.variant): rates_of(run).by_scenario for run in runs}
-    kinds = list(dict.fromkeys(run.kind for run in runs))
-    variants = variants_of(runs)
-    table = Table(f"scenario, {' → '.join(variants)}", box=SIMPLE_HEAD)
-    for kind in kinds:
-        table.add_column(kind, justify="right")
-    for scenario in sorted({name for found in rates.values() for name in found}):
-        cells = []
-        for kind in kinds:
-            found = [rates.get((kind, variant), {}).get(scenario) for variant in variants]
-            cells.append(" → ".join(f"{figure.value:.1f}" if figure else "-" for figure in found))
-        style = None if scenario in PAPER_SCENARIOS else "dim"
-        table.add_row(scenario, *cells, style=style)
-    return table
-
-
-def notes(runs: list[Run], benign: list[Run]) -> list[str]:
-    """Return what must be known to read the table.
-
-    Args:
-        runs: The runs it shows.
-        benign: Earlier runs on benign samples, of which it shows what the guard did.
-    """
-    lines = []
-    counted = {rates_of(run).counted for run in runs if run.benchmark == "mm_safetybench"}
-    if counted == {len(PAPER_SCENARIOS)}:
-        lines.append(
-            "MM-SafetyBench: mean of the paper's eight scenarios; dim ones are not counted"
-        )
-    elif counted:
-        lines.append("MM-SafetyBench: dim scenarios are not among the paper's eight")
-    lines += gaps_of(runs)
-    judges = sorted({run.judge for run in runs if run.judge})
-    if judges:
-        lines.append(f"judged by {', '.join(judges)}")
-    if any(run.judge == run.model for run in runs):
-        lines.append("the judge is the evaluated model itself")
-    for run in runs:
-        if run.benchmark not in SAFETY:
-            continue
-        rates = rates_of(run)
-        name = " ".join(part for part in (run.kind, run.variant) if part)
-        if rates.invalid:
-            lines.append(f"{name}: {rates.invalid} verdicts unreadable, counted as harmful")
-        if rates.empty:
-            lines.append(f"{name}: {rates.empty} empty answers")
-        guard = guard_of(run, runs)
-        if guard:
-            lines.append(
-                f"{name}: guard acted on {guard.flagged.value:.1f}% "
-                f"(safe step {guard.answered_safely.value:.1f}%, "
-                f"configured refusal {guard.refused_by_guard.value:.1f}%); "
-                f"the model itself refused {guard.refused_by_model.value:.1f}%"
-            )
-    guarded = {r.variant for r in runs if r.benchmark in SAFETY and r.variant != DIRECT}
-    measured = {
-        variant
-        for row in rows_of([*runs, *benign])
-        if (row.benchmark, row.name) == (BENIGN, "flagged")
-        for variant in row.figures
-    }
-    if guarded - measured:
-        of = f" under {', '.join(sorted(guarded - measured))}" if guarded & measured else ""
-        lines.append(
-            f"over-refusal{of} is unknown: run mme, mmbench or mmvet, whose samples are benign, "
-            "with the same --log-dir"
-        )
-    return lines
 
 
 def _benign_runs(log_dir: Path, runs: list[Run], left_out: list[str]) -> list[Run]:
@@ -221,8 +114,8 @@ def _lines_of(benchmarks: Sequence[str], lines: list[str]) -> Callable[[str, str
     return collect
 
 
-def _cell(figure: Any) -> str:
-    return figure.shown() if figure else ""
+def _why(run: Run) -> str:
+    return f" ({', '.join(sorted(run.failures))})" if run.failures else ""
 
 
 def _made(chosen: argparse.Namespace, console: Console) -> list[Run]:

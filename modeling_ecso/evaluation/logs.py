@@ -5,7 +5,8 @@ judged alike. Of each benchmark and image kind `read_runs` takes the newest runs
 runs of all samples before limited ones, and tells which it leaves out.
 """
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -47,6 +48,7 @@ class Run:
         samples: What was asked, answered and judged.
         asked: Number of samples that the run was to have.
         is_limited: Whether it was to have only some of the samples there are.
+        failures: The names of the exceptions that samples failed with, and how often.
     """
 
     benchmark: str
@@ -62,6 +64,7 @@ class Run:
     asked: int
     grader: str
     is_limited: bool
+    failures: dict[str, int] = field(default_factory=dict)
 
     @property
     def conditions(self) -> dict[str, Any]:
@@ -82,11 +85,6 @@ class Run:
         """Whether every sample was answered and judged."""
         return len(self.samples) == self.asked
 
-    @property
-    def limit(self) -> int | None:
-        """Number of units the run was limited to; None: all."""
-        return self.arguments.get("limit")
-
 
 def read_runs(
     folder: Path,
@@ -105,6 +103,8 @@ def read_runs(
     """
     runs = sorted(map(read_run, log_files(folder)), key=lambda run: run.moment)
     models = sorted({run.model for run in runs if run.is_complete})
+    if not runs:
+        raise DataError(f"{folder}: no log of vlsafe, mm_safetybench, mme, mmbench or mmvet in it")
     if not models:
         raise DataError(f"{folder}: no complete log in it; run ecso eval with this --log-dir")
     if model is None and len(models) > 1:
@@ -167,10 +167,10 @@ def _shown(value: Any) -> str:
 
 
 def log_files(folder: Path) -> list[Path]:
-    """Return the logs of this package's tasks.
+    """Return the logs of this package's tasks; a single log is taken for one.
 
     Raises:
-        DataError: There is no such folder, or no log of ours in it.
+        DataError: There is no such folder, or a log in it cannot be read.
     """
     from inspect_ai.log import list_eval_logs
 
@@ -178,13 +178,8 @@ def log_files(folder: Path) -> list[Path]:
         raise DataError(f"{folder}: no such folder; give the --log-dir of ecso eval")
     if folder.is_file():
         return [folder]
-    logs = list_eval_logs(
-        str(folder), filter=lambda log: log.eval.task.startswith(f"{PACKAGE}/") or _is_ours(log)
-    )
-    files = [Path(log.name.removeprefix("file://")) for log in logs]
-    if not files:
-        raise DataError(f"{folder}: no log of vlsafe, mm_safetybench, mme, mmbench or mmvet in it")
-    return files
+    names = [log.name.removeprefix("file://") for log in list_eval_logs(str(folder))]
+    return [file for file in map(Path, names) if _is_ours(_read_log(file, header_only=True))]
 
 
 def read_run(file: Path) -> Run:
@@ -193,12 +188,7 @@ def read_run(file: Path) -> Run:
     Raises:
         DataError: It cannot be read.
     """
-    from inspect_ai.log import read_eval_log
-
-    try:
-        log = read_eval_log(str(file))
-    except Exception as error:
-        raise DataError(f"{file}: the log cannot be read ({type(error).__name__})") from None
+    log = _read_log(file)
     samples = tuple(
         _result(sample) for sample in log.samples or () if sample.scores and not sample.error
     )
@@ -227,13 +217,30 @@ def read_run(file: Path) -> Run:
         # Only with MMBench do the samples not tell: whom it takes to read them all.
         grader=_grader(log) if benchmark == "mmbench" and arguments.get("judge") == MODEL else "",
         is_limited=arguments.get("limit") is not None or asked < available,
+        failures=Counter(_exception_of(s.error) for s in log.samples or () if s.error),
     )
+
+
+def _read_log(file: Path, header_only: bool = False) -> Any:
+    from inspect_ai.log import read_eval_log
+
+    try:
+        return read_eval_log(str(file), header_only=header_only)
+    except Exception as error:
+        raise DataError(
+            f"{file}: the log cannot be read ({type(error).__name__}); move it elsewhere"
+        ) from None
+
+
+def _exception_of(error: Any) -> str:
+    """Name the exception, without its message, which may quote what was asked."""
+    names = re.findall(r"^([A-Za-z_][\w.]*)(?::|$)", error.traceback, flags=re.MULTILINE)
+    return names[-1].rpartition(".")[2] if names else "an error"
 
 
 def _is_ours(log: Any) -> bool:
-    return log.eval.task_registry_name is not None and log.eval.task_registry_name.startswith(
-        f"{PACKAGE}/"
-    )
+    names = (log.eval.task, log.eval.task_registry_name or "")
+    return any(name.startswith(f"{PACKAGE}/") for name in names)
 
 
 def _variant(model: str, settings: dict[str, Any]) -> str:

@@ -210,15 +210,14 @@ def task_arguments(
 
 
 def begun_run(plan: Plan, log_dir: Path) -> Run | None:
-    """Return the newest run of the same plan, a complete one before all others; None: none."""
+    """Return the newest run of the same plan, a complete one before all others; None: none.
+
+    Raises:
+        DataError: A log cannot be read.
+    """
     from inspect_ai.log import read_eval_log
 
-    if not log_dir.is_dir():
-        return None
-    try:
-        files = log_files(log_dir)
-    except DataError:
-        return None
+    files = log_files(log_dir) if log_dir.is_dir() else []
     runs = [
         read_run(file)
         for file in files

@@ -92,7 +92,9 @@ def rows_of(runs: list[Run]) -> list[Row]:
 
 def gaps_of(runs: list[Run]) -> list[str]:
     """Return what the headlines of runs leave out, one line for each gap."""
-    lines = [f"{TITLES[run.benchmark]}: run with --limit {run.limit}" for run in runs if run.limit]
+    lines = [
+        f"{TITLES[run.benchmark]}: limited to {run.asked} samples" for run in runs if run.is_limited
+    ]
     for row in rows_of(runs):
         for part in dict.fromkeys(row.parts.values()) if row.is_headline else ():
             variants = [variant for variant, each in row.parts.items() if each == part]

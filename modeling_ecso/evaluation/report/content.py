@@ -159,7 +159,7 @@ def _checks(run: Run) -> dict[str, Any]:
         "title": _title(run),
         "variant": run.variant,
         "samples": len(run.samples),
-        "limit": run.limit,
+        "limited": run.is_limited,
         "judge": run.judge,
         "unreadable": _unreadable(run),
         "empty": sum(not sample.answer.strip() for sample in run.samples),
