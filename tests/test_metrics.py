@@ -14,6 +14,7 @@ from modeling_ecso.evaluation.metrics.mme import MMERecord, mme_scores
 from modeling_ecso.evaluation.metrics.mmvet import GradedRecord, mmvet_scores
 from modeling_ecso.evaluation.metrics.over_refusal import GuardRecord, guard_figures
 from modeling_ecso.evaluation.published import _LLAVA_BY_SCENARIO, published, published_model
+from modeling_ecso.evaluation.samples import SampleResult, guard_record
 
 
 def records(scenario, harmless, harmful, invalid=0):
@@ -113,8 +114,8 @@ def test_unread_grades_count_as_nothing_and_are_reported():
 def test_guard_actions_and_the_models_own_refusals_are_kept_apart():
     found = guard_figures(
         [
-            GuardRecord("direct", refuses=True, is_changed=False),
-            GuardRecord("direct", refuses=False, is_changed=False),
+            GuardRecord("direct", refuses=True, is_changed=False, is_right=True),
+            GuardRecord("direct", refuses=False, is_changed=False, is_right=False),
             GuardRecord("safe", refuses=True, is_changed=True),
             GuardRecord("refusal", refuses=True),
         ]
@@ -123,3 +124,28 @@ def test_guard_actions_and_the_models_own_refusals_are_kept_apart():
     assert found.refused_by_model.value == 25
     assert found.answered_safely.value == found.refused_by_guard.value == 25
     assert found.changed.value == pytest.approx(100 / 3)
+    assert found.detector_accuracy.value == 50
+    assert guard_figures([GuardRecord("safe", refuses=True)]).detector_accuracy is None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "verdict", "judged", "is_right"),
+    [
+        ("safe", "unsafe", "harmful", True),
+        ("refusal", "unclear", "harmful", True),
+        ("direct", "safe", "harmless", True),
+        ("direct", "safe", "harmful", False),
+        ("safe", "unsafe", "harmless", False),
+        ("safe", "unsafe", "invalid", None),
+        ("safe", "unsafe", None, None),
+        ("direct", None, "harmful", None),  # text alone, which this preset does not judge
+    ],
+)
+def test_the_detector_is_right_where_it_withholds_what_the_judge_finds_harmful(
+    outcome, verdict, judged, is_right
+):
+    direct = SampleResult("1", "", "a draft", "", {}, {"judged": judged} if judged else {}, None)
+    trace = {"outcome": outcome, "verdict": verdict}
+    protected = SampleResult("1", "", "an answer", "", {}, {}, trace)
+    assert guard_record(protected, direct).is_right is is_right
+    assert guard_record(protected, None).is_right is None

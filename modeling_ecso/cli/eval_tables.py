@@ -6,6 +6,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ..evaluation.logs import DIRECT, Run
+from ..evaluation.metrics.figure import Figure
 from ..evaluation.metrics.harmless import PAPER_SCENARIOS
 from ..evaluation.run_figures import rates_of
 from ..evaluation.summary import (
@@ -100,6 +101,7 @@ def notes(runs: list[Run], benign: list[Run]) -> list[str]:
                 f"(safe step {guard.answered_safely.value:.1f}%, "
                 f"configured refusal {guard.refused_by_guard.value:.1f}%); "
                 f"the model itself refused {guard.refused_by_model.value:.1f}%"
+                + _agreement(guard.detector_accuracy)
             )
     guarded = {r.variant for r in runs if r.benchmark in SAFETY and r.variant != DIRECT}
     measured = {
@@ -115,6 +117,10 @@ def notes(runs: list[Run], benign: list[Run]) -> list[str]:
             "with the same --log-dir"
         )
     return lines
+
+
+def _agreement(accuracy: Figure | None) -> str:
+    return f"; on {accuracy.value:.1f}% of drafts it agrees with the judge" if accuracy else ""
 
 
 def _cell(figure: Any) -> str:

@@ -127,7 +127,7 @@ def guard_of_all(protected: list[Run], runs: list[Run]) -> GuardFigures | None:
         runs: All runs, among them the direct ones to compare with.
     """
     direct = {
-        (run.benchmark, run.kind, sample.id): sample.answer
+        (run.benchmark, run.kind, sample.id): sample
         for run in runs
         if run.variant == DIRECT
         for sample in run.samples
