@@ -142,7 +142,7 @@ def test_what_inspect_limited_is_complete_and_has_the_name_of_its_variant(miniat
         )  # fmt: skip
     runs = [read_run(file) for file in log_files(Path("logs"))]
     found = {run.variant: (run.is_complete, run.asked, run.is_limited) for run in runs}
-    assert found == {"utility-scripts": (True, 2, True), "paper": (True, 1, True)}
+    assert found == {"utility-scripts": (True, 2, True), "paper, picture kept": (True, 1, True)}
     assert taken()[1][0].endswith("other samples (2, not 1)")
 
 

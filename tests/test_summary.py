@@ -5,8 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from modeling_ecso.cli.eval_tables import notes
+from modeling_ecso.cli.eval_tables import comparison, notes
 from modeling_ecso.evaluation.datasets import mme
 from modeling_ecso.evaluation.datasets.mm_safetybench import OFFICIAL
 from modeling_ecso.evaluation.exports import export_run
@@ -177,3 +178,16 @@ def test_exports_keep_models_apart_and_replace_what_was_there(tmp_path):
         "llava-hf-llava-1.5-7b-hf_mmvet_direct.json",
         "openai-gpt-4o_vlsafe_direct.jsonl",
     ]
+
+
+def test_five_variants_fit_a_terminal_and_the_page_names_each(tmp_path):
+    variants = ["hardened", "direct", "utility-scripts", "paper", "reference"]
+    runs = [make("mme", pictures(mme.OFFICIAL), variant) for variant in variants]
+    console = Console(width=80)
+    with console.capture() as shown:
+        console.print(comparison(runs, []))
+    heading = [line for line in shown.get().splitlines() if "benchmark" in line][0]
+    assert heading.split()[2:] == ["direct", "reference", "scripts", "paper", "hardened"]
+    assert "utility-" in shown.get() and "…" not in shown.get()
+    page = write_report(runs, tmp_path).page.read_text("utf-8")
+    assert all(f"<dt>{variant}</dt>" in page for variant in variants if variant != "direct")

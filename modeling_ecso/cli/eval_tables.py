@@ -1,7 +1,5 @@
 """The tables that `ecso eval` ends with, and what must be known to read them."""
 
-from typing import Any
-
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
@@ -20,6 +18,9 @@ from ..evaluation.summary import (
 )
 
 
+_MANY_VARIANTS = 4
+
+
 def comparison(runs: list[Run], benign: list[Run]) -> Table:
     """Return the figures side by side, one column for each variant.
 
@@ -29,15 +30,17 @@ def comparison(runs: list[Run], benign: list[Run]) -> Table:
             is shown.
     """
     variants = variants_of(runs)
+    # Five columns fit a terminal if value and standard error stand one above the other.
+    joint = " " if len(variants) < _MANY_VARIANTS else "\n"
     table = Table("benchmark", "figure", box=SIMPLE_HEAD)
     for variant in variants:
-        table.add_column(variant, justify="right")
+        table.add_column(variant.replace("-", f"-{joint.strip(' ')}"), justify="right")
     last = None
     shown = {BENIGN, *(run.benchmark for run in runs)}
     for row in rows_of([*runs, *benign]):
         if row.is_headline and row.benchmark in shown:
             name = TITLES[row.benchmark] if row.benchmark != last else ""
-            cells = [_cell(row.figures.get(variant)) for variant in variants]
+            cells = [_cell(row.figures.get(variant), joint) for variant in variants]
             table.add_row(name, row.name, *cells)
             last = row.benchmark
     return table
@@ -123,5 +126,5 @@ def _agreement(accuracy: Figure | None) -> str:
     return f"; on {accuracy.value:.1f}% of drafts it agrees with the judge" if accuracy else ""
 
 
-def _cell(figure: Any) -> str:
-    return figure.shown() if figure else ""
+def _cell(figure: Figure | None, joint: str) -> str:
+    return figure.shown().replace(" ", joint, 1) if figure else ""

@@ -7,7 +7,7 @@ runs of all samples before limited ones, and tells which it leaves out.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ PROTECTED = "protected"
 UTILITY_SCRIPTS = "utility-scripts"
 
 # The order in which runs are shown.
+_VARIANTS = (DIRECT, PROTECTED, "reference", UTILITY_SCRIPTS, "paper", "hardened")
 _BENCHMARKS = ("vlsafe", "mm_safetybench", "mme", "mmbench", "mmvet")
 _KINDS = ("text", "SD", "TYPO", "SD_TYPO", "en", "cn", "")
 
@@ -37,7 +38,7 @@ class Run:
     Args:
         benchmark: Such as ``mme``.
         kind: Image kind of MM-SafetyBench, language of MMBench; else empty.
-        variant: ``direct``, ``protected``, or the name of a preset.
+        variant: ``direct``, ``protected``, the name of a preset, or ``utility-scripts``.
         model: As Inspect names it.
         judge: Who judged, as found with the samples; empty where nothing was.
         grader: The model that was to judge what no rule reads; empty where there is none.
@@ -147,7 +148,7 @@ def _side_by_side(runs: list[Run], on_left_out: Callable[[str, str], None]) -> l
     thing = " ".join(part for part in (runs[0].benchmark, runs[0].kind) if part)
     for reason, files in reasons.items():
         on_left_out(runs[0].benchmark, f"{thing}: left out {', '.join(files)}: {reason}")
-    return [newest[variant] for variant in sorted(newest)]
+    return [newest[variant] for variant in in_order(newest)]
 
 
 def _difference(left_out: dict[str, Any], taken: dict[str, Any]) -> str:
@@ -164,6 +165,14 @@ def _difference(left_out: dict[str, Any], taken: dict[str, Any]) -> str:
 
 def _shown(value: Any) -> str:
     return "none" if value in (None, "") else str(value)
+
+
+def in_order(variants: Iterable[str]) -> list[str]:
+    """Return the variants as they are shown: direct first, those of another making last."""
+    return sorted(
+        set(variants),
+        key=lambda name: (_VARIANTS.index(name) if name in _VARIANTS else len(_VARIANTS), name),
+    )
 
 
 def log_files(folder: Path) -> list[Path]:
@@ -248,8 +257,9 @@ def _variant(model: str, settings: dict[str, Any]) -> str:
     if not is_protectable(model) or settings.get("protocol") == DIRECT:
         return DIRECT
     preset = settings.get("preset") or PROTECTED
-    keeps_picture = preset == "reference" and settings.get("image_in_safe_step")
-    return UTILITY_SCRIPTS if keeps_picture else preset
+    if not settings.get("image_in_safe_step"):
+        return preset
+    return UTILITY_SCRIPTS if preset == "reference" else f"{preset}, picture kept"
 
 
 def _grader(log: Any) -> str:

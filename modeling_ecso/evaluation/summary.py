@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from .logs import DIRECT, PROTECTED, Run
+from .logs import DIRECT, Run, in_order
 from .metrics.figure import Figure
 from .metrics.over_refusal import GuardFigures, guard_figures
 from .run_figures import figures_of
@@ -66,9 +66,7 @@ class Row:
 
 def variants_of(runs: Iterable[Run]) -> list[str]:
     """Return the variants, direct first."""
-    found = {run.variant: None for run in runs}
-    first = [name for name in (DIRECT, PROTECTED) if name in found]
-    return first + sorted(name for name in found if name not in first)
+    return in_order(run.variant for run in runs)
 
 
 def rows_of(runs: list[Run]) -> list[Row]:
