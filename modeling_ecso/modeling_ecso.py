@@ -37,6 +37,7 @@ from .reply_ecso import ReplyReader
 from .request_ecso import GenerationRequest
 from .run_ecso import ProtectedRun
 from .settings_ecso import ECSOConfig
+from .step_prompts_ecso import detect_prompts
 from .steps_ecso import StepRunner
 from .thin_ecso import BorrowedWeights
 from .trace_ecso import Trace

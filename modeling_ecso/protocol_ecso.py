@@ -26,12 +26,12 @@ Source: arXiv 2403.09572, section 4; the published loop in github.com/gyhdog99/e
 llava/eval/model_mmsafe_tell_ask.py.
 """
 
-import re
 from enum import Enum
 
 from .ask_ecso import Ask, DirectAsk, FollowUpAsk, ImageAsk, PromptAsk, Reply, TextAsk
 from .errors_ecso import ECSOProtocolError
 from .settings_ecso import ECSOConfig
+from .step_prompts_ecso import caption_prompt, detect_prompts, safe_prompt
 from .trace_ecso import Outcome, Step, StepEvent, StepRecord, Trace
 from .verdict_ecso import Verdict, read_exact, read_normalized, read_probability, worst
 
@@ -87,11 +87,12 @@ class Protocol:
                 return FollowUpAsk(Step.DETECT, prompts, settings.detect_max_new_tokens)
             return self._detect_ask(self._to_judge, sees_images=self._has_image)
         if self._state is _State.CAPTION:
-            prompt = settings.caption_prompt.format(query=self._query)
-            return ImageAsk(Step.CAPTION, (prompt,), settings.caption_max_new_tokens)
+            prompts = (caption_prompt(settings, self._query),)
+            return ImageAsk(Step.CAPTION, prompts, settings.caption_max_new_tokens)
         if self._state is _State.SAFE:
             kind = ImageAsk if self._has_image and settings.image_in_safe_step else TextAsk
-            return kind(Step.SAFE, (self._safe_prompt(),), settings.safe_max_new_tokens)
+            prompts = (safe_prompt(settings, self._query, self._caption),)
+            return kind(Step.SAFE, prompts, settings.safe_max_new_tokens)
         if self._state is _State.RECHECK:
             # The safe answer was written with eyes closed and is judged so: an image that misled
             # the draft gets no second chance to mislead the judge.
@@ -312,31 +313,4 @@ class Protocol:
     def _detect_ask(self, answer: str, sees_images: bool) -> PromptAsk:
         kind = ImageAsk if sees_images else TextAsk
         limit = self._settings.detect_max_new_tokens
-        return kind(Step.DETECT, self._detect_prompts(answer), limit)
-
-    def _detect_prompts(self, answer: str) -> tuple[str, ...]:
-        clean = _without_marks if self._settings.escape_fields else str
-        query = clean(self._query)
-        template = self._settings.detect_prompt
-        # Windows are cut from the answer as it stands, so that escaping cannot shift them.
-        return tuple(
-            template.format(query=query, response=clean(part)) for part in self._windows(answer)
-        )
-
-    def _windows(self, text: str) -> list[str]:
-        size = self._settings.window_chars
-        if self._settings.draft_view == "head":
-            return [text[:size]]
-        stride = size - self._settings.window_overlap_chars
-        last_start = max(len(text) - self._settings.window_overlap_chars, 1)
-        return [text[start : start + size] for start in range(0, last_start, stride)]
-
-    def _safe_prompt(self) -> str:
-        if not self._has_image:
-            return self._settings.text_only_safe_prompt.format(query=self._query)
-        return self._settings.safe_prompt.format(caption=self._caption, query=self._query)
-
-
-def _without_marks(text: str) -> str:
-    """Return ``text`` with every ``<<<`` and ``>>>`` broken, so that it cannot close a field."""
-    return re.sub(r"<(?=<)|>(?=>)", r"\g<0> ", text)
+        return kind(Step.DETECT, detect_prompts(self._settings, self._query, answer), limit)
