@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from modeling_ecso.cli.problem import Problem
+from modeling_ecso.loading.problem import Problem
 
 
 # Taken from the base as they are, where it has them.

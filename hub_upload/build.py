@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import modeling_ecso
-from modeling_ecso.cli.problem import Problem
+from modeling_ecso.loading.problem import Problem
 
 from .allowed import NOTICES, PROCESSOR_FILES, files_of
 from .base import Base, find_base

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from modeling_ecso.cli.command_line import run_program
-from modeling_ecso.cli.problem import Problem
+from modeling_ecso.loading.problem import Problem
 
 
 def main(arguments: list[str] | None = None) -> int:

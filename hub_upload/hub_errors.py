@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from modeling_ecso.cli.problem import Problem
+from modeling_ecso.loading.problem import Problem
 
 
 class BrokenConnection(Problem):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from modeling_ecso.cli.problem import Problem
+from modeling_ecso.loading.problem import Problem
 
 from .allowed import files_of
 from .hub_errors import BrokenConnection, MovedHead, explained

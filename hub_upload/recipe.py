@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from modeling_ecso.cli.problem import Problem
+from modeling_ecso.loading.problem import Problem
 
 from .presets import configuration_folder
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeling_ecso.cli.models import TINY
-from modeling_ecso.cli.problem import Problem
+from modeling_ecso.loading.models import TINY
+from modeling_ecso.loading.problem import Problem
 
 from .recipe import Recipe
 

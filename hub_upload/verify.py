@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from modeling_ecso.cli.models import TINY
-from modeling_ecso.cli.problem import Problem
+from modeling_ecso.loading.models import TINY
+from modeling_ecso.loading.problem import Problem
 
 from .allowed import files_of, kind_of
 from .build import code_files

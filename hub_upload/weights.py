@@ -6,7 +6,7 @@ import shutil
 import struct
 from pathlib import Path
 
-from modeling_ecso.cli.problem import Problem
+from modeling_ecso.loading.problem import Problem
 
 
 SINGLE = "model.safetensors"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from modeling_ecso.cli import main
-from modeling_ecso.cli.models import TINY
+from modeling_ecso.loading.models import TINY
 from tests.tiny_random import make_model
 
 

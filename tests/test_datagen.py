@@ -7,10 +7,10 @@ import shutil
 import pytest
 
 from modeling_ecso.cli import main
-from modeling_ecso.cli.models import TINY
 from modeling_ecso.datagen import engine
 from modeling_ecso.datagen.journal import Fate
 from modeling_ecso.datagen.pairs import Pair
+from modeling_ecso.loading.models import TINY, Answer
 from modeling_ecso.trace_ecso import Outcome, Step, Trace
 from modeling_ecso.verdict_ecso import Verdict
 
@@ -116,7 +116,7 @@ def test_a_journal_of_another_run_is_not_continued(workplace, capsys):
 )
 def test_an_answer_is_kept_only_if_it_was_judged_safe(outcome, safe_answer, failed, answer, fate):
     trace = Trace("paper", outcome, Verdict.UNSAFE, None, None, safe_answer, (), failed)
-    entry = engine._entry(Pair(1, "1", "a.png", "?"), trace, answer)
+    entry = engine._entry(Pair(1, "1", "a.png", "?"), Answer(answer, trace, 9, 2))
     assert entry.fate is fate
     assert entry.answer == (answer if fate is Fate.KEPT else None)
 

@@ -8,13 +8,13 @@ from anyio.from_thread import start_blocking_portal
 
 from modeling_ecso import ECSOConfig, ECSOConfigError
 from modeling_ecso.cli import main
-from modeling_ecso.cli.problem import Problem
 from modeling_ecso.demo.app import launch_arguments
 from modeling_ecso.demo.endpoint_model import Endpoint
 from modeling_ecso.demo.model_list import ModelList, ModelServer
 from modeling_ecso.demo.question import PROMPTS, Form, read_question
 from modeling_ecso.demo.theme import STYLE
 from modeling_ecso.demo.watched_run import as_sentence
+from modeling_ecso.loading.problem import Problem
 
 
 PAPER = ECSOConfig.from_preset("paper")

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from modeling_ecso.cli.models import TINY
+from modeling_ecso.loading.models import TINY
 from tests.browser import chromium
 from tests.demo_process import NOBODY_LISTENS, SECRET
 

@@ -5,13 +5,13 @@ import dataclasses
 import pytest
 
 from modeling_ecso import ECSOConfig
-from modeling_ecso.cli.models import TINY, LoadedModel, load_model
-from modeling_ecso.cli.problem import Problem
 from modeling_ecso.demo.local_model import LocalModel
 from modeling_ecso.demo.panels_html import answer_html, step_html
 from modeling_ecso.demo.question import Question
 from modeling_ecso.demo.steps_shown import Tone, answer_panel, step_panels
 from modeling_ecso.demo.watched_run import WatchedRun
+from modeling_ecso.loading.models import TINY, LoadedModel, load_model
+from modeling_ecso.loading.problem import Problem
 from modeling_ecso.trace_ecso import Step
 from tests.scripted import Script
 from tests.tiny_random import make_model

@@ -7,8 +7,8 @@ import pytest
 
 from hub_upload.build import build
 from hub_upload.recipe import known_recipes, load_recipe
-from modeling_ecso.cli.models import TINY
-from modeling_ecso.cli.problem import Problem
+from modeling_ecso.loading.models import TINY
+from modeling_ecso.loading.problem import Problem
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from hub_upload.build import build
 from hub_upload.push import Target
 from hub_upload.recipe import load_recipe
-from modeling_ecso.cli.models import TINY
+from modeling_ecso.loading.models import TINY
 from tests.loopback_hub import LocalHub
 from tests.test_hub_push import send
 from tests.test_readme import PROJECT, README

@@ -7,7 +7,7 @@ import pytest
 from hub_upload.command import main
 from hub_upload.plan import make_plan
 from hub_upload.push import Target, look, push
-from modeling_ecso.cli.problem import Problem
+from modeling_ecso.loading.problem import Problem
 from tests.loopback_hub import StoredFile
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modeling_ecso.cli.models import TINY
+from modeling_ecso.loading.models import TINY
 
 
 PROJECT = Path(__file__).parent.parent

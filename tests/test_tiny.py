@@ -8,7 +8,7 @@ from PIL import Image
 from transformers import LlavaProcessor
 
 from modeling_ecso import ECSOLlavaForConditionalGeneration
-from modeling_ecso.cli.models import TINY
+from modeling_ecso.loading.models import TINY
 from tests.plain_loop import four_calls
 from tests.tiny_random import make_inputs, user_turn
 

@@ -15,7 +15,7 @@ from transformers import LlavaProcessor
 
 from examples.load.stock_tiny import save_stock_tiny
 from modeling_ecso import ECSOLlavaForConditionalGeneration
-from modeling_ecso.cli.models import TINY
+from modeling_ecso.loading.models import TINY
 from tests.servers import (
     ecso_serve,
     free_port,

@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from modeling_ecso import ECSOLlavaForConditionalGeneration
-from modeling_ecso.cli.models import TINY
+from modeling_ecso.loading.models import TINY
 
 
 def save_stock_tiny(folder: Path) -> None:

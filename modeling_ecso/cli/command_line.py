@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
-from .problem import Problem
+from ..loading.problem import Problem
 
 
 class _Parser(argparse.ArgumentParser):

@@ -5,8 +5,9 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from .models import LoadedModel, add_model_options, load_model
-from .problem import Problem
+from ..loading.models import LoadedModel, load_model
+from ..loading.problem import Problem
+from .model_options import add_model_options
 
 
 def add_to(commands: Any) -> None:

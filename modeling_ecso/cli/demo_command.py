@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .problem import Problem
+from ..loading.problem import Problem
 from .serve_command import UPSTREAM_KEY_VARIABLE, bound_socket
 
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .problem import Problem
+from ..loading.problem import Problem
 
 
 BENCHMARKS = ("vlsafe", "mm_safetybench", "mme", "mmbench", "mmvet")
@@ -62,7 +62,6 @@ def run(chosen: argparse.Namespace) -> int:
     """
     _check(chosen)
     try:
-        from ..evaluation.items import DataError
         from ..evaluation.judge_prompts import read_judge_prompts
         from . import eval_screen
     except ModuleNotFoundError as error:
@@ -75,8 +74,6 @@ def run(chosen: argparse.Namespace) -> int:
         if chosen.judge_prompts:
             read_judge_prompts(Path(chosen.judge_prompts))
         return eval_screen.evaluate(chosen)
-    except DataError as error:
-        raise Problem(str(error)) from None
     except KeyboardInterrupt:
         print("what is answered is kept: the same command with --resume goes on", file=sys.stderr)
         raise

@@ -27,8 +27,8 @@ from ..evaluation.summary import (
     SAFETY,
     UTILITY,
 )
+from ..loading.problem import Problem
 from .eval_tables import comparison, notes, scenario_table
-from .problem import Problem
 
 
 _DEFAULT_KINDS = ["SD", "TYPO", "SD_TYPO"]
@@ -39,8 +39,7 @@ def evaluate(chosen: argparse.Namespace) -> int:
     """Make all runs, print the table, write the exports; returns the exit status.
 
     Raises:
-        Problem: A setting does not fit the model.
-        DataError: The data, the model or a judge cannot be used.
+        Problem: The data, the model, a judge or a setting cannot be used.
     """
     console = Console(highlight=False)
     log_dir = Path(chosen.log_dir)

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .problem import Problem
+from ..loading.problem import Problem
 
 
 def add_to(commands: Any) -> None:
@@ -28,7 +28,6 @@ def run(chosen: argparse.Namespace) -> int:
         Problem: The logs cannot be used, or nothing can be written there.
     """
     try:
-        from ..evaluation.items import DataError
         from ..evaluation.logs import read_runs
         from ..evaluation.report import write_report
 
@@ -38,8 +37,6 @@ def run(chosen: argparse.Namespace) -> int:
         raise Problem(
             f'{error.name} is not installed; run pip install "ecso-llava[eval]"'
         ) from None
-    except DataError as error:
-        raise Problem(str(error)) from None
     except OSError as error:
         raise Problem(f"{chosen.out}: cannot be written to ({type(error).__name__})") from None
     for file in (report.page, report.summary, report.figures, report.card, *report.plots):

@@ -5,9 +5,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from .models import LoadedModel, add_model_options, load_model
-from .pictures import open_picture
-from .problem import Problem
+from ..loading.models import LoadedModel, load_model
+from ..loading.pictures import open_picture
+from ..loading.problem import Problem
+from .model_options import add_model_options
 
 
 def add_to(commands: Any) -> None:

@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from .problem import Problem
+from ..loading.problem import Problem
 
 
 KEYS_VARIABLE = "ECSO_API_KEYS"

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..cli.models import LoadedModel
-from ..cli.pictures import open_picture
+from ..loading.models import Answer, LoadedModel
+from ..loading.pictures import open_picture
 from .journal import Entry, Fate, Journal, writing
 from .pairs import Pair
 
@@ -59,36 +59,22 @@ def _answer(
     settings: dict[str, Any],
     max_new_tokens: int,
 ) -> list[Entry]:
-    model, processor, _ = loaded
-    processor.tokenizer.padding_side = "left"
-    turns = [
-        [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": pair.query}]}]
-        for pair in pairs
-    ]
-    inputs = processor(
-        text=[processor.apply_chat_template(turn, add_generation_prompt=True) for turn in turns],
-        images=[open_picture(str(images / pair.image)) for pair in pairs],
-        padding=True,
-        return_tensors="pt",
-    ).to(model.device, dtype=model.dtype)
-    output = model.generate(
-        **inputs,
+    answers = loaded.answers(
+        [
+            [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": pair.query}]}]
+            for pair in pairs
+        ],
+        [open_picture(str(images / pair.image)) for pair in pairs],
         ecso={**settings, **FIXED_SETTINGS},
-        processor=processor,
         do_sample=False,
         max_new_tokens=max_new_tokens,
-        return_dict_in_generate=True,
     )
-    new_ids = output.sequences[:, inputs["input_ids"].shape[1] :]
-    answers = processor.batch_decode(new_ids, skip_special_tokens=True)
-    return [
-        _entry(pair, trace, answer.strip())
-        for pair, trace, answer in zip(pairs, output.ecso_traces, answers, strict=True)
-    ]
+    return [_entry(pair, answer) for pair, answer in zip(pairs, answers, strict=True)]
 
 
-def _entry(pair: Pair, trace: Any, answer: str) -> Entry:
+def _entry(pair: Pair, answer: Answer) -> Entry:
     """Return what becomes of a pair; its answer counts only if it was judged, and judged safe."""
+    trace = answer.trace
     if trace.outcome == "direct":
         return Entry(pair.row, Fate.HARMLESS)
     if trace.failed_step:
@@ -97,9 +83,9 @@ def _entry(pair: Pair, trace: Any, answer: str) -> Entry:
         return Entry(pair.row, Fate.STILL_UNSAFE)
     if trace.safe_answer_verdict != "safe":
         return Entry(pair.row, Fate.UNCLEAR)
-    if not answer:
+    if not answer.text:
         return Entry(pair.row, Fate.EMPTY)
-    return Entry(pair.row, Fate.KEPT, answer)
+    return Entry(pair.row, Fate.KEPT, answer.text)
 
 
 def write_conversations(file: Path, pairs: list[Pair], journal: Journal) -> None:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from ..cli.problem import Problem
+from ..loading.problem import Problem
 
 
 @contextmanager

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from ..cli.pictures import open_picture
-from ..cli.problem import Problem
+from ..loading.pictures import open_picture
+from ..loading.problem import Problem
 
 
 @dataclass(frozen=True, repr=False)

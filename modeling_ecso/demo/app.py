@@ -51,7 +51,7 @@ def offered_models(
     """
     from anyio.from_thread import start_blocking_portal
 
-    from ..cli.models import load_model
+    from ..loading.models import load_model
     from .model_list import ModelList
 
     if sources:
@@ -84,7 +84,7 @@ def serve(
         Problem: The address cannot be used.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
-    from ..cli.problem import Problem
+    from ..loading.problem import Problem
     from .page import build_page
     from .votes import VoteBook
 

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from anyio.from_thread import BlockingPortal
 
-from ..cli.pictures import open_picture
-from ..cli.problem import Problem
+from ..loading.pictures import open_picture
+from ..loading.problem import Problem
 from ..serving.chat import Chat
 from ..serving.endpoint import UpstreamError
 from ..serving.endpoint_run import EndpointRun, Sampling

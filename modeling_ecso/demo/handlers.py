@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from ..cli.problem import Problem
 from ..errors_ecso import ECSOError
+from ..loading.problem import Problem
 from ..trace_ecso import Step
 from .examples_shown import Example
 from .layout import Parts

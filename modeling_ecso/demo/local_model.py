@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
 
-from ..cli.models import LoadedModel
-from ..cli.pictures import open_picture
+from ..loading.models import LoadedModel
+from ..loading.pictures import open_picture
 from ..trace_ecso import StepEvent
 from .question import Question
 from .watched_run import AnsweringModel, Result, StepSource

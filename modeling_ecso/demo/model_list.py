@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from ..cli.problem import Problem
+from ..loading.problem import Problem
 from .watched_run import AnsweringModel
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..cli.problem import Problem
+from ..loading.problem import Problem
 from ..settings_ecso import ECSOConfig
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from ..cli.pictures import open_picture
+from ..loading.pictures import open_picture
 from ..settings_ecso import ECSOConfig
 from .question import PROMPTS, Question
 from .watched_run import Result

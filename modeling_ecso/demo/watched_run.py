@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from ..cli.problem import Problem
 from ..errors_ecso import ECSOError
+from ..loading.problem import Problem
 from ..settings_ecso import ECSOConfig
 from ..trace_ecso import Step, StepEvent, Trace
 from .question import Question

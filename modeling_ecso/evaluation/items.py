@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..loading.problem import Problem
+
 
 COUNTS_FILE = "counts.json"
 
 
-class DataError(ValueError):
+class DataError(Problem):
     """The data cannot be used; the message names file and row, and never quotes a question."""
 
 

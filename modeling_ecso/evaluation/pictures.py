@@ -7,11 +7,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from ..loading.pictures import MAX_PIXELS, open_picture, read_picture
 from .items import DataError
-
-
-# A model scales every picture down to some hundred pixels a side; this is far above any camera.
-MAX_PIXELS = 100_000_000
 
 
 def checked_file(file: Path, where: str) -> str:
@@ -57,26 +54,16 @@ def checked_base64(text: str, where: str) -> str:
     return checked_bytes(content, where)
 
 
-def open_picture(picture: str) -> Any:
+def open_benchmark_picture(picture: str) -> Any:
     """Return a picture, given as file or data URI, as RGB, turned as its camera says.
 
     Raises:
-        ValueError: It is neither, or cannot be read.
+        Problem: It cannot be read.
     """
-    from PIL import Image, ImageOps
-
-    try:
-        if picture.startswith("data:"):
-            content = base64.b64decode(picture.partition(",")[2])
-        else:
-            content = Path(picture).read_bytes()
-        opened = Image.open(io.BytesIO(content))
-        if opened.width * opened.height > MAX_PIXELS:
-            raise ValueError(f"a picture of more than {MAX_PIXELS // 10**6} million pixels")
-        return ImageOps.exif_transpose(opened).convert("RGB")
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        # The message of the error may quote the content.
-        raise ValueError(f"a picture cannot be read ({type(error).__name__})") from None
+    if picture.startswith("data:"):
+        content = base64.b64decode(picture.partition(",")[2])
+        return read_picture(io.BytesIO(content), "a picture")
+    return open_picture(picture)
 
 
 def _check(content: bytes, name: str) -> str:

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from ..errors_ecso import ECSOError
-from .items import DataError
+from ..loading.problem import Problem
 
 
 __all__ = ["PrerequisiteError", "shown_plainly", "told_plainly"]
@@ -17,14 +17,14 @@ __all__ = ["PrerequisiteError", "shown_plainly", "told_plainly"]
 
 @contextmanager
 def shown_plainly() -> Iterator[None]:
-    """Turn an error in the data or settings into the one that Inspect shows plainly.
+    """Turn an error in the data, model or settings into the one that Inspect shows plainly.
 
     Raises:
-        PrerequisiteError: In place of DataError and ECSOError.
+        PrerequisiteError: In place of Problem and ECSOError.
     """
     try:
         yield
-    except (DataError, ECSOError) as error:
+    except (Problem, ECSOError) as error:
         raise PrerequisiteError(escape(str(error))) from None
 
 

@@ -23,15 +23,13 @@ from inspect_ai.model import (
     ModelUsage,
 )
 from inspect_ai.tool import ToolChoice, ToolInfo
-from rich.markup import escape
 
-from ..cli.models import LoadedModel, load_model
-from ..cli.problem import Problem
+from ..loading.models import Answer, LoadedModel, load_model
 from .batching import Batcher
 from .logs import PROTECTED
 from .model_names import TINY
-from .pictures import open_picture
-from .prerequisite import PrerequisiteError
+from .pictures import open_benchmark_picture
+from .prerequisite import PrerequisiteError, shown_plainly
 from .protocol_choice import chosen_settings
 
 
@@ -113,6 +111,7 @@ class ECSOProvider(ModelAPI):
         """Answer one conversation, together with others that come at the same time.
 
         Raises:
+            Problem: A picture cannot be read.
             ValueError: The conversation cannot be put to the model.
             ECSOStepError: A step after the draft failed for good.
         """
@@ -121,65 +120,38 @@ class ECSOProvider(ModelAPI):
         settings = _generation_settings(config)
         request = _Request(*_read_messages(input), settings)
         key = tuple(sorted(settings.items()))
-        answer, trace, usage = await self._batcher.submit(key, request)
-        output = ModelOutput.from_content(self.model_name, answer)
-        output.usage = usage
+        answer, trace = await self._batcher.submit(key, request)
+        output = ModelOutput.from_content(self.model_name, answer.text)
+        output.usage = ModelUsage(
+            input_tokens=answer.prompt_tokens,
+            output_tokens=answer.tokens,
+            total_tokens=answer.prompt_tokens + answer.tokens,
+        )
         output.metadata = {"ecso": trace}
         return output
 
-    def _answer_batch(
-        self, requests: list[_Request]
-    ) -> list[tuple[str, dict[str, Any] | None, ModelUsage]]:
-        import torch
-
-        processor, model = self._loaded.processor, self._loaded.model
-        texts = [
-            processor.apply_chat_template(request.turns, add_generation_prompt=True)
-            for request in requests
-        ]
-        pictures = [picture for request in requests for picture in request.pictures]
-        inputs = processor(text=texts, images=pictures or None, padding=True, return_tensors="pt")
-        inputs = inputs.to(model.device, dtype=model.dtype)
-        with torch.inference_mode():
-            output = model.generate(
-                **inputs,
-                **requests[0].settings,
-                ecso=self._settings or False,
-                processor=processor,
-                return_dict_in_generate=True,
-            )
-        length = inputs["input_ids"].shape[1]
-        answers = processor.batch_decode(output.sequences[:, length:], skip_special_tokens=True)
-        traces = _plain_traces(getattr(output, "ecso_traces", None), len(answers))
-        prompts = inputs["attention_mask"].sum(dim=1).tolist()
-        pad = processor.tokenizer.pad_token_id
-        written = (output.sequences[:, length:] != pad).sum(dim=1).tolist()
-        return [
-            (
-                answer.strip(),
-                trace,
-                ModelUsage(input_tokens=p, output_tokens=w, total_tokens=p + w),
-            )
-            for answer, trace, p, w in zip(answers, traces, prompts, written, strict=True)
-        ]
+    def _answer_batch(self, requests: list[_Request]) -> list[tuple[Answer, dict[str, Any] | None]]:
+        answers = self._loaded.answers(
+            [request.turns for request in requests],
+            [picture for request in requests for picture in request.pictures],
+            ecso=self._settings or False,
+            **requests[0].settings,
+        )
+        return list(zip(answers, _plain_traces(answers), strict=True))
 
 
 @lru_cache(maxsize=1)
 def _load(model_name: str) -> LoadedModel:
     """Load a model once for all runs of a process: direct, protected, every kind of picture."""
-    try:
+    with shown_plainly():
         return load_model(None if model_name == TINY else model_name)
-    except Problem as problem:
-        raise PrerequisiteError(escape(str(problem))) from None
 
 
-def _plain_traces(traces: Any, answers: int) -> list[dict[str, Any] | None]:
+def _plain_traces(answers: list[Answer]) -> list[dict[str, Any] | None]:
     """Return the traces, each step with the number of rows that shared its time."""
-    if not traces:
-        return [None] * answers
-    plain = [trace.to_dict() for trace in traces]
-    rows = Counter(name for trace in plain for name in {step["step"] for step in trace["steps"]})
-    for trace in plain:
+    plain = [answer.trace.to_dict() if answer.trace else None for answer in answers]
+    rows = Counter(name for trace in plain if trace for name in {s["step"] for s in trace["steps"]})
+    for trace in filter(None, plain):
         for step in trace["steps"]:
             step["rows"] = rows[step["step"]]
     return plain
@@ -195,7 +167,7 @@ def _read_messages(messages: list[ChatMessage]) -> tuple[list[dict[str, Any]], l
         content = []
         for part in parts:
             if isinstance(part, ContentImage):
-                pictures.append(open_picture(part.image))
+                pictures.append(open_benchmark_picture(part.image))
                 content.append({"type": "image"})
             elif isinstance(part, ContentText):
                 content.append({"type": "text", "text": part.text})

@@ -1,13 +1,30 @@
-"""Loads the model that a command works with: the embedded one, a folder or a Hub id."""
+"""Loads the model that a user names: the embedded one, a folder or a Hub id."""
 
-from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..settings_ecso import ECSOConfig
+from ..trace_ecso import Trace
 from .problem import Problem
 
 
 TINY = Path(__file__).parent.parent / "tiny"
+
+
+class Answer(NamedTuple):
+    """The answer to one conversation. Its trace may hold a draft that was asked for.
+
+    Args:
+        text: What was answered.
+        trace: What the protocol did; None for an answer without it.
+        prompt_tokens: Tokens of the prompt, those of the pictures among them.
+        tokens: Tokens of the answer.
+    """
+
+    text: str
+    trace: Trace | None
+    prompt_tokens: int
+    tokens: int
 
 
 class LoadedModel(NamedTuple):
@@ -40,26 +57,62 @@ class LoadedModel(NamedTuple):
             ) from None
         return inputs.to(self.model.device, dtype=self.model.dtype)
 
+    def answers(
+        self,
+        conversations: list[list[dict[str, Any]]],
+        pictures: list[Any],
+        ecso: ECSOConfig | dict[str, Any] | bool,
+        **generation: Any,
+    ) -> list[Answer]:
+        """Answer conversations together.
+
+        Args:
+            conversations: Each a list of turns, as a chat template takes them.
+            pictures: RGB pictures of all conversations, in their order.
+            ecso: As for `generate()`.
+            **generation: Further arguments of `generate()`.
+
+        Raises:
+            ECSOError: As from `generate()`.
+            ValueError: The turns want another number of pictures.
+        """
+        import torch
+
+        texts = [
+            self.processor.apply_chat_template(turns, add_generation_prompt=True)
+            for turns in conversations
+        ]
+        inputs = self.processor(
+            text=texts,
+            images=pictures or None,
+            padding=True,
+            padding_side="left",  # some checkpoints store "right", which only training wants
+            return_tensors="pt",
+        ).to(self.model.device, dtype=self.model.dtype)
+        with torch.inference_mode():
+            output = self.model.generate(
+                **inputs,
+                **generation,
+                ecso=ecso,
+                processor=self.processor,
+                return_dict_in_generate=True,
+            )
+        new_ids = output.sequences[:, inputs["input_ids"].shape[1] :]
+        tokenizer = self.processor.tokenizer
+        return [
+            Answer(text.strip(), trace, prompt_tokens, tokens)
+            for text, trace, prompt_tokens, tokens in zip(
+                tokenizer.batch_decode(new_ids, skip_special_tokens=True),
+                getattr(output, "ecso_traces", None) or [None] * len(texts),
+                inputs["attention_mask"].sum(dim=1).tolist(),
+                (new_ids != tokenizer.pad_token_id).sum(dim=1).tolist(),
+                strict=True,
+            )
+        ]
+
     def text_of(self, ids: Any) -> str:
         """Return the text of generated ids."""
         return self.processor.decode(ids, skip_special_tokens=True).strip()
-
-
-def add_model_options(parser: ArgumentParser) -> None:
-    """Add the options that say which model answers, under which preset and how long."""
-    parser.add_argument(
-        "--model",
-        metavar="DIR_OR_ID",
-        help="an ECSO or a stock LLaVA model, folder or Hub id (default: the embedded tiny one)",
-    )
-    parser.add_argument(
-        "--preset",
-        metavar="NAME",
-        help="reference, paper or hardened (default: what the model stores)",
-    )
-    parser.add_argument(
-        "--max-new-tokens", type=int, default=256, metavar="N", help="answer limit (default: 256)"
-    )
 
 
 def load_model(source: str | None) -> LoadedModel:

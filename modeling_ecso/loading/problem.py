@@ -1,4 +1,4 @@
-"""The one exception that the command line shows to the user."""
+"""What the user can mend, said in one line: the one exception that commands show."""
 
 
 class Problem(Exception):

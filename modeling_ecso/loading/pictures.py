@@ -2,7 +2,7 @@
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from .problem import Problem
 
@@ -22,17 +22,26 @@ def open_picture(path: str, name: str | None = None) -> Any:
         Problem: No such file, not a picture, cut short, or more than ``MAX_PIXELS`` pixels; the
             size is read before the pixels are.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
     file, name = Path(path), name or path
     if not file.exists():
         raise Problem(f"{name}: no such file; give the path of a picture")
     if not file.is_file():
         raise Problem(f"{name}: not a file; give the path of a picture")
+    return read_picture(file, name)
+
+
+def read_picture(source: Path | BinaryIO, name: str) -> Any:
+    """Return a picture from a file or a stream as RGB, turned as its camera says.
+
+    Raises:
+        Problem: Not a picture, cut short, or more than ``MAX_PIXELS`` pixels.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(file)
+            picture = Image.open(source)
         if picture.width * picture.height > MAX_PIXELS:
             raise Problem(_too_large(name, f"{picture.width} x {picture.height} pixels"))
         return ImageOps.exif_transpose(picture).convert("RGB")
