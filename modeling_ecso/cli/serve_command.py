@@ -226,6 +226,7 @@ def bound_socket(host: str, port: int) -> socket.socket:
     Raises:
         Problem: It cannot be bound.
     """
+    listener = None
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -235,6 +236,8 @@ def bound_socket(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except (OSError, OverflowError) as error:
+        if listener is not None:
+            listener.close()
         why = getattr(error, "strerror", None) or "not a port"
         raise Problem(f"{host}:{port} cannot be bound ({why}); choose another") from None
     return listener

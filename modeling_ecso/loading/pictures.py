@@ -41,10 +41,11 @@ def read_picture(source: Path | BinaryIO, name: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(source)
-        if picture.width * picture.height > MAX_PIXELS:
-            raise Problem(_too_large(name, f"{picture.width} x {picture.height} pixels"))
-        return ImageOps.exif_transpose(picture).convert("RGB")
+            opened = Image.open(source)
+        with opened as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise Problem(_too_large(name, f"{picture.width} x {picture.height} pixels"))
+            return ImageOps.exif_transpose(picture).convert("RGB")
     except Image.DecompressionBombError:
         raise Problem(_too_large(name, "the picture")) from None
     except UnidentifiedImageError:
