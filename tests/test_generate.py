@@ -131,7 +131,8 @@ def test_the_output_has_the_parents_fields(model, inputs, beams, flagged):
 def test_limits_count_from_the_callers_prompt(model, inputs):
     length = inputs.input_ids.shape[1]
     assert model.generate(**inputs, max_length=length + 4).shape[1] == length + 4
-    assert model.generate(**inputs).shape[1] == length + 20
+    with pytest.warns(UserWarning, match="model-agnostic default"):
+        assert model.generate(**inputs).shape[1] == length + 20
     settings = GenerationConfig(max_new_tokens=3, pad_token_id=2, eos_token_id=1)
     assert model.generate(**inputs, generation_config=settings).shape[1] == length + 3
     assert model.generate(inputs.input_ids, **_without_ids(inputs), max_new_tokens=3).shape[1] == (
