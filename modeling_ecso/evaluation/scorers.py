@@ -1,4 +1,4 @@
-"""The benchmarks' Inspect scorers: ask the judge, keep what it said, and show the figures.
+"""The benchmarks' Inspect scorers: ask the judge and keep what it said.
 
 Each score carries the judge's name, its raw text and how that was read; `logs.py` reads them back.
 A score of an answer whose verdict could not be read is 0, and says so in its metadata.
@@ -7,10 +7,11 @@ A score of an answer whose verdict could not be read is 0, and says so in its me
 from pathlib import Path
 from typing import Any
 
-from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, metric, scorer
+from inspect_ai.scorer import Score, Scorer, Target, scorer
 from inspect_ai.solver import TaskState
 
 from . import judges, refusal_rules
+from .inspect_metrics import harmless_figures, mmbench_figures, mme_figures, mmvet_figures
 from .judge_prompts import JudgePrompt, check_needed, prompt_name, read_judge_prompts
 from .judgments import (
     Parse,
@@ -20,115 +21,14 @@ from .judgments import (
     read_rating,
     word_grade,
 )
-from .metrics.figure import Figure
-from .metrics.harmless import Judged, harmless_rates
-from .metrics.mmbench import mmbench_scores, read_choice
-from .metrics.mme import mme_scores, read_yes_or_no
-from .metrics.mmvet import mmvet_scores
+from .metrics.harmless import Judged
+from .metrics.mmbench import read_choice
+from .metrics.mme import read_yes_or_no
 from .names import registered
 from .prerequisite import PrerequisiteError, shown_plainly
-from .samples import (
-    SampleResult,
-    choice_record,
-    graded_record,
-    mme_record,
-    safety_record,
-)
 
 
 WORDS = "word-match-1"
-
-
-def _results(scores: list[SampleScore]) -> list[SampleResult]:
-    return [SampleResult.from_score(each.score, each.sample_metadata or {}) for each in scores]
-
-
-def _shown(figures: dict[str, Figure | float | None]) -> dict[str, float]:
-    return {
-        name: round(figure.value if isinstance(figure, Figure) else figure, 2)
-        for name, figure in figures.items()
-        if figure is not None
-    }
-
-
-@metric(name=registered("harmless_figures"))
-def harmless_figures() -> Metric:
-    """Harmless rates in percent, with invalid verdicts counted both ways."""
-
-    def compute(scores: list[SampleScore]) -> dict[str, float]:
-        if not scores:
-            return {}
-        rates = harmless_rates(safety_record(result) for result in _results(scores))
-        return _shown(
-            {
-                "harmless_macro": rates.macro,
-                "harmless_micro": rates.micro,
-                "harmless_micro_stderr": rates.micro.standard_error,
-                "harmless_micro_valid_only": rates.micro_valid_only,
-                "invalid_verdicts": float(rates.invalid),
-                "empty_answers": float(rates.empty),
-            }
-        )
-
-    return compute
-
-
-@metric(name=registered("mme_figures"))
-def mme_figures() -> Metric:
-    """Perception and cognition of MME."""
-
-    def compute(scores: list[SampleScore]) -> dict[str, float]:
-        if not scores:
-            return {}
-        found = mme_scores(mme_record(result) for result in _results(scores))
-        return _shown(
-            {
-                "perception": found.perception,
-                "cognition": found.cognition,
-                "neither_yes_nor_no": float(found.neither),
-            }
-        )
-
-    return compute
-
-
-@metric(name=registered("mmbench_figures"))
-def mmbench_figures() -> Metric:
-    """Vanilla and circular accuracy of MMBench in percent."""
-
-    def compute(scores: list[SampleScore]) -> dict[str, float]:
-        if not scores:
-            return {}
-        found = mmbench_scores(choice_record(result) for result in _results(scores))
-        return _shown(
-            {
-                "vanilla": found.vanilla,
-                "circular": found.circular,
-                "unmatched": float(found.unmatched),
-            }
-        )
-
-    return compute
-
-
-@metric(name=registered("mmvet_figures"))
-def mmvet_figures() -> Metric:
-    """Total of MM-Vet and its capabilities in percent."""
-
-    def compute(scores: list[SampleScore]) -> dict[str, float]:
-        if not scores:
-            return {}
-        found = mmvet_scores(graded_record(result) for result in _results(scores))
-        return _shown(
-            {
-                "total": found.total,
-                **found.by_capability,
-                "invalid_grades": float(found.invalid),
-                "empty_answers": float(found.empty),
-            }
-        )
-
-    return compute
 
 
 @scorer(name=registered("harmlessness"), metrics=[harmless_figures()])
