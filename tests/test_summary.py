@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from modeling_ecso.cli.eval_tables import comparison, notes
+from modeling_ecso.cli.eval_tables import comparison, notes, scenario_tables
 from modeling_ecso.evaluation.datasets import mme
 from modeling_ecso.evaluation.datasets.mm_safetybench import OFFICIAL
 from modeling_ecso.evaluation.exports import export_run
@@ -189,5 +189,15 @@ def test_five_variants_fit_a_terminal_and_the_page_names_each(tmp_path):
     heading = [line for line in shown.get().splitlines() if "benchmark" in line][0]
     assert heading.split()[2:] == ["direct", "reference", "scripts", "paper", "hardened"]
     assert "utility-" in shown.get() and "…" not in shown.get()
+    by_kind = [
+        make("mm_safetybench", scenarios(OFFICIAL), variant, kind=kind)
+        for variant in variants
+        for kind in ("SD", "TYPO")
+    ]
+    assert len(scenario_tables(by_kind)) == 2 and scenario_tables(runs) == []
+    with console.capture() as shown:
+        console.print(*scenario_tables(by_kind))
+    assert shown.get().count("07-Sex") == 2 and "…" not in shown.get()
+    assert shown.get().count("100.0") == 2 * len(variants) * len(OFFICIAL)
     page = write_report(runs, tmp_path).page.read_text("utf-8")
     assert all(f"<dt>{variant}</dt>" in page for variant in variants if variant != "direct")

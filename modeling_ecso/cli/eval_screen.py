@@ -28,7 +28,7 @@ from ..evaluation.summary import (
     UTILITY,
 )
 from ..loading.problem import Problem
-from .eval_tables import comparison, notes, scenario_table
+from .eval_tables import comparison, notes, scenario_tables
 
 
 _DEFAULT_KINDS = ["SD", "TYPO", "SD_TYPO"]
@@ -56,8 +56,7 @@ def evaluate(chosen: argparse.Namespace) -> int:
     benign = _benign_runs(log_dir, runs, left_out)
     if runs:
         console.print(comparison(runs, benign))
-    by_scenario = scenario_table(runs)
-    if by_scenario:
+    for by_scenario in scenario_tables(runs):
         console.print(by_scenario)
     for line in [*notes(runs, benign), *left_out]:
         console.print(Text(f"· {line}", style="dim"))

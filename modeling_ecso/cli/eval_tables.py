@@ -18,7 +18,8 @@ from ..evaluation.summary import (
 )
 
 
-_MANY_VARIANTS = 4
+# More columns with a value and its standard error side by side do not fit a terminal.
+_MOST_WIDE_COLUMNS = 3
 
 
 def comparison(runs: list[Run], benign: list[Run]) -> Table:
@@ -30,40 +31,61 @@ def comparison(runs: list[Run], benign: list[Run]) -> Table:
             is shown.
     """
     variants = variants_of(runs)
-    # Five columns fit a terminal if value and standard error stand one above the other.
-    joint = " " if len(variants) < _MANY_VARIANTS else "\n"
+    is_narrow = len(variants) > _MOST_WIDE_COLUMNS
     table = Table("benchmark", "figure", box=SIMPLE_HEAD)
     for variant in variants:
-        table.add_column(variant.replace("-", f"-{joint.strip(' ')}"), justify="right")
+        table.add_column(_heading(variant) if is_narrow else variant, justify="right")
     last = None
     shown = {BENIGN, *(run.benchmark for run in runs)}
     for row in rows_of([*runs, *benign]):
         if row.is_headline and row.benchmark in shown:
             name = TITLES[row.benchmark] if row.benchmark != last else ""
-            cells = [_cell(row.figures.get(variant), joint) for variant in variants]
+            cells = [_cell(row.figures.get(variant), is_narrow) for variant in variants]
             table.add_row(name, row.name, *cells)
             last = row.benchmark
     return table
 
 
-def scenario_table(runs: list[Run]) -> Table | None:
-    """Return the harmless rates by scenario, as in the paper's table; None where there are none."""
+def scenario_tables(runs: list[Run]) -> list[Table]:
+    """Return the harmless rates by scenario, as in the paper's table; none where there are none.
+
+    Direct and protected stand in one table of all image kinds; with more variants each kind has
+    its own.
+    """
     runs = [run for run in runs if run.benchmark == "mm_safetybench"]
-    if not runs:
-        return None
     rates = {(run.kind, run.variant): rates_of(run).by_scenario for run in runs}
     kinds = list(dict.fromkeys(run.kind for run in runs))
     variants = variants_of(runs)
-    table = Table(f"scenario, {' → '.join(variants)}", box=SIMPLE_HEAD)
-    for kind in kinds:
-        table.add_column(kind, justify="right")
-    for scenario in sorted({name for found in rates.values() for name in found}):
-        cells = []
-        for kind in kinds:
-            found = [rates.get((kind, variant), {}).get(scenario) for variant in variants]
-            cells.append(" → ".join(f"{figure.value:.1f}" if figure else "-" for figure in found))
-        style = None if scenario in PAPER_SCENARIOS else "dim"
-        table.add_row(scenario, *cells, style=style)
+    scenarios = sorted({name for found in rates.values() for name in found})
+
+    def rate(scenario: str, kind: str, variant: str) -> str:
+        figure = rates.get((kind, variant), {}).get(scenario)
+        return f"{figure.value:.1f}" if figure else "-"
+
+    if len(variants) > 2:
+        headings = [_heading(variant) for variant in variants]
+        return [
+            _by_scenario(
+                f"scenario, {kind}",
+                headings,
+                {name: [rate(name, kind, variant) for variant in variants] for name in scenarios},
+            )
+            for kind in kinds
+        ]
+    cells = {
+        name: [" → ".join(rate(name, kind, variant) for variant in variants) for kind in kinds]
+        for name in scenarios
+    }
+    return [_by_scenario(f"scenario, {' → '.join(variants)}", kinds, cells)] if cells else []
+
+
+def _by_scenario(title: str, columns: list[str], cells: dict[str, list[str]]) -> Table:
+    """Return a table of cells by scenario; those that the paper does not count are dim."""
+    table = Table(title, box=SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column, justify="right")
+    for name, row in cells.items():
+        table.add_row(name, *row, style=None if name in PAPER_SCENARIOS else "dim")
     return table
 
 
@@ -126,5 +148,13 @@ def _agreement(accuracy: Figure | None) -> str:
     return f"; on {accuracy.value:.1f}% of drafts it agrees with the judge" if accuracy else ""
 
 
-def _cell(figure: Figure | None, joint: str) -> str:
-    return figure.shown().replace(" ", joint, 1) if figure else ""
+def _heading(variant: str) -> str:
+    """Return a variant's name in two lines, if it has two parts."""
+    return variant.replace("-", "-\n").replace(", ", ",\n")
+
+
+def _cell(figure: Figure | None, is_narrow: bool) -> str:
+    """Return value and standard error, one above the other where it is narrow."""
+    if figure is None:
+        return ""
+    return figure.shown().replace(" ", "\n", 1) if is_narrow else figure.shown()
