@@ -61,19 +61,25 @@ class ECSOLlavaConfig(LlavaConfig):
     def get_config_dict(
         cls, pretrained_model_name_or_path: Any, **kwargs: Any
     ) -> tuple[dict, dict]:
-        """Read ``config.json``; a stock LLaVA's is adopted, with the ``paper`` preset.
-
-        Raises:
-            ECSOConfigError: The file is that of an ECSO model and holds no settings.
-        """
+        """Read ``config.json``; a stock LLaVA's is adopted, with the ``paper`` preset."""
         stored, kwargs = super().get_config_dict(pretrained_model_name_or_path, **kwargs)
         if stored.get("model_type") == LlavaConfig.model_type:
             stored["model_type"] = cls.model_type
-        elif stored.get("model_type") == cls.model_type and "ecso" not in stored:
+            stored["ecso"] = ECSOConfig.from_preset("paper").to_dict()
+        return stored, kwargs
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
+        """Return the configuration that ``config.json`` holds; the Auto classes come here too.
+
+        Raises:
+            ECSOConfigError: It is that of an ECSO model and holds no settings.
+        """
+        if config_dict.get("model_type") == cls.model_type and not config_dict.get("ecso"):
             raise ECSOConfigError(
                 "ecso is missing from config.json; save the model again with its settings"
             )
-        return stored, kwargs
+        return super().from_dict(config_dict, **kwargs)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as plain values, ready for JSON."""

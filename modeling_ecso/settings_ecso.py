@@ -4,6 +4,7 @@ Stored under ``ecso`` in ``config.json``. There is no silent default: a stored s
 complete, and a missing, unknown or malformed key is an error that names it.
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from string import Formatter
@@ -168,6 +169,10 @@ class ECSOConfig:
         Raises:
             ECSOConfigError: The preset or a key is unknown, or a value is not allowed.
         """
+        return cls._of_preset(name, changes)
+
+    @classmethod
+    def _of_preset(cls, name: Any, changes: dict[str, Any]) -> "ECSOConfig":
         problem = _one_of(*PRESETS)(name)
         if problem:
             raise ECSOConfigError(f"ECSO preset {name!r} is unknown: it {problem}")
@@ -191,7 +196,7 @@ class ECSOConfig:
                 raise ECSOConfigError(
                     f"ecso.{key} is missing; start from a preset with ECSOConfig.from_preset()"
                 )
-        return cls(**settings)
+        return cls(**copy.deepcopy(settings))  # presets are shared, and hold a list
 
     def updated(self, changes: dict[str, Any]) -> "ECSOConfig":
         """Return a copy with some settings changed; ``preset`` among them starts from that one.
@@ -200,7 +205,7 @@ class ECSOConfig:
             ECSOConfigError: A key is unknown or a value is not allowed.
         """
         if "preset" in changes:
-            return self.from_preset(changes["preset"], **changes)
+            return self._of_preset(changes["preset"], changes)
         return self.from_dict({**self.to_dict(), **changes})
 
     def to_dict(self) -> dict[str, Any]:
