@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
 
+from .callers_view_ecso import CallersView
 from .conversation_ecso import Conversation, ConversationReader
 from .inputs_ecso import StepInputs, StepPrompt
 from .reply_ecso import ReplyReader
@@ -98,12 +99,10 @@ class BatchRunner:
             own = arguments.get("stopping_criteria") or []
             arguments["stopping_criteria"] = StoppingCriteriaList([*own, watch])
         output = self._generate(**arguments, streamer=streamer)
-        sequences = output
         if not isinstance(output, torch.Tensor):
-            sequences = output.sequences
             # No protected call takes it back, and it is about to be cut up.
             output.past_key_values = None
-        drafts = self._answer_ids(sequences, request.prompt_length)
+        drafts = self._answer_ids(output, request.prompt_length)
         self._inputs.take_drafts([request.without_end(draft) for draft in drafts])
         return output, drafts
 
@@ -125,12 +124,11 @@ class BatchRunner:
         """
         for batch, inputs in self._inputs.batches(prompts):
             if replies is not None:
-                sequences, logits = replies.read(inputs, settings)
+                output, logits = replies.read(inputs, settings)
             else:
                 output = self._generate_from(inputs, settings)
-                sequences = output.sequences
                 logits = output.logits[0] if output.logits else [None] * len(batch)
-            answers = self._answer_ids(sequences, inputs["input_ids"].shape[1])
+            answers = self._answer_ids(output, inputs["input_ids"].shape[1])
             yield from zip(batch, answers, logits, strict=True)
 
     def run(
@@ -141,48 +139,64 @@ class BatchRunner:
         Args:
             prompts: What to run.
             settings: Generation settings with ``return_dict_in_generate``.
-            call_arguments: Further arguments of `generate()`.
+            call_arguments: Further arguments of `generate()`; callbacks among them see the caller's
+                prompts and rows.
 
         Raises:
             ECSOInputError: A prompt is longer than the model reads.
         """
         inputs = self._inputs.whole(prompts)
-        output = self._generate_from(inputs, settings, **call_arguments)
-        return output, self._answer_ids(output.sequences, inputs["input_ids"].shape[1])
+        rows = [prompt.row for prompt in prompts]
+        length = inputs["input_ids"].shape[1]
+        view = CallersView(self._request.input_ids[rows], rows, length)
+        output = self._generate_from(inputs, settings, **view.arguments(call_arguments))
+        return output, self._answer_ids(output, length)
 
-    def reply_reader(self, is_settled: Callable[[str], bool], guess: str | None) -> ReplyReader:
+    def forget(self) -> None:
+        """Let go of the drafts and of what the model has computed for them."""
+        self._inputs.forget()
+
+    def reply_reader(
+        self, is_settled: Callable[[str], bool], guess: str | None, end_ids: list[int]
+    ) -> ReplyReader:
         """Return what reads answers of which only the beginning matters.
 
         Args:
             is_settled: Tells of the beginning of an answer whether the rest is not needed.
             guess: What most answers say; None to guess nothing.
+            end_ids: The ids that end an answer.
         """
         ids = self._reader.answer_ids(guess) if guess else []
 
         def is_over(reply: list[int]) -> bool:
             return is_settled(self._reader.answer_text(reply))
 
-        return ReplyReader(self._generate_from, self._model, is_over, ids, self._request.end_ids)
+        return ReplyReader(self._generate_from, self._model, is_over, ids, end_ids)
 
     def _generate_from(self, inputs: dict[str, Any], settings: Any, **arguments: Any) -> Any:
         return self._generate(
             **inputs, generation_config=settings, **self._request.model_arguments, **arguments
         )
 
-    def _answer_ids(self, sequences: torch.Tensor, prompt_length: int) -> list[list[int]]:
-        """Return what was generated, by sequence, up to and including the end token.
+    def _answer_ids(self, output: Any, prompt_length: int) -> list[list[int]]:
+        """Return what was generated, by sequence, without the padding behind it.
+
+        What follows an end token is part of it: a criterion of the caller may let the model write
+        on, and whatever is returned must have been judged.
 
         Args:
-            sequences: Long, (sequences, prompt + answer).
+            output: What `generate()` returned: sequences, long, (sequences, prompt + answer), or an
+                output that has them.
             prompt_length: Length of the padded prompts, in tokens.
         """
-        ends = set(self._request.end_ids)
+        sequences = output if isinstance(output, torch.Tensor) else output.sequences
+        pad = self._request.pad_id
         answers = []
         for row in sequences[:, prompt_length:].tolist():
-            end = next((at for at, token in enumerate(row) if token in ends), None)
-            if end is not None:
-                row = row[: end + 1]
-            while end is None and row and row[-1] == self._request.pad_id:
-                row.pop()
-            answers.append(row)
+            written = len(row)
+            while written and row[written - 1] == pad:
+                written -= 1
+            if pad in self._request.end_ids:
+                written += 1  # the first of them was no padding
+            answers.append(row[:written])
         return answers

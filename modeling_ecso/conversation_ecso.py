@@ -70,7 +70,9 @@ class ConversationReader:
         added = self._tokenizer.added_tokens_decoder.values()
         specials = {self._image_token, *self._tokenizer.all_special_tokens}
         specials |= {token.content for token in added if token.special}
-        longest_first = sorted(filter(None, specials), key=len, reverse=True)
+        # A single character cannot be broken up; it means in a step what it means in a prompt.
+        breakable = {special.strip() for special in specials if len(special.strip()) > 1}
+        longest_first = sorted(breakable, key=len, reverse=True)
         self._special_text = re.compile("|".join(map(re.escape, longest_first)))
 
     def read(self, ids: list[int], image_token_counts: list[int]) -> Conversation:

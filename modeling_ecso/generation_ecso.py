@@ -72,8 +72,9 @@ class ECSOGenerationMixin:
         """
         by_place = inspect.signature(super().generate).bind(inputs, generation_config, *args)
         arguments = {**by_place.arguments, **kwargs}
-        if self._protection().is_off(ecso):
-            return self._generate_plainly(**arguments)
+        protection = self._protection()
+        if protection.is_off(ecso):
+            return protection.generate_plainly(**arguments)
         return self.protected_run(ecso=ecso, processor=processor, **arguments).finish()
 
     def protected_run(

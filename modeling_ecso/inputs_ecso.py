@@ -100,6 +100,11 @@ class StepInputs:
             for index, draft in enumerate(drafts)
         ]
 
+    def forget(self) -> None:
+        """Let go of the drafts and of the cache, so that nothing leads to them."""
+        self._drafts = None
+        self._cache = None
+
     def batches(
         self, prompts: list[StepPrompt]
     ) -> Iterator[tuple[list[StepPrompt], dict[str, Any]]]:

@@ -22,6 +22,7 @@ from transformers.utils import logging
 
 from .ask_ecso import TextAsk
 from .batch_ecso import BatchRunner
+from .callers_view_ecso import CallersView
 from .configuration_ecso import ECSOLlavaConfig, list_for_serving
 from .conversation_ecso import ConversationReader
 from .errors_ecso import ECSOConfigError
@@ -38,6 +39,7 @@ from .request_ecso import GenerationRequest
 from .run_ecso import ProtectedRun
 from .settings_ecso import ECSOConfig
 from .step_prompts_ecso import detect_prompts
+from .step_settings_ecso import CompleteSettings
 from .steps_ecso import StepRunner
 from .thin_ecso import BorrowedWeights
 from .trace_ecso import Trace

@@ -49,13 +49,18 @@ def with_traces(output: Any, traces: tuple[Trace, ...]) -> Any:
 
 
 def replaced_output(
-    direct: Any, sequences: torch.Tensor, sources: list[Any], traces: tuple[Trace, ...]
+    direct: Any,
+    sequences: torch.Tensor,
+    steps: int,
+    sources: list[Any],
+    traces: tuple[Trace, ...],
 ) -> Any:
     """Return an output of which at least one sequence is not the draft.
 
     Args:
         direct: The parent's output of the direct step.
         sequences: Long, (sequences, longest): prompts and final answers.
+        steps: Length of the longest answer, in tokens.
         sources: For each sequence the `Answer` it comes from, None for the refusal.
         traces: For each sequence its trace.
     """
@@ -66,7 +71,6 @@ def replaced_output(
         return ECSOGenerateBeamOutput(
             sequences=sequences, sequences_scores=scores, ecso_traces=traces
         )
-    steps = max((len(source.ids) for source in sources if source), default=0)
     return ECSOGenerateOutput(
         sequences=sequences,
         scores=_own_rows("scores", direct, sources, steps),

@@ -20,9 +20,10 @@ from .settings_ecso import ECSOConfig
 from .steps_ecso import StepRunner
 
 
-# True while a step runs: whatever calls generate() from inside one (an assistant model that is
-# itself protected, a custom decoding loop) means the plain one.
-_inside_a_step: ContextVar[bool] = ContextVar("ecso_inside_a_step", default=False)
+# The models that are writing right now, a step or a plain answer. When one of them is called again
+# from inside (an assistant that is itself protected, a custom decoding loop), the plain generate()
+# is meant. Any other model stays protected.
+_writing: ContextVar[tuple[Any, ...]] = ContextVar("ecso_writing", default=())
 
 # The reader of each model's latest processor: probing a chat template is not for every call.
 _kept_readers: WeakKeyDictionary[Any, ConversationReader] = WeakKeyDictionary()
@@ -59,7 +60,8 @@ class Protection:
         Args:
             ecso: The argument of that name; see `ECSOGenerationMixin.generate`.
         """
-        return not self._settings(ecso).enabled or _inside_a_step.get()
+        is_writing = any(self.model is model for model in _writing.get())
+        return is_writing or not self._settings(ecso).enabled
 
     def run(self, ecso: Any, processor: Any, arguments: dict[str, Any]) -> ProtectedRun:
         """Return a run of the protocol, which protects whether or not it is switched off.
@@ -76,7 +78,7 @@ class Protection:
         settings = self._settings(ecso)
         reader = self._reader(processor, arguments.get("tokenizer"))
         request = read_request(self.model, self.image_token_counts, arguments)
-        batches = BatchRunner(self._generate_plainly, self.model, reader, request, settings)
+        batches = BatchRunner(self.generate_plainly, self.model, reader, request, settings)
         runner = StepRunner(batches, self.model, reader, request, settings)
         return ProtectedRun(runner, request, settings)
 
@@ -93,12 +95,13 @@ class Protection:
             f"ecso= is a {type(override).__name__}; pass True, False, a dict or an ECSOConfig"
         )
 
-    def _generate_plainly(self, **kwargs: Any) -> Any:
-        inside = _inside_a_step.set(True)
+    def generate_plainly(self, **kwargs: Any) -> Any:
+        """Return what the unprotected `generate()` returns, its assistant unprotected as well."""
+        before = _writing.set((*_writing.get(), self.model, kwargs.get("assistant_model")))
         try:
             return self.generate(**kwargs)
         finally:
-            _inside_a_step.reset(inside)
+            _writing.reset(before)
 
     def _reader(self, passed: Any, tokenizer: Any) -> ConversationReader:
         """Return the reader for this call's processor; the model's last one is kept."""

@@ -1,12 +1,13 @@
 """The arguments of one `generate()` call, read once: rows, their images, the answer's limits."""
 
-import copy
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from .errors_ecso import ECSOInputError
+from .step_settings_ecso import CompleteSettings
 
 
 # Arguments of generate() that are neither generation settings nor inputs of the model.
@@ -84,10 +85,7 @@ class GenerationRequest:
     @property
     def end_ids(self) -> list[int]:
         """The ids that end an answer."""
-        ends = self.settings.eos_token_id
-        if ends is None:
-            return []
-        return list(ends) if isinstance(ends, list | tuple) else [ends]
+        return ids_in(self.settings.eos_token_id)
 
     @property
     def pad_id(self) -> int:
@@ -116,6 +114,7 @@ class GenerationRequest:
             self.settings.use_cache
             and self.settings.cache_implementation is None
             and not self._has_own_loop
+            and "position_ids" not in self.arguments  # later steps count positions themselves
             and all(row.padding is not None for row in self.rows)
         )
 
@@ -132,8 +131,8 @@ class GenerationRequest:
             max_new_tokens: Token limit of the answer.
             count: Number of answers to each prompt.
         """
-        settings = copy.deepcopy(self.settings)
-        if settings.min_length:
+        settings = CompleteSettings.of(self.settings)
+        if settings.min_length and settings.min_new_tokens is None:
             # Counted from the caller's prompt, which is not the one that is answered.
             settings.min_new_tokens = max(settings.min_length - self.prompt_length, 0)
         settings.min_length = None
@@ -191,25 +190,33 @@ def read_request(
         mask = _mask_of(input_ids, settings)
     # The switches for more output stand in the settings too.
     not_carried = (*MODEL_INPUTS, "output_attentions", "output_hidden_states")
+    # What a decoding loop of the caller takes besides is for it alone.
+    loop = arguments.get("custom_generate")
+    own = set(inspect.signature(loop).parameters) if callable(loop) else set()
+    own = {k: v for k, v in model_arguments.items() if k in own and k not in MODEL_INPUTS}
     return GenerationRequest(
         arguments=arguments,
         input_ids=input_ids,
         rows=_rows(model, image_token_counts, input_ids, mask, arguments.get("pixel_values")),
         streamer=streamer,
         settings=settings,
-        model_arguments={k: v for k, v in model_arguments.items() if k not in not_carried},
+        model_arguments={k: v for k, v in model_arguments.items() if k not in (*not_carried, *own)},
         new_tokens=_new_tokens(model, arguments, settings),
-        call_arguments=call_arguments,
+        call_arguments={**call_arguments, **own},
     )
 
 
 def _mask_of(input_ids: torch.Tensor, settings: Any) -> torch.Tensor:
     """Return the mask that transformers infers where the caller gives none."""
-    pad, eos = settings.pad_token_id, settings.eos_token_id
-    ends = eos if isinstance(eos, list) else [eos]
-    if pad is None or pad in ends:
+    pad = settings.pad_token_id
+    if pad is None or pad in ids_in(settings.eos_token_id):
         return torch.ones_like(input_ids)
     return input_ids.ne(pad).long()
+
+
+def ids_in(setting: Any) -> list[int]:
+    """Return the ids of a setting that may be one, several, a tensor of them, or None."""
+    return [] if setting is None else torch.as_tensor(setting).flatten().tolist()
 
 
 def _rows(
@@ -219,7 +226,8 @@ def _rows(
     mask: torch.Tensor,
     pixel_values: torch.Tensor | None,
 ) -> list[Row]:
-    prompts = [ids[keep.bool()].tolist() for ids, keep in zip(input_ids, mask, strict=True)]
+    mask = mask.bool()
+    prompts = [ids[keep].tolist() for ids, keep in zip(input_ids, mask, strict=True)]
     padding = [_padding_in_front(keep) for keep in mask.tolist()]
     image_tokens = [prompt.count(model.config.image_token_id) for prompt in prompts]
     if pixel_values is None:
@@ -237,7 +245,7 @@ def _rows(
     return rows
 
 
-def _padding_in_front(mask: list[int]) -> int | None:
+def _padding_in_front(mask: list[bool]) -> int | None:
     padding = len(mask) - sum(mask)
     return None if any(mask[:padding]) else padding
 

@@ -66,14 +66,19 @@ class ProtectedRun:
             ECSOProtocolError: A bug of this package, after the draft.
             Whatever the parent class raises for the direct step.
         """
-        broken = None
+        broken, is_interrupted = None, False
         try:
             failed_step = yield from self._steps()
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
             if not self._holds_draft:
                 raise  # of the direct step, before anything was judged: the caller's own
             broken = kind_and_place(error)
-        # From here on no frame, hence no traceback, holds a draft.
+            is_interrupted = isinstance(error, KeyboardInterrupt)
+        finally:
+            self._runner.forget()
+        # From here on nothing that a traceback leads to holds a draft.
+        if is_interrupted:
+            raise KeyboardInterrupt
         if broken:
             raise ECSOProtocolError(f"the answer could not be put together ({broken})")
         if failed_step:
@@ -178,13 +183,13 @@ class ProtectedRun:
         longest = max(map(len, final))
         pad = self._request.pad_id
         padded = [ids + [pad] * (longest - len(ids)) for ids in final]
-        prompts = self._request.input_ids
-        prompts = prompts.repeat_interleave(len(final) // len(prompts), dim=0)
+        returned = direct if is_tensor else direct.sequences
+        prompts = returned[:, : self._request.prompt_length]
         answers = torch.tensor(padded, dtype=prompts.dtype, device=prompts.device)
         sequences = torch.cat([prompts, answers], dim=1)  # (sequences, prompt + longest answer)
         if is_tensor:
             return sequences
-        return replaced_output(direct, sequences, sources, self._traces)
+        return replaced_output(direct, sequences, longest, sources, self._traces)
 
     def _stream(self, streamer: Any) -> None:
         """Give the streamer what it would have been given: prompt, then token by token."""

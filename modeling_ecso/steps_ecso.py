@@ -7,15 +7,15 @@ from functools import partial
 from typing import Any
 
 import torch
-from transformers import GenerationConfig
 
 from .ask_ecso import FollowUpAsk, ImageAsk, PromptAsk, Reply
 from .batch_ecso import BatchRunner
 from .conversation_ecso import Conversation, ConversationReader
 from .errors_ecso import ECSOInputError
 from .inputs_ecso import StepPrompt
-from .request_ecso import GenerationRequest
+from .request_ecso import GenerationRequest, ids_in
 from .settings_ecso import ECSOConfig
+from .step_settings_ecso import CompleteSettings
 from .trace_ecso import Step
 from .verdict_ecso import is_settled, probability_unsafe
 
@@ -25,7 +25,7 @@ class Answer:
     """Token ids that may become the answer. Has no repr: it may be an unsafe draft.
 
     Args:
-        ids: Ids after the prompt, up to and including the end token, without padding.
+        ids: Ids after the prompt, the end token among them, without padding.
         output: The output of the `generate()` call they come from.
         index: Their row in that output.
     """
@@ -63,12 +63,18 @@ class StepRunner:
         self._request = request
         self._settings = settings
         self._plain_settings = model.generation_config._get_default_generation_params()
+        # A caller who ends answers elsewhere, or nowhere, has not asked that of the steps between.
+        self._end_ids = ids_in(model.generation_config.eos_token_id) or request.end_ids
         self._yes_ids, self._no_ids = reader.word_ids("yes"), reader.word_ids("no")
         if settings.verdict == "logits" and not (self._yes_ids and self._no_ids):
             raise ECSOInputError(
                 "ecso.verdict 'logits' needs a tokenizer in which yes and no are single tokens; "
                 "use 'normalized'"
             )
+
+    def forget(self) -> None:
+        """Let go of the drafts and of what the model has computed for them."""
+        self._batches.forget()
 
     @property
     def conversations(self) -> list[Conversation]:
@@ -125,7 +131,9 @@ class StepRunner:
         replies = None
         if ask.step is Step.DETECT and self._settings.verdict != "logits":
             enough = partial(is_settled, rule=self._settings.verdict)
-            replies = self._batches.reply_reader(enough, self._settings.guessed_verdict)
+            replies = self._batches.reply_reader(
+                enough, self._settings.guessed_verdict, self._end_ids
+            )
         found = {
             prompt: (ids, self._chance_unsafe(logits))
             for prompt, ids, logits in self._batches.run_all(unique, self._greedy(ask), replies)
@@ -183,16 +191,15 @@ class StepRunner:
             for answer in answers
         ]
 
-    def _greedy(self, ask: PromptAsk) -> GenerationConfig:
+    def _greedy(self, ask: PromptAsk) -> CompleteSettings:
         """Return plain greedy decoding, whatever the caller or the model prefer for answers."""
-        merged = self._request.settings
-        settings = GenerationConfig(**self._plain_settings)
+        settings = CompleteSettings(**self._plain_settings)
         settings.update(
             max_length=None,
             max_new_tokens=ask.max_new_tokens,
             pad_token_id=self._request.pad_id,
-            eos_token_id=merged.eos_token_id,
-            bos_token_id=merged.bos_token_id,
+            eos_token_id=self._end_ids or None,
+            bos_token_id=self._request.settings.bos_token_id,
             return_dict_in_generate=True,
             output_logits=ask.step is Step.DETECT,
         )

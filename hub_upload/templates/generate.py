@@ -59,5 +59,5 @@ def generate(model: Any, *, ecso: Any = None, processor: Any = None, **kwargs: A
     )
     arguments = {name: value for name, value in kwargs.items() if name not in OF_THE_REPOSITORY}
     if protection.is_off(ecso):
-        return plain(**arguments)
+        return protection.generate_plainly(**arguments)
     return protection.run(ecso, processor, arguments).finish()
