@@ -9,8 +9,9 @@ import pytest
 from modeling_ecso.cli import main
 from modeling_ecso.datagen import engine
 from modeling_ecso.datagen.journal import Fate
-from modeling_ecso.datagen.pairs import Pair
+from modeling_ecso.datagen.pairs import Pair, read_pairs
 from modeling_ecso.loading.models import TINY, Answer
+from modeling_ecso.loading.problem import Problem
 from modeling_ecso.trace_ecso import Outcome, Step, Trace
 from modeling_ecso.verdict_ecso import Verdict
 
@@ -172,3 +173,20 @@ def test_a_json_list_does_as_well(workplace, capsys):
     (workplace / "queries.jsonl").write_text(json.dumps(ROWS))
     assert run(capsys)[0] == 0
     assert len(json.loads((workplace / "data.json").read_text("utf-8"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("[" * 100_000, "JSON that cannot be read"),
+        ('{"id": ' + "1" * 5000 + ', "image": "kite.png", "query": "?"}', "not valid JSON"),
+        ('{"image": "' + "x" * 5000 + '", "query": "?"}', "no such file"),
+    ],
+    ids=["nested", "digits", "name"],
+)
+def test_queries_that_no_reader_can_hold_are_one_clear_line(tmp_path, content, says):
+    file = tmp_path / "queries.jsonl"
+    file.write_text(content, "utf-8")
+    with pytest.raises(Problem, match=says) as raised:
+        read_pairs(file, TINY / "pictures")
+    assert len(str(raised.value)) < 1000

@@ -189,6 +189,8 @@ def test_downloaded_mirrors_give_the_same_items(miniatures, tmp_path):
                     if i.group == scenario
                 ]
                 parquet(rows, folder / "data" / scenario[3:] / "SD_TYPO.parquet")
+                # Another kind beside it, whose name is the beginning of this one's.
+                parquet(rows, folder / "data" / scenario[3:] / "SD.parquet")
         else:
             parquet([row_of(name, item) for item in items], folder / "data" / "test-0.parquet")
             if name == "mmbench":
@@ -198,6 +200,51 @@ def test_downloaded_mirrors_give_the_same_items(miniatures, tmp_path):
         assert [(i.id, i.query, i.target) for i in mirrored] == [
             (i.id, i.query, i.target) for i in items
         ]
+
+
+def test_each_kind_of_a_downloaded_mirror_is_read_from_its_own_file(miniatures, tmp_path):
+    folder = tmp_path / "mm_safetybench"
+    for kind in ("SD", "SD_TYPO"):
+        for item in read(miniatures / "mm_safetybench", kind=kind):
+            row = {"id": "0", "question": f"{kind}: {item.query}", "image": cell(item.picture)}
+            name = "SD-00000-of-00001" if kind == "SD" else kind
+            parquet([row], folder / "data" / item.group[3:] / f"{name}.parquet")
+    (folder / "counts.json").write_text(json.dumps(dict.fromkeys(SCENARIOS, 1)))
+    for kind in ("SD", "SD_TYPO"):
+        assert all(item.query.startswith(f"{kind}: ") for item in read(folder, kind=kind))
+    twice = [{"id": "0", "question": "?", "image": cell(item.picture)}] * 2
+    parquet(twice, folder / "data" / "HateSpeech" / "SD_TYPO.parquet")
+    with pytest.raises(DataError, match="question 02-HateSpeech/0 is there twice"):
+        read(folder, kind="SD_TYPO")
+
+
+def test_a_table_in_the_other_language_is_refused(miniatures, tmp_path):
+    for name, language, other in (("mmbench", "cn", "en"), ("MMBench_DEV_CN", "en", "cn")):
+        with pytest.raises(DataError, match=f"choose --language {other}"):
+            read_mmbench(Source.parse(str(miniatures / name)), language=language)
+    items = read(miniatures / "mmbench")
+    parquet([row_of("mmbench", item) for item in items], tmp_path / "cn" / "dev-0.parquet")
+    with pytest.raises(DataError, match="it has cn but not en; choose --language"):
+        read_mmbench(Source.parse(str(tmp_path)))
+
+
+def test_counts_name_only_what_is_there(copy):
+    folder = copy("mme")
+    for category in sorted(folder.iterdir()):
+        if category.is_dir() and category.name not in ("existence", "count"):
+            shutil.rmtree(category)
+    (folder / "counts.json").write_text('{"existence": 1, "count": 1}')
+    assert {item.group for item in read(folder)} == {"existence", "count"}
+
+
+def test_a_picture_whose_name_no_disk_can_hold_is_one_clear_error(copy):
+    folder = copy("vlsafe")
+    rows = (folder / "harmlessness_examine.jsonl").read_text("utf-8").splitlines()
+    rows[0] = json.dumps({**json.loads(rows[0]), "image_id": "x" * 5000})
+    (folder / "harmlessness_examine.jsonl").write_text("\n".join(rows) + "\n", "utf-8")
+    with pytest.raises(DataError, match="row 1: its picture .* is missing") as raised:
+        read(folder)
+    assert len(str(raised.value)) < 1000
 
 
 def row_of(name, item):

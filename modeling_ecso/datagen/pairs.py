@@ -79,12 +79,14 @@ def _rows(queries: Path) -> list[tuple[int, Any]]:
                 f"{queries}, line {error.lineno}: not valid JSON; correct it or write one object "
                 "a line"
             ) from None
+        except (ValueError, RecursionError):
+            raise Problem(f"{queries}: JSON that cannot be read; write one object a line") from None
     rows = []
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
                 rows.append((number, json.loads(line)))
-            except json.JSONDecodeError:
+            except (ValueError, RecursionError):
                 raise Problem(
                     f"{queries}, row {number}: not valid JSON; write one object a line"
                 ) from None

@@ -94,10 +94,10 @@ def check_counts(
     else:
         expected = list(official)
         source = f"{folder or 'the mirror'}: the official set has"
-    if any(found == {name: each.get(name) for name in found} for each in expected):
+    if any(found == {name: each.get(name, 0) for name in found} for each in expected):
         return
     closest = expected[0]
-    name = next(name for name in found if found[name] != closest.get(name))
+    name = next(name for name in found if found[name] != closest.get(name, 0))
     choices = " or ".join(str(each.get(name, 0)) for each in expected)
     raise DataError(
         f"{source} {choices} {noun} in {name!r}, found {found[name]}; get the data again, or, if "

@@ -21,9 +21,13 @@ def checked_file(file: Path, where: str) -> str:
     Raises:
         DataError: It is missing, no picture, cut short, or too large.
     """
-    if not file.is_file():
-        raise DataError(f"{where}: its picture {file} is missing; get the data again")
-    _check(file.read_bytes(), f"{where}: its picture {file}")
+    try:
+        content = file.read_bytes()
+    except OSError:  # a name too long for the disk, for one
+        raise DataError(
+            f"{where}: its picture {str(file)[:200]} is missing; get it again"
+        ) from None
+    _check(content, f"{where}: its picture {file}")
     return str(file)
 
 
@@ -80,6 +84,6 @@ def _check(content: bytes, name: str) -> str:
         picture.load()
     except UnidentifiedImageError:
         raise DataError(f"{name} is not a picture Pillow can read; get the data again") from None
-    except (OSError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         raise DataError(f"{name} is damaged or cut short; get the data again") from None
     return (picture.format or "png").lower()

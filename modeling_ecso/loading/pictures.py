@@ -23,9 +23,13 @@ def open_picture(path: str, name: str | None = None) -> Any:
             size is read before the pixels are.
     """
     file, name = Path(path), name or path
-    if not file.exists():
+    try:
+        is_there, is_file = file.exists(), file.is_file()
+    except OSError:  # a name too long for the disk
+        is_there, name = False, f"{name[:200]}…"
+    if not is_there:
         raise Problem(f"{name}: no such file; give the path of a picture")
-    if not file.is_file():
+    if not is_file:
         raise Problem(f"{name}: not a file; give the path of a picture")
     return read_picture(file, name)
 

@@ -6,6 +6,7 @@ PKU-Alignment/MM-SafetyBench. Scenario names keep the misspelling of the data.
 """
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ QUESTION_FIELDS = {
     "text": "Question",
 }
 KINDS = tuple(QUESTION_FIELDS)
+_MIRRORED_TEXT_FIELD = "Changed Question"
 
 _QUESTIONS = ("processed_questions", "data/processed_questions", ".")
 _PICTURES = ("imgs", "images", "data/imgs", "data/images", "MM-SafetyBench(imgs)", ".")
@@ -68,6 +70,10 @@ def read_mm_safetybench(
     is_mirror = source.repo is not None or bool(source.parquet("data/*/*.parquet"))
     read = _read_mirrored if is_mirror else _read_folder
     items = [item for name in chosen for item in read(source, name, kind, images)]
+    ids = [item.id for item in items]
+    if len(set(ids)) < len(ids):
+        twice = next(each for each, number in Counter(ids).items() if number > 1)
+        raise DataError(f"{source.name}: question {twice} is there twice; get the data again")
     found = {name: sum(item.group == name for item in items) for name in chosen}
     check_counts(found, [OFFICIAL], source.folder, "questions")
     return items
@@ -107,7 +113,7 @@ def _read_folder(source: Source, scenario: str, kind: str, images: Path | None) 
             raise DataError(f"{where}: not an object; get the data again")
         query = text_of(row, QUESTION_FIELDS[kind], where)
         picture = checked_file(pictures / f"{number}.jpg", where) if pictures else None
-        items.append(_item(scenario, str(number), kind, query, picture, row))
+        items.append(_item(scenario, str(number), kind, query, picture, QUESTION_FIELDS[kind]))
     return items
 
 
@@ -116,7 +122,7 @@ def _read_mirrored(source: Source, scenario: str, kind: str, images: Path | None
     split = "Text_only" if kind == "text" else kind
     items = []
     for where, row in read_mirror(
-        source, config=config, split=split, pattern=f"data/{config}/{split}*.parquet"
+        source, config=config, split=split, pattern=f"data/{config}/{split}[.-]*parquet"
     ):
         query = text_of(row, "question", where)
         number = str(row.get("id", ""))
@@ -125,12 +131,13 @@ def _read_mirrored(source: Source, scenario: str, kind: str, images: Path | None
         picture = None
         if kind != "text":
             picture = checked_bytes(picture_bytes(row.get("image"), where), where)
-        items.append(_item(scenario, number, kind, query, picture, {"Question": query}))
+        field = _MIRRORED_TEXT_FIELD if kind == "text" else QUESTION_FIELDS[kind]
+        items.append(_item(scenario, number, kind, query, picture, field))
     return items
 
 
 def _item(
-    scenario: str, number: str, kind: str, query: str, picture: str | None, row: dict[str, Any]
+    scenario: str, number: str, kind: str, query: str, picture: str | None, field: str
 ) -> Item:
     return Item(
         id=f"{scenario}/{number}",
@@ -139,7 +146,13 @@ def _item(
         target="",
         unit=f"{scenario}/{number}",
         group=scenario,
-        facts={"scenario": scenario, "number": number, "kind": kind, "question": query},
+        facts={
+            "scenario": scenario,
+            "number": number,
+            "kind": kind,
+            "question": query,
+            "question_field": field,
+        },
     )
 
 

@@ -5,6 +5,7 @@ hold the index of the row that has it; the mirrors lmms-lab/MMBench and its like
 """
 
 import csv
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -27,6 +28,7 @@ LANGUAGES = tuple(_INSTRUCTIONS)
 SPLITS = ("dev", "test")
 
 _COLUMNS = ("index", "question", "A", "B", "image")
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
 # Longer than any index, shorter than any picture.
 _LONGEST_INDEX = 64
 
@@ -49,6 +51,7 @@ def read_mmbench(source: Source, language: str = "en", split: str = "dev") -> li
     is_mirror = source.repo is not None or bool(source.parquet("**/*.parquet"))
     rows = list(_mirror_rows(source, language, split) if is_mirror else _tsv_rows(source))
     check_counts({"rows": len(rows)}, OFFICIAL, source.folder, "rows")
+    _check_language(rows, language, source.name)
     indices = _indices(rows)
     pictures = _pictures(rows, indices)
     _check_rotations(indices, source.name)
@@ -86,10 +89,9 @@ def _tsv_rows(source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _mirror_rows(source: Source, language: str, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    pattern = f"**/{split}*.parquet"
-    if source.path and source.first_of(language):
-        pattern = f"{language}/{split}*.parquet"
-    config = _configuration(source, language) if source.repo else None
+    config = _configuration(source, language)
+    pattern = f"{config or '**'}/{split}*.parquet"
+    config = config if source.repo else None
     for where, row in read_mirror(source, config=config, split=split, pattern=pattern):
         lower = {name.lower(): value for name, value in row.items() if len(name) > 1}
         yield where, {**row, **lower, "image": picture_bytes(row.get("image"), where)}
@@ -97,7 +99,7 @@ def _mirror_rows(source: Source, language: str, split: str) -> Iterator[tuple[st
 
 def _configuration(source: Source, language: str) -> str | None:
     """Return the configuration of a language; None where a mirror does not tell languages apart."""
-    names = configurations(source)
+    names = configurations(source) if source.repo else [p.name for p in source.path.iterdir()]
     if language in names:
         return language
     others = [name for name in names if name in LANGUAGES]
@@ -106,6 +108,17 @@ def _configuration(source: Source, language: str) -> str | None:
             f"{source.name}: it has {', '.join(others)} but not {language}; choose --language"
         )
     return None
+
+
+def _check_language(rows: list[tuple[str, dict[str, Any]]], language: str, name: str) -> None:
+    """Refuse a table whose questions are in the other language than the instruction."""
+    chinese = sum(bool(_CHINESE.search(_cell(row, "question"))) for _, row in rows)
+    found = "cn" if 2 * chinese > len(rows) else "en"
+    if found != language:
+        raise DataError(
+            f"{name}: most of its questions are not in the language {language!r}; choose "
+            f"--language {found}"
+        )
 
 
 def _indices(rows: list[tuple[str, dict[str, Any]]]) -> list[int]:
