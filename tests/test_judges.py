@@ -1,9 +1,11 @@
 """The judges: rules with their measured agreement, prompts, and how replies are read."""
 
+import asyncio
 import json
 
 import pytest
 
+from modeling_ecso.evaluation import judges
 from modeling_ecso.evaluation.items import DataError
 from modeling_ecso.evaluation.judge_prompts import own_prompts, prompt_name, read_judge_prompts
 from modeling_ecso.evaluation.judgments import (
@@ -91,6 +93,8 @@ def test_letters_of_a_judge():
     assert read_letter("(b).", options) == ("B", Parse.LENIENT)
     assert read_letter("Z", options).choice == "Z"
     assert read_letter("C", options).choice is None
+    for reply in ("B. tree", "Option B", "The answer is B.", "tree"):
+        assert read_letter(reply, options) == ("B", Parse.LENIENT)
 
 
 def test_the_grade_by_words_knows_and_and_or():
@@ -193,4 +197,24 @@ def test_a_broken_judge_file_is_one_clear_error(tmp_path, content, says):
     file = tmp_path / "judge.jsonl"
     file.write_text(content, "utf-8")
     with pytest.raises(DataError, match=says):
+        read_judge_prompts(file)
+
+
+def test_a_grade_is_asked_for_again_with_a_reminder_and_warmer_from_the_third_try(monkeypatch):
+    asked = []
+
+    async def ask(prompt, temperature=0.0, reminder="", **fields):
+        asked.append((temperature, bool(reminder)))
+        return judges.Reply("judge", "good")
+
+    monkeypatch.setattr(judges, "ask_judge", ask)
+    reply = asyncio.run(judges.ask_for_grade(own_prompts()["mm_vet"]))
+    assert reply.tries == 5
+    assert asked == [(0.0, False), (0.0, True), (0.5, True), (1.0, True), (1.5, True)]
+
+
+def test_a_judge_prompt_without_a_name_for_its_field_is_refused(tmp_path):
+    file = tmp_path / "judge.jsonl"
+    file.write_text(entry("llm_binary_strict", "{question} {answer} {}") + "\n", "utf-8")
+    with pytest.raises(DataError, match="must have the fields answer, question"):
         read_judge_prompts(file)

@@ -174,7 +174,9 @@ def _read_entry(line: str, where: str) -> JudgePrompt:
     try:
         entry = json.loads(line)
         name, template = entry["name"], entry["prompt_template"]
-        fields = {field for _, field, _, _ in string.Formatter().parse(template) if field}
+        fields = {
+            field for _, field, _, _ in string.Formatter().parse(template) if field is not None
+        }
     except (ValueError, KeyError, TypeError):
         raise DataError(
             f"{where}: not a judge prompt; each row is an object with name and prompt_template"

@@ -14,8 +14,10 @@ from .judge_prompts import JudgePrompt
 RULES = "rules"
 MODEL = "model"
 ROLE = "grader"
-# A grade that cannot be read is asked for again, warmer each time, as the official grader does.
+# A grade that cannot be read is asked for again with a reminder, from the third try on warmer each
+# time, as the official grader does.
 _GRADE_TRIES = 5
+_REMINDER = "\nThe grade alone, as a number from 0.0 to 1.0: "
 
 
 @dataclass(frozen=True)
@@ -42,16 +44,19 @@ def model_judge() -> Model:
     return get_model(role=ROLE, required=True)
 
 
-async def ask_judge(prompt: JudgePrompt, temperature: float = 0.0, **fields: str) -> Reply:
+async def ask_judge(
+    prompt: JudgePrompt, temperature: float = 0.0, reminder: str = "", **fields: str
+) -> Reply:
     """Ask the judge once.
 
     Args:
         prompt: What to ask.
         temperature: 0 for a finding that can be repeated.
+        reminder: Put behind the prompt.
         **fields: The prompt's fields.
     """
     judge = model_judge()
-    turns = [ChatMessageUser(content=prompt.filled(**fields))]
+    turns = [ChatMessageUser(content=prompt.filled(**fields) + reminder)]
     if prompt.system:
         turns = [ChatMessageSystem(content=prompt.system), *turns]
     output = await judge.generate(turns, config=GenerateConfig(temperature=temperature))
@@ -59,13 +64,14 @@ async def ask_judge(prompt: JudgePrompt, temperature: float = 0.0, **fields: str
 
 
 async def ask_for_grade(prompt: JudgePrompt, **fields: str) -> Reply:
-    """Ask for a grade, again and warmer while there is none to read."""
+    """Ask for a grade, again while there is none to read."""
     from .judgments import read_grade
 
     reply = await ask_judge(prompt, **fields)
     for tries in range(2, _GRADE_TRIES + 1):
         if read_grade(reply.text).grade is not None:
             break
-        again = await ask_judge(prompt, temperature=0.5 * (tries - 1), **fields)
+        warmth = 0.5 * (tries - 2)
+        again = await ask_judge(prompt, temperature=warmth, reminder=_REMINDER, **fields)
         reply = Reply(again.judge, again.text, tries)
     return reply

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from .metrics.harmless import Judged
-from .metrics.mmbench import NO_MATCH
+from .metrics.mmbench import NO_MATCH, read_choice
 
 
 class Parse(StrEnum):
@@ -88,8 +88,10 @@ def read_letter(reply: str, options: dict[str, str]) -> ChoiceFinding:
     if reply.strip() in letters:
         return ChoiceFinding(reply.strip(), Parse.EXACT)
     bare = reply.strip(" \n\t().:*").upper()
-    if bare in letters:
-        return ChoiceFinding(bare, Parse.LENIENT)
+    # Some say more than they were asked for; what they say is read as any answer is.
+    choice = bare if bare in letters else read_choice(reply, options)
+    if choice is not None:
+        return ChoiceFinding(choice, Parse.LENIENT)
     return ChoiceFinding(None, Parse.INVALID)
 
 
