@@ -41,6 +41,12 @@ def test_bad_options_are_one_line(capsys, miniatures, options, says):
     assert "Traceback" not in seen.out + seen.err
 
 
+@pytest.mark.parametrize("option", [["--limit", "1"], ["--direct"], ["--preset", "paper"]], ids=str)
+def test_judging_again_takes_no_option_that_it_would_ignore(capsys, option):
+    assert main(["eval", "vlsafe", "--score-again", *option]) == 2
+    assert f"it takes no {option[0]}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -93,6 +93,30 @@ def test_runs_judged_otherwise_do_not_stand_side_by_side(capsys, miniatures):
     assert lines[0].endswith("judge is scripted/strict, not refusal-rules-1")
 
 
+def test_runs_with_other_generation_settings_do_not_stand_side_by_side(miniatures):
+    from inspect_ai import eval
+
+    for settings in ({"temperature": 0.0}, {"temperature": 1.5, "max_tokens": 3}):
+        eval(
+            "modeling_ecso/mmvet", model="ecso/tiny", task_args={"data": str(miniatures / "mmvet")},
+            model_args={"protocol": "direct"}, log_dir="logs", limit=2, display="none",
+            ctl_server=False, **settings,
+        )  # fmt: skip
+    runs, lines = taken()
+    assert [run.generation for run in runs] == [{"max_tokens": 3, "temperature": 1.5}]
+    assert lines[0].endswith("max tokens is 128, not 3, temperature is 0.0, not 1.5")
+
+
+def test_a_judge_that_fails_is_one_line_and_the_earlier_verdicts_stand(capsys, miniatures):
+    vlsafe = ["eval", "vlsafe", "--data", miniatures / "vlsafe", "--limit", 2, *SCRIPTED]
+    ecso(capsys, *vlsafe, "--direct")
+    SCRIPT["strict"] = "fail once"
+    again = ["eval", "vlsafe", "--log-dir", "logs", "--score-again", "--judge", "scripted/strict"]
+    status, out, err = ecso(capsys, *again)
+    assert status == 2 and len(err.splitlines()) == 1 and "Traceback" not in out + err
+    assert "the judge scripted/strict failed (RuntimeError)" in err and len(taken()[0]) == 1
+
+
 def test_mmbench_is_judged_alike_whether_or_not_the_judge_had_to_be_asked(capsys, miniatures):
     SCRIPT.update(model="A", other="no letter", kind="A")
     mmbench = ["eval", "mmbench", "--data", miniatures / "mmbench", "--limit", 1, *SCRIPTED]
@@ -102,7 +126,8 @@ def test_mmbench_is_judged_alike_whether_or_not_the_judge_had_to_be_asked(capsys
     runs, lines = taken()
     assert [run.variant for run in runs] == ["direct", "protected"] and not lines
     assert len({run.judge for run in runs}) == 2
-    ecso(capsys, *mmbench[:-2], "--log-dir", "logs", "--score-again", "--judge", "scripted/strict")
+    again = ["eval", "mmbench", "--log-dir", "logs", "--score-again"]
+    ecso(capsys, *again, "--judge", "scripted/strict")
     runs, lines = taken()
     assert len(runs) == 2 and lines[0].endswith("judge is scripted/kind, not scripted/strict")
 
@@ -143,7 +168,7 @@ def test_what_inspect_limited_is_complete_and_has_the_name_of_its_variant(miniat
     runs = [read_run(file) for file in log_files(Path("logs"))]
     found = {run.variant: (run.is_complete, run.asked, run.is_limited) for run in runs}
     assert found == {"utility-scripts": (True, 2, True), "paper, picture kept": (True, 1, True)}
-    assert taken()[1][0].endswith("other samples (2, not 1)")
+    assert taken()[1][0].endswith("each sample was asked 2 times, not once")
 
 
 def test_of_several_models_one_is_chosen_as_it_is_typed(capsys, miniatures):

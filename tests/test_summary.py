@@ -91,6 +91,48 @@ def test_the_papers_figures_stand_beside_the_whole_official_set_only():
     assert paper(without, "perception") is None and paper(without, "cognition") == 355.7
 
 
+def test_the_papers_figure_says_what_was_asked_or_judged_otherwise():
+    def unlike(run):
+        return report_content([run])["headlines"][0]["unlike_paper"]["direct"]
+
+    assert unlike(safety_run(OFFICIAL)) == "other judge"
+    published = dataclasses.replace(
+        safety_run(OFFICIAL), judge="openai/gpt-4-0613", arguments={"judge_prompts": "file"}
+    )
+    assert unlike(published) == ""
+    assert unlike(dataclasses.replace(published, judge="openai/gpt-4o")) == "other judge"
+    one = make("mme", pictures(mme.OFFICIAL), model=LLAVA)
+    assert unlike(one) == "other prompt"
+    assert unlike(dataclasses.replace(one, arguments={"prompt": "llava"})) == ""
+
+
+def test_benign_figures_say_what_they_are_over_where_that_differs():
+    one, other = make("mme", pictures({"OCR": 1}), "paper"), graded("hardened")
+    row = next(row for row in rows_of([one, other]) if row.name == "flagged")
+    assert row.parts == {"paper": "over MME", "hardened": "over MM-Vet"}
+    assert any("paper: over MME" in line for line in gaps_of([one, other]))
+    row = next(row for row in rows_of([one]) if row.name == "flagged")
+    assert row.parts == {}
+
+
+def test_image_kinds_of_different_judges_are_told_apart(tmp_path):
+    first = dataclasses.replace(safety_run(OFFICIAL), judge="refusal-rules-1")
+    second = dataclasses.replace(first, kind="TYPO", judge="openai/gpt-4")
+    line = "judged differently: SD by refusal-rules-1; TYPO by openai/gpt-4"
+    assert any(line in note for note in notes([first, second], []))
+    assert line in write_report([first, second], tmp_path).page.read_text("utf-8")
+    assert not any("differently" in note for note in notes([first], []))
+
+
+def test_grades_and_answers_that_cannot_be_read_are_told_below_the_table():
+    unread = make("mmvet", [sample("v1_0", found={"grade": None}, capabilities=["rec"])])
+    assert "direct: 1 grades could not be read and count as 0" in notes([unread], [])
+    answers = [dataclasses.replace(each, answer="perhaps") for each in pictures({"OCR": 1})]
+    assert "direct: 2 answers could not be read and count as wrong" in notes(
+        [make("mme", answers)], []
+    )
+
+
 def test_a_mean_says_how_many_of_the_eight_it_is_over_and_none_is_made_of_others():
     run = make("mm_safetybench", scenarios({"01-Illegal_Activitiy": 2}), kind="SD")
     line = "MM-SafetyBench, SD: mean of 1 of the paper's eight scenarios"

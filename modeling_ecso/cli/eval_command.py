@@ -91,6 +91,12 @@ def _check(chosen: argparse.Namespace) -> None:
             raise Problem(f"--{option.replace('_', '-')} is {value}; give a number from 1")
     if chosen.data is None and not chosen.score_again:
         raise Problem("--data is missing; give the folder of the data or hub:OWNER/NAME@COMMIT")
+    if chosen.score_again:
+        for option in ("limit", "direct", "preset"):
+            if getattr(chosen, option):
+                raise Problem(
+                    f"--score-again judges whole logs, so it takes no --{option}; leave it out"
+                )
     if chosen.compare and chosen.direct:
         raise Problem("--compare runs direct and protected, --direct only direct; choose one")
     if chosen.direct and chosen.preset:

@@ -6,13 +6,14 @@ from rich.table import Table
 from ..evaluation.logs import DIRECT, Run
 from ..evaluation.metrics.figure import Figure
 from ..evaluation.metrics.harmless import PAPER_SCENARIOS
-from ..evaluation.run_figures import rates_of
+from ..evaluation.run_figures import rates_of, unreadable_of
 from ..evaluation.summary import (
     BENIGN,
     SAFETY,
     TITLES,
     gaps_of,
     guard_of,
+    mixed_judges_of,
     rows_of,
     variants_of,
 )
@@ -104,7 +105,8 @@ def notes(runs: list[Run], benign: list[Run]) -> list[str]:
         )
     elif counted:
         lines.append("MM-SafetyBench: dim scenarios are not among the paper's eight")
-    lines += gaps_of(runs)
+    lines += gaps_of([*runs, *benign])
+    lines += [line] if (line := mixed_judges_of(runs)) else []
     judges = sorted({run.judge for run in runs if run.judge})
     if judges:
         lines.append(f"judged by {', '.join(judges)}")
@@ -112,6 +114,11 @@ def notes(runs: list[Run], benign: list[Run]) -> list[str]:
         lines.append("the judge is the evaluated model itself")
     for run in runs:
         if run.benchmark not in SAFETY:
+            if unread := unreadable_of(run):
+                what = "grades could not be read and count as 0"
+                if run.benchmark != "mmvet":
+                    what = "answers could not be read and count as wrong"
+                lines.append(f"{run.kind} {run.variant}".strip() + f": {unread} {what}")
             continue
         rates = rates_of(run)
         name = " ".join(part for part in (run.kind, run.variant) if part)

@@ -29,6 +29,8 @@ UTILITY_SCRIPTS = "utility-scripts"
 _VARIANTS = (DIRECT, PROTECTED, "reference", UTILITY_SCRIPTS, "paper", "hardened")
 _BENCHMARKS = ("vlsafe", "mm_safetybench", "mme", "mmbench", "mmvet")
 _KINDS = ("text", "SD", "TYPO", "SD_TYPO", "en", "cn", "")
+# Of Inspect's settings those that change what a model answers.
+_GENERATION = ("max_tokens", "temperature", "top_p", "top_k", "seed", "stop_seqs", "system_message")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Run:
         file: The log.
         arguments: The task's arguments, as given.
         settings: The provider's arguments, as given.
+        generation: How answers were generated, such as their temperature.
+        epochs: How often each sample was asked.
         samples: What was asked, answered and judged.
         asked: Number of samples that the run was to have.
         is_limited: Whether it was to have only some of the samples there are.
@@ -65,6 +69,8 @@ class Run:
     asked: int
     grader: str
     is_limited: bool
+    generation: dict[str, Any] = field(default_factory=dict)
+    epochs: int = 1
     failures: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -72,6 +78,7 @@ class Run:
         """What two complete runs must share for their figures to stand side by side."""
         return {
             **{name: self.arguments[name] for name in sorted(self.arguments)},
+            **self.generation,
             "judge": self.grader or self.judge,
             "samples": sorted(sample.id for sample in self.samples),
         }
@@ -132,13 +139,15 @@ def _side_by_side(runs: list[Run], on_left_out: Callable[[str, str], None]) -> l
         runs: The runs, oldest first.
         on_left_out: Called with the benchmark and a line on logs that are left out.
     """
-    complete = [run for run in runs if run.is_complete]
+    complete = [run for run in runs if run.is_complete and run.epochs == 1]
     lead = max(complete, key=lambda run: (not run.is_limited, run.moment), default=None)
     conditions = lead.conditions if lead else {}
     newest = {run.variant: run for run in complete if run.conditions == conditions}
     reasons: dict[str, list[str]] = defaultdict(list)
     for run in runs:
-        if run.is_complete and run.conditions != conditions:
+        if run.epochs != 1:
+            reasons[f"each sample was asked {run.epochs} times, not once"].append(run.file.name)
+        elif run.is_complete and run.conditions != conditions:
             reasons[_difference(run.conditions, conditions)].append(run.file.name)
         elif not run.is_complete and (
             run.variant not in newest or run.moment > newest[run.variant].moment
@@ -223,6 +232,8 @@ def read_run(file: Path) -> Run:
         settings=settings,
         samples=samples,
         asked=asked * epochs,
+        generation=_generation(log),
+        epochs=epochs,
         # Only with MMBench do the samples not tell: whom it takes to read them all.
         grader=_grader(log) if benchmark == "mmbench" and arguments.get("judge") == MODEL else "",
         is_limited=arguments.get("limit") is not None or asked < available,
@@ -260,6 +271,12 @@ def _variant(model: str, settings: dict[str, Any]) -> str:
     if not settings.get("image_in_safe_step"):
         return preset
     return UTILITY_SCRIPTS if preset == "reference" else f"{preset}, picture kept"
+
+
+def _generation(log: Any) -> dict[str, Any]:
+    """Return the settings that change what a model answers, as they held in a run."""
+    config = log.plan.config
+    return {name: value for name in _GENERATION if (value := getattr(config, name)) is not None}
 
 
 def _grader(log: Any) -> str:

@@ -1,5 +1,6 @@
 """Which figures a `Run` gives, and which part of the benchmark each is over."""
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -11,6 +12,9 @@ from .metrics.mmbench import mmbench_scores
 from .metrics.mme import COGNITION, PERCEPTION, mme_scores
 from .metrics.mmvet import mmvet_scores
 from .samples import choice_record, graded_record, mme_record, safety_record
+
+
+_PAPER_JUDGE = re.compile(r"(^|/)gpt-4(-\d{4})?$")
 
 
 class Found(NamedTuple):
@@ -35,6 +39,35 @@ def figures_of(run: Run) -> list[Found]:
     """Return the figures of a run."""
     found = _BY_BENCHMARK[run.benchmark](run)
     return [each for each in found if each.figure is not None]
+
+
+def unlike_paper(run: Run) -> str:
+    """Say in what a run over a whole official set differs from the paper's; empty: in nothing.
+
+    The paper asks MME with LLaVA's ending, and text alone in the words of ``Question``; its judge
+    is GPT-4, with the published prompts.
+    """
+    differences = []
+    if run.benchmark == "mme" and run.arguments.get("prompt") != "llava":
+        differences.append("other prompt")
+    if any(s.facts.get("question_field") == "Changed Question" for s in run.samples):
+        differences.append("other question")
+    if run.benchmark in ("mm_safetybench", "mmvet"):
+        is_published = run.benchmark == "mmvet" or bool(run.arguments.get("judge_prompts"))
+        if not (_PAPER_JUDGE.search(run.judge) and is_published):
+            differences.append("other judge")
+    return ", ".join(differences)
+
+
+def unreadable_of(run: Run) -> int:
+    """Return the number of verdicts, answers or grades that could not be read."""
+    if run.benchmark in ("vlsafe", "mm_safetybench"):
+        return rates_of(run).invalid
+    if run.benchmark == "mme":
+        return mme_scores(map(mme_record, run.samples)).neither
+    if run.benchmark == "mmbench":
+        return mmbench_scores(map(choice_record, run.samples)).unmatched
+    return mmvet_scores(map(graded_record, run.samples)).invalid
 
 
 def rates_of(run: Run) -> HarmlessRates:

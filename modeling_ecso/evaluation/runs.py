@@ -165,6 +165,11 @@ def judge_again(run: Run, judge: str | None, prompts: str | None) -> Run:
         )
     except PrerequisiteError as error:
         raise DataError(told_plainly(error)) from None
+    except Exception as error:
+        raise DataError(
+            f"the judge {judge or RULES} failed ({type(error).__name__}); the earlier verdicts on "
+            f"{run.file.name} stand, none were added: try again"
+        ) from None
     now = datetime.now(UTC)
     # The plan stays behind: it was one with another judge.
     earlier = {k: v for k, v in (scored.eval.metadata or {}).items() if k != "plan"}

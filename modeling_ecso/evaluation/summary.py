@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from .logs import DIRECT, Run, in_order
 from .metrics.figure import Figure
 from .metrics.over_refusal import GuardFigures, guard_figures
-from .run_figures import figures_of
+from .run_figures import figures_of, unlike_paper
 from .samples import guard_record
 
 
@@ -53,6 +53,7 @@ class Row:
             all the name says.
         official: The variants whose figure is over the whole official set, as the paper's are.
         judges: Variant to who judged.
+        unlike_paper: Variant to what else than in the paper was asked or judged.
     """
 
     benchmark: str
@@ -62,6 +63,7 @@ class Row:
     parts: dict[str, str] = field(default_factory=dict)
     official: set[str] = field(default_factory=set)
     judges: dict[str, str] = field(default_factory=dict)
+    unlike_paper: dict[str, str] = field(default_factory=dict)
 
 
 def variants_of(runs: Iterable[Run]) -> list[str]:
@@ -83,6 +85,7 @@ def rows_of(runs: list[Run]) -> list[Row]:
                 row.parts[run.variant] = found.part
             if found.is_official:
                 row.official.add(run.variant)
+                row.unlike_paper[run.variant] = unlike_paper(run)
             if run.judge:
                 row.judges[run.variant] = run.judge
     return [*rows.values(), *_benign_rows(runs)]
@@ -99,6 +102,18 @@ def gaps_of(runs: list[Run]) -> list[str]:
             of = "" if len(variants) == len(row.figures) else f", {', '.join(variants)}"
             lines.append(f"{TITLES[row.benchmark]}, {row.name}{of}: {part}")
     return list(dict.fromkeys(lines))
+
+
+def mixed_judges_of(runs: list[Run]) -> str:
+    """Say who judged which image kind of MM-SafetyBench; empty where all had the same judge."""
+    by_judge: dict[str, list[str]] = defaultdict(list)
+    for run in runs:
+        if run.benchmark == "mm_safetybench" and run.kind not in by_judge[run.judge]:
+            by_judge[run.judge].append(run.kind)
+    if len(by_judge) < 2:
+        return ""
+    said = "; ".join(f"{', '.join(kinds)} by {judge}" for judge, kinds in by_judge.items())
+    return f"image kinds of MM-SafetyBench were judged differently: {said}"
 
 
 def summary_of(runs: list[Run]) -> dict[str, dict[str, dict[str, float]]]:
@@ -159,15 +174,21 @@ def _benign_rows(runs: list[Run]) -> list[Row]:
     """Return what protection took from benign samples, those of the utility benchmarks."""
     flagged, changed = Row(BENIGN, "flagged"), Row(BENIGN, "changed")
     refused = Row(BENIGN, "refused by the model itself", is_headline=False)
+    over: dict[str, str] = {}
     for variant in variants_of(runs):
         benign = [run for run in runs if run.variant == variant and run.benchmark in UTILITY]
         guard = guard_of_all(benign, runs)
         if guard is None:
             continue
+        names = dict.fromkeys(f"{TITLES[run.benchmark]} {run.kind}".strip() for run in benign)
+        over[variant] = f"over {', '.join(names)}"
         flagged.figures[variant] = guard.flagged
         refused.figures[variant] = guard.refused_by_model
         if guard.changed is not None:
             changed.figures[variant] = guard.changed
+    if len(set(over.values())) > 1:  # else each is over all there is
+        for row in (flagged, changed, refused):
+            row.parts.update({variant: over[variant] for variant in row.figures})
     return [row for row in (flagged, changed, refused) if row.figures]
 
 

@@ -4,14 +4,10 @@ from typing import Any
 
 from ..logs import DIRECT, Run
 from ..metrics.harmless import PAPER_SCENARIOS
-from ..metrics.mmbench import mmbench_scores
-from ..metrics.mme import mme_scores
-from ..metrics.mmvet import mmvet_scores
 from ..published import ERRATUM, SOURCE, published, published_model, published_value
 from ..refusal_rules import NAME as RULES_NAME
 from ..refusal_rules import measured_agreement
-from ..run_figures import rates_of
-from ..samples import choice_record, graded_record, mme_record
+from ..run_figures import rates_of, unreadable_of
 from ..summary import (
     BENIGN,
     SAFETY,
@@ -22,6 +18,7 @@ from ..summary import (
     figure_to_json,
     gaps_of,
     guard_of,
+    mixed_judges_of,
     rows_of,
     variants_of,
 )
@@ -49,6 +46,7 @@ def report_content(runs: list[Run]) -> dict[str, Any]:
         },
         "headlines": [_row(model, row) for row in rows if row.is_headline],
         "gaps": gaps_of(runs),
+        "mixed_judges": mixed_judges_of(runs),
         "scenarios": _scenarios(runs, rows, has_paper),
         "details": [_row(model, row) for row in rows if not row.is_headline],
         "guard": [_guard(run, runs) for run in runs if run.variant != DIRECT],
@@ -71,6 +69,7 @@ def _row(model: str, row: Row) -> dict[str, Any]:
         "figures": {variant: figure_to_json(f) for variant, f in row.figures.items()},
         "parts": row.parts,
         "paper": {variant: _paper(model, row, variant) for variant in row.figures},
+        "unlike_paper": row.unlike_paper,
     }
 
 
@@ -123,6 +122,7 @@ def _cell(model: str, row: Row | None, variant: str) -> dict[str, Any]:
         "variant": variant,
         "figure": figure_to_json(row.figures.get(variant)) if row else None,
         "paper": _paper(model, row, variant) if row else None,
+        "unlike_paper": row.unlike_paper.get(variant, "") if row else "",
     }
 
 
@@ -161,22 +161,12 @@ def _checks(run: Run) -> dict[str, Any]:
         "samples": len(run.samples),
         "limited": run.is_limited,
         "judge": run.judge,
-        "unreadable": _unreadable(run),
+        "unreadable": unreadable_of(run),
         "empty": sum(not sample.answer.strip() for sample in run.samples),
         "log": run.file.name,
         "settings": {name: value for name, value in run.settings.items() if value is not None},
+        "generation": run.generation,
     }
-
-
-def _unreadable(run: Run) -> int:
-    """Return the number of verdicts, answers or grades that could not be read."""
-    if run.benchmark in SAFETY:
-        return rates_of(run).invalid
-    if run.benchmark == "mme":
-        return mme_scores(mme_record(sample) for sample in run.samples).neither
-    if run.benchmark == "mmbench":
-        return mmbench_scores(choice_record(sample) for sample in run.samples).unmatched
-    return mmvet_scores(graded_record(sample) for sample in run.samples).invalid
 
 
 def _title(run: Run) -> str:
