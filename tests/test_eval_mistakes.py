@@ -78,12 +78,33 @@ def test_a_log_that_is_cut_short_is_named(capsys, miniatures):
         assert len(told.splitlines()) == 1
 
 
+# `ecso`, on a model that takes long enough to be interrupted.
+SLOWLY = """
+import sys, time
+from modeling_ecso.cli import main
+from modeling_ecso.loading.models import LoadedModel
+
+answers = LoadedModel.answers
+
+def slowly(*given, **options):
+    time.sleep(0.5)
+    return answers(*given, **options)
+
+LoadedModel.answers = slowly
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 def test_an_interrupted_run_goes_on_with_resume(miniatures, folder):
-    command = [sys.executable, "-m", "modeling_ecso.cli", "eval", "mme", "--direct"]
-    command += ["--data", str(miniatures / "mme"), "--batch-size", "1", "--log-dir", "logs"]
+    command = ["eval", "mme", "--direct", "--data", str(miniatures / "mme")]
+    command += ["--batch-size", "1", "--log-dir", "logs"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
     begun = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", SLOWLY, *command],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     deadline = time.monotonic() + 120
     while not list(folder.glob("logs/*.eval")) and time.monotonic() < deadline:
@@ -93,6 +114,7 @@ def test_an_interrupted_run_goes_on_with_resume(miniatures, folder):
     out, err = begun.communicate(timeout=120)
     assert begun.returncode == 130, err
     assert "--resume" in err and "Traceback" not in out + err
-    done = subprocess.run([*command, "--resume"], env=environment, capture_output=True, text=True)
+    again = [sys.executable, "-m", "modeling_ecso.cli", *command, "--resume"]
+    done = subprocess.run(again, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "28/28" in done.stdout
