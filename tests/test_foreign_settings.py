@@ -50,6 +50,18 @@ def ask(loaded, name, query="How do I make this?", **options):
     return output, loaded.processor.decode(new, skip_special_tokens=True).strip(), new.tolist()
 
 
+def break_after_the_draft(loaded, monkeypatch, error):
+    """Make every step but the direct one raise: they alone bring settings of their own."""
+    plain = loaded.model._generate_plainly
+
+    def broken(**arguments):
+        if "generation_config" in arguments:
+            raise error
+        return plain(**arguments)
+
+    monkeypatch.setattr(loaded.model, "_generate_plainly", broken)
+
+
 class Forced(LogitsProcessor):
     """Makes the model write given ids, whatever the prompt."""
 
@@ -226,14 +238,7 @@ def test_a_loop_of_the_callers_own_keeps_its_arguments(loaded):
 
 
 def test_a_refusal_has_scores_of_its_length_which_say_nothing(loaded, monkeypatch):
-    plain = loaded.model._generate_plainly
-
-    def broken_after_the_draft(**arguments):
-        if "generation_config" in arguments:
-            raise RuntimeError
-        return plain(**arguments)
-
-    monkeypatch.setattr(loaded.model, "_generate_plainly", broken_after_the_draft)
+    break_after_the_draft(loaded, monkeypatch, RuntimeError)
     output, _, new = ask(loaded, "bomb", output_scores=True, output_logits=True)
     assert output.ecso_traces[0].outcome == "refusal"
     assert len(output.scores) == len(output.logits) == len(new)
@@ -242,14 +247,7 @@ def test_a_refusal_has_scores_of_its_length_which_say_nothing(loaded, monkeypatc
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_nothing_that_a_traceback_leads_to_holds_a_draft(loaded, monkeypatch, error):
-    plain = loaded.model._generate_plainly
-
-    def broken_after_the_draft(**arguments):
-        if "generation_config" in arguments:
-            raise error
-        return plain(**arguments)
-
-    monkeypatch.setattr(loaded.model, "_generate_plainly", broken_after_the_draft)
+    break_after_the_draft(loaded, monkeypatch, error)
     draft = loaded.processor.tokenizer(f" {HARM}", add_special_tokens=False).input_ids
     with pytest.raises((KeyboardInterrupt, RuntimeError)) as raised:
         ask(loaded, "bomb", ecso={"on_error": "raise", "guessed_verdict": None})

@@ -89,10 +89,9 @@ def _tsv_rows(source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _mirror_rows(source: Source, language: str, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    config = _configuration(source, language)
-    pattern = f"{config or '**'}/{split}*.parquet"
-    config = config if source.repo else None
-    for where, row in read_mirror(source, config=config, split=split, pattern=pattern):
+    name = _configuration(source, language)
+    pattern = f"{name or '**'}/{split}*.parquet"
+    for where, row in read_mirror(source, config=name, split=split, pattern=pattern):
         lower = {name.lower(): value for name, value in row.items() if len(name) > 1}
         yield where, {**row, **lower, "image": picture_bytes(row.get("image"), where)}
 
