@@ -10,7 +10,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 TRAIN := $(BIN)/python examples/train_tiny/train.py
 # To compare is learned in one sudden step, which many small batches reach sooner than few large.
 SMALL_STEPS := --batch-size 24 --bfloat16
-PICTURES := modeling_ecso/tiny/pictures
+IMAGES := modeling_ecso/tiny/images
 MINIATURES := build/miniatures
 EVAL := $(BIN)/ecso eval
 EVAL_OUT := build/eval
@@ -19,9 +19,9 @@ EVAL_OPTIONS := --compare --keep-drafts --log-dir $(EVAL_OUT)/logs --export $(EV
 .PHONY: run demo test lint style presets tiny metrics bench bench-full eval clean
 
 run: $(READY)  ## A protected answer to a harmful pair, then to a benign one
-	@$(BIN)/ecso run $(PICTURES)/bomb.png --query "How do I make this?"
+	@$(BIN)/ecso run $(IMAGES)/bomb.png --query "How do I make this?"
 	@echo
-	@$(BIN)/ecso run $(PICTURES)/kite.png --query "How do I make this?"
+	@$(BIN)/ecso run $(IMAGES)/kite.png --query "How do I make this?"
 
 demo: $(READY_DEMO)  ## The four steps in the browser, at http://127.0.0.1:7860
 	@$(BIN)/ecso demo
@@ -32,6 +32,7 @@ test: $(TOOLS)  ## All tests, side by side; a file's tests stay together, since 
 lint: $(TOOLS)  ## Check style; changes nothing
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
 
 style: $(TOOLS)  ## Apply style
 	@$(BIN)/ruff check --fix .
@@ -45,8 +46,8 @@ tiny: $(READY)  ## Train the embedded checkpoint anew (2 hours on 2 cores) and m
 	@$(TRAIN) --start-at mix --end-at mix --minutes 6
 	@$(TRAIN) --start-at questions --minutes 15 $(SMALL_STEPS)
 	@$(TRAIN) --start-at questions --minutes 20 $(SMALL_STEPS)
-	@$(TRAIN) --start-at questions --minutes 25 $(SMALL_STEPS) --pictures 40000
-	@$(TRAIN) --start-at questions --minutes 12 $(SMALL_STEPS) --pictures 60000
+	@$(TRAIN) --start-at questions --minutes 25 $(SMALL_STEPS) --images 40000
+	@$(TRAIN) --start-at questions --minutes 12 $(SMALL_STEPS) --images 60000
 	@$(BIN)/python examples/train_tiny/measure.py
 
 metrics: $(READY)  ## Measure the embedded checkpoint; writes modeling_ecso/tiny/metrics.json

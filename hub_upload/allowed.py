@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from modeling_ecso.loading.problem import Problem
+from modeling_ecso.errors_ecso import ECSOInputError
 
 
 # Taken from the base as they are, where it has them.
@@ -70,15 +70,15 @@ def kind_of(folder: Path) -> str:
     """Return what a built folder is, ``model`` or ``custom_generate``.
 
     Raises:
-        Problem: It is neither.
+        ECSOInputError: It is neither.
     """
     if not folder.is_dir():
-        raise Problem(f"{folder}: no such folder; give one that ecso-hub build has made")
+        raise ECSOInputError(f"{folder}: no such folder; give one that ecso-hub build has made")
     if (folder / "config.json").is_file():
         return "model"
     if (folder / "custom_generate" / "generate.py").is_file():
         return "custom_generate"
-    raise Problem(
+    raise ECSOInputError(
         f"{folder}: neither config.json nor custom_generate/generate.py in it; give a folder that "
         "ecso-hub build has made"
     )
@@ -88,7 +88,7 @@ def files_of(folder: Path) -> list[FolderFile]:
     """Return all files of a built folder, the hidden ones too.
 
     Raises:
-        Problem: One of them may not be there.
+        ECSOInputError: One of them may not be there.
     """
     kind = kind_of(folder)
     found = sorted(path for path in folder.rglob("*") if not path.is_dir())
@@ -96,7 +96,7 @@ def files_of(folder: Path) -> list[FolderFile]:
     for file in files:
         refuse_secret(file.source)
         if not is_allowed(file.path, kind):
-            raise Problem(
+            raise ECSOInputError(
                 f"{file.source}: does not belong into a {kind} repository; remove it or build again"
             )
     return files
@@ -106,11 +106,11 @@ def refuse_secret(file: Path) -> None:
     """Let a file pass unless it looks like a secret, by its name or by what is in it.
 
     Raises:
-        Problem: It does; says which file, and never what is in it.
+        ECSOInputError: It does; says which file, and never what is in it.
     """
     if SECRET_NAMES.fullmatch(file.name):
-        raise Problem(f"{file}: its name is that of a secret; take it out of the folder")
+        raise ECSOInputError(f"{file}: its name is that of a secret; take it out of the folder")
     if WEIGHTS.fullmatch(file.name) and file.suffix == ".safetensors":
         return  # gigabytes of numbers; their header has been read
     if SECRET_TEXTS.search(file.read_bytes()):
-        raise Problem(f"{file}: holds what looks like a token or a private key; take it out")
+        raise ECSOInputError(f"{file}: holds what looks like a token or a private key; take it out")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeling_ecso.loading.models import TINY
-from modeling_ecso.loading.problem import Problem
+from modeling_ecso.errors_ecso import ECSOInputError
+from modeling_ecso.loading.models import TINY_FOLDER
 
 from .allowed import NOTICES, PROCESSOR_FILES, SECRET_NAMES
 from .hub_errors import explained
@@ -40,7 +40,7 @@ class Base:
         """Return the content of one of its files; empty where it has none.
 
         Raises:
-            Problem: It is not JSON.
+            ECSOInputError: It is not JSON.
         """
         file = self.folder / name
         if not file.is_file():
@@ -48,9 +48,9 @@ class Base:
         try:
             content = json.loads(file.read_text("utf-8"))
         except ValueError:
-            raise Problem(f"{file}: not JSON; get it again") from None
+            raise ECSOInputError(f"{file}: not JSON; get it again") from None
         if not isinstance(content, dict):
-            raise Problem(f"{file}: not a JSON object; get it again")
+            raise ECSOInputError(f"{file}: not a JSON object; get it again")
         return content
 
 
@@ -62,10 +62,10 @@ def find_base(recipe: Recipe, wanted: str | None) -> Base:
         wanted: Another base: a folder, ``OWNER/NAME`` or ``OWNER/NAME@REVISION``.
 
     Raises:
-        Problem: It cannot be had, or holds what looks like a secret.
+        ECSOInputError: It cannot be had, or holds what looks like a secret.
     """
     if wanted is None and recipe.base_id == EMBEDDED:
-        base = Base(TINY, None, None)
+        base = Base(TINY_FOLDER, None, None)
     elif wanted is None and Path(recipe.base_id).is_absolute():
         base = Base(_folder(recipe.base_id), None, None)
     elif wanted is None:
@@ -77,14 +77,16 @@ def find_base(recipe: Recipe, wanted: str | None) -> Base:
         base = _fetched(repo_id, revision or None, recipe.weights == "copy")
     for file in sorted(base.folder.iterdir()):
         if SECRET_NAMES.fullmatch(file.name):
-            raise Problem(f"{file}: its name is that of a secret; take it out of the folder")
+            raise ECSOInputError(f"{file}: its name is that of a secret; take it out of the folder")
     return base
 
 
 def _folder(path: str) -> Path:
     folder = Path(path)
     if not (folder / "config.json").is_file():
-        raise Problem(f"{path}: no config.json there; give the folder or Hub id of a LLaVA model")
+        raise ECSOInputError(
+            f"{path}: no config.json there; give the folder or Hub id of a LLaVA model"
+        )
     return folder
 
 
@@ -92,7 +94,9 @@ def _fetched(repo_id: str, revision: str | None, with_weights: bool) -> Base:
     from huggingface_hub import HfApi, snapshot_download
 
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo_id):
-        raise Problem(f"{repo_id}: neither a folder nor OWNER/NAME; give one of them as --base")
+        raise ECSOInputError(
+            f"{repo_id}: neither a folder nor OWNER/NAME; give one of them as --base"
+        )
     wanted = ["config.json", "generation_config.json", *PROCESSOR_FILES, *NOTICES]
     if with_weights:
         wanted += ["model*.safetensors", INDEX]
@@ -101,7 +105,7 @@ def _fetched(repo_id: str, revision: str | None, with_weights: bool) -> Base:
             revision = HfApi().model_info(repo_id).sha  # a branch moves, its commit does not
         folder = Path(snapshot_download(repo_id, revision=revision, allow_patterns=wanted))
     if with_weights and not any((folder / name).is_file() for name in (SINGLE, INDEX)):
-        raise Problem(
+        raise ECSOInputError(
             f"{repo_id}: no safetensors at revision {revision}; pickled weights are not taken, "
             "since loading them runs code: choose a revision that has safetensors"
         )

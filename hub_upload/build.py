@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import modeling_ecso
-from modeling_ecso.loading.problem import Problem
+from modeling_ecso.errors_ecso import ECSOInputError
 
 from .allowed import NOTICES, PROCESSOR_FILES, files_of
 from .base import Base, find_base
@@ -36,10 +36,11 @@ def build(recipe: Recipe, out: Path, base_wanted: str | None = None) -> Base:
         The base it was built from.
 
     Raises:
-        Problem: The folder is taken, the base cannot be had or used, or a file looks like a secret.
+        ECSOInputError: The folder is taken, the base cannot be had or used, or a file looks
+            like a secret.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise Problem(f"{out}: there is something already; remove it or give another folder")
+        raise ECSOInputError(f"{out}: there is something already; remove it or give another folder")
     if recipe.kind == "model":
         base = find_base(recipe, base_wanted)
     else:
@@ -58,7 +59,7 @@ def build(recipe: Recipe, out: Path, base_wanted: str | None = None) -> Base:
                 out.rmdir()
             folder.rename(out)
     except OSError as error:
-        raise Problem(f"{out}: cannot be written ({error.strerror or error})") from None
+        raise ECSOInputError(f"{out}: cannot be written ({error.strerror or error})") from None
     return base
 
 
@@ -79,7 +80,9 @@ def _write_model(recipe: Recipe, base: Base, folder: Path) -> None:
             shutil.copyfile(base.folder / name, folder / name)
     for name in ("tokenizer_config.json",):
         if name not in present:
-            raise Problem(f"{base.folder}: no {name}; the protocol needs the model's processor")
+            raise ECSOInputError(
+                f"{base.folder}: no {name}; the protocol needs the model's processor"
+            )
     for file in code_files():
         shutil.copyfile(file, folder / file.name)
     for file in weights:
@@ -108,7 +111,7 @@ def _base_in_name(recipe: Recipe, wanted: str | None) -> Base:
     """Return the base that a card without weights speaks of; nothing is fetched."""
     repo_id, _, revision = (wanted or "").partition("@")
     if wanted and not revision:
-        raise Problem(
+        raise ECSOInputError(
             f"--base {wanted}: its card's example pins the base; give OWNER/NAME@REVISION"
         )
     return Base(Path(), repo_id or recipe.base_id, revision or recipe.base_revision)
@@ -121,12 +124,12 @@ def _configuration(recipe: Recipe, base: Base) -> dict[str, Any]:
     stored = base.read_json("config.json")
     kind = stored.get("model_type")
     if kind not in ("llava", ECSOLlavaConfig.model_type):
-        raise Problem(
+        raise ECSOInputError(
             f"{base.folder}: a model of type {kind!r}; give a llava or an ecso_llava model"
         )
     if stored.get("weights_from"):
         source = stored["weights_from"]
-        raise Problem(
+        raise ECSOInputError(
             f"{base.folder}: a thin repository, without weights; build from {source['repo_id']}"
         )
     stored.pop("_name_or_path", None)

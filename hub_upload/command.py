@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from modeling_ecso.cli.command_line import run_program
-from modeling_ecso.loading.problem import Problem
+from modeling_ecso.errors_ecso import ECSOInputError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -100,7 +100,9 @@ def _push(chosen: argparse.Namespace) -> int:
     # What is wrong with name or token is told before the minutes that a large model takes.
     remote, plan = look(chosen.folder, target, needs_token=not chosen.dry_run)
     if _verify(chosen):
-        raise Problem(f"{chosen.folder}: not pushed, since a check has failed; see the table")
+        raise ECSOInputError(
+            f"{chosen.folder}: not pushed, since a check has failed; see the table"
+        )
     show_plan(target, remote, plan)
     if chosen.dry_run:
         return 0
@@ -114,7 +116,7 @@ def _build_space(chosen: argparse.Namespace) -> int:
     try:
         write_space(chosen.out, requirement=chosen.requirement, model=chosen.model)
     except (ValueError, OSError) as error:
-        raise Problem(f"build-space: {error}") from None
+        raise ECSOInputError(f"build-space: {error}") from None
     print(f"wrote {chosen.out}")
     return 0
 

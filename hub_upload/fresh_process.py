@@ -50,7 +50,7 @@ def check_model(folder: str) -> None:
         seen = []
         start = pipe.model.protected_run
         pipe.model.protected_run = lambda **kwargs: seen.append(start(**kwargs)) or seen[-1]
-        pipe(text=_chat(_picture()), max_new_tokens=NEW_TOKENS)
+        pipe(text=_chat(_image()), max_new_tokens=NEW_TOKENS)
         if len(seen) != 1 or len(seen[0].traces) != 1:
             raise _Failed("answers without the protocol")
         return _told(seen[0].traces[0])
@@ -179,18 +179,18 @@ def _told(trace: Any) -> str:
 
 
 def _inputs(model: Any, processor: Any) -> Any:
-    picture = _picture()
-    prompt = processor.apply_chat_template(_chat(picture), add_generation_prompt=True)
-    inputs = processor(text=prompt, images=picture, return_tensors="pt")
+    image = _image()
+    prompt = processor.apply_chat_template(_chat(image), add_generation_prompt=True)
+    inputs = processor(text=prompt, images=image, return_tensors="pt")
     return inputs.to(model.device, dtype=model.dtype)
 
 
-def _chat(picture: Any) -> list[dict[str, Any]]:
+def _chat(image: Any) -> list[dict[str, Any]]:
     text = {"type": "text", "text": "What is this?"}
-    return [{"role": "user", "content": [{"type": "image", "image": picture}, text]}]
+    return [{"role": "user", "content": [{"type": "image", "image": image}, text]}]
 
 
-def _picture() -> Any:
+def _image() -> Any:
     from PIL import Image
 
     return Image.new("RGB", (64, 64), "red")

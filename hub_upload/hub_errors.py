@@ -3,26 +3,26 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from modeling_ecso.loading.problem import Problem
+from modeling_ecso.errors_ecso import ECSOInputError
 
 
-class BrokenConnection(Problem):
+class BrokenConnection(ECSOInputError):
     """The Hub could not be reached, or not any more; worth another attempt."""
 
 
-class MovedHead(Problem):
+class MovedHead(ECSOInputError):
     """Somebody else has committed since the plan was made."""
 
 
 @contextmanager
 def explained(what: str) -> Iterator[None]:
-    """Turn the client's errors into a `Problem`.
+    """Turn the client's errors into a `ECSOInputError`.
 
     Args:
         what: What is being read or written, for the message.
 
     Raises:
-        Problem: In place of the client's own errors; never carries a token.
+        ECSOInputError: In place of the client's own errors; never carries a token.
     """
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -37,22 +37,22 @@ def explained(what: str) -> Iterator[None]:
     try:
         yield
     except HFValidationError:
-        raise Problem(
+        raise ECSOInputError(
             f"{what}: not a valid name; give OWNER/NAME, of letters, digits, '-', '_' and '.'"
         ) from None
     except GatedRepoError:
-        raise Problem(
+        raise ECSOInputError(
             f"{what}: asks for its terms to be accepted; do so on its page, then log in with "
             "`hf auth login`"
         ) from None
     except RevisionNotFoundError:
-        raise Problem(
+        raise ECSOInputError(
             f"{what}: no such revision; look for its branches, tags and commits"
         ) from None
     except RepositoryNotFoundError as error:
         if "Invalid username or password" in str(error):
-            raise Problem(_refused_token(what)) from None
-        raise Problem(
+            raise ECSOInputError(_refused_token(what)) from None
+        raise ECSOInputError(
             f"{what}: not there, or private and the token does not open it; correct the name or "
             "log in with `hf auth login`"
         ) from None
@@ -72,19 +72,21 @@ def explained(what: str) -> Iterator[None]:
         ) from None
 
 
-def _from_status(what: str, response: object) -> Problem:
+def _from_status(what: str, response: object) -> ECSOInputError:
     status = getattr(response, "status_code", None)
     if status == 401:
-        return Problem(_refused_token(what))
+        return ECSOInputError(_refused_token(what))
     if status == 403:
-        return Problem(f"{what}: this token may not write there; use one that may, or another name")
+        return ECSOInputError(
+            f"{what}: this token may not write there; use one that may, or another name"
+        )
     if status == 412:
         return MovedHead(
             f"{what}: somebody has committed since the plan was made; look at it and push again"
         )
     if status is None or status >= 500 or status in (408, 429):
         return BrokenConnection(f"{what}: the Hub does not answer (status {status}); repeat later")
-    return Problem(f"{what}: refused by the Hub (status {status})")
+    return ECSOInputError(f"{what}: refused by the Hub (status {status})")
 
 
 def _refused_token(what: str) -> str:

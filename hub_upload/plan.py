@@ -50,7 +50,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PushPlan:
     """All files of a push.
 
     Args:
@@ -79,7 +79,7 @@ def read_remote(repo_id: str, branch: str, token: str | None) -> Remote:
     """Return the head of a repository's branch, or of its main branch where it has no such one.
 
     Raises:
-        Problem: The Hub cannot be reached, or does not let this token look.
+        ECSOInputError: The Hub cannot be reached, or does not let this token look.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
@@ -106,7 +106,7 @@ def read_remote(repo_id: str, branch: str, token: str | None) -> Remote:
     return Remote(True, has_branch, bool(info.private), info.sha, files)
 
 
-def make_plan(folder: Path, repo_id: str, remote: Remote) -> Plan:
+def make_plan(folder: Path, repo_id: str, remote: Remote) -> PushPlan:
     """Return what a push would change.
 
     Files that nobody but a build makes, code and weights, are deleted where this build has none;
@@ -118,7 +118,7 @@ def make_plan(folder: Path, repo_id: str, remote: Remote) -> Plan:
         remote: What is there.
 
     Raises:
-        Problem: A file may not be published.
+        ECSOInputError: A file may not be published.
     """
     files = files_of(folder)
     card = (folder / "README.md").read_text("utf-8").replace(UNNAMED, repo_id)
@@ -139,7 +139,7 @@ def make_plan(folder: Path, repo_id: str, remote: Remote) -> Plan:
     for path, there in sorted(remote.files.items()):
         if path not in here:
             changes.append(Change(path, "deleted" if is_ours(path) else "kept", there.size))
-    return Plan(tuple(changes), tuple(uploads), contents)
+    return PushPlan(tuple(changes), tuple(uploads), contents)
 
 
 def _is_same(file: Path, content: bytes | None, size: int, there: RemoteFile) -> bool:

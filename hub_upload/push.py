@@ -12,11 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from modeling_ecso.loading.problem import Problem
+from modeling_ecso.errors_ecso import ECSOInputError
 
 from .allowed import files_of
 from .hub_errors import BrokenConnection, MovedHead, explained
-from .plan import Plan, Remote, make_plan, read_remote
+from .plan import PushPlan, Remote, make_plan, read_remote
 
 
 MAIN = "main"
@@ -55,25 +55,26 @@ class Pushed(NamedTuple):
     tag_note: str
 
 
-def look(folder: Path, target: Target, needs_token: bool) -> tuple[Remote, Plan]:
+def look(folder: Path, target: Target, needs_token: bool) -> tuple[Remote, PushPlan]:
     """Return the head and the plan; writes nothing.
 
     Raises:
-        Problem: The name is not valid, there is no token, the folder cannot be published there.
+        ECSOInputError: The name is not valid, there is no token, the folder cannot be published
+            there.
     """
     from huggingface_hub.utils import validate_repo_id
 
     with explained(target.repo_id):
         validate_repo_id(target.repo_id)
     if target.repo_id.count("/") != 1:
-        raise Problem(f"{target.repo_id}: not OWNER/NAME; say whose repository it is to be")
+        raise ECSOInputError(f"{target.repo_id}: not OWNER/NAME; say whose repository it is to be")
     token = _token()
     if token is None and needs_token:
-        raise Problem("there is no token; log in with `hf auth login`, or set HF_TOKEN")
+        raise ECSOInputError("there is no token; log in with `hf auth login`, or set HF_TOKEN")
     _refuse_local_base(folder)
     remote = read_remote(target.repo_id, target.branch, token)
     if remote.exists and target.is_private and not remote.is_private:
-        raise Problem(
+        raise ECSOInputError(
             f"{target.repo_id}: is public already, --private would change nothing; make it private "
             "on its settings page first"
         )
@@ -84,7 +85,7 @@ def push(
     folder: Path,
     target: Target,
     remote: Remote,
-    plan: Plan,
+    plan: PushPlan,
     wait: Callable[[float], None] = time.sleep,
 ) -> Pushed:
     """Carry out a plan; returns what has been done.
@@ -97,7 +98,7 @@ def push(
         wait: Called with seconds between attempts.
 
     Raises:
-        Problem: The Hub refused, the head moved, or the connection broke for good.
+        ECSOInputError: The Hub refused, the head moved, or the connection broke for good.
     """
     from huggingface_hub import HfApi
 
@@ -124,7 +125,7 @@ def _commit_with_patience(
     folder: Path,
     target: Target,
     remote: Remote,
-    plan: Plan,
+    plan: PushPlan,
     wait: Callable[[float], None],
 ) -> tuple[str, str]:
     operations = _operations(plan)
@@ -164,7 +165,7 @@ def _commit(api: Any, target: Target, remote: Remote, operations: list[Any]) -> 
             )
     except BrokenConnection:
         if target.opens_request:
-            raise Problem(
+            raise ECSOInputError(
                 f"{target.repo_id}: the connection broke while the pull request was being opened; "
                 "see on its Community page whether it is there before you repeat the command"
             ) from None
@@ -172,7 +173,7 @@ def _commit(api: Any, target: Target, remote: Remote, operations: list[Any]) -> 
     return done.oid, done.pr_url or done.commit_url
 
 
-def _operations(plan: Plan) -> list[Any]:
+def _operations(plan: PushPlan) -> list[Any]:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     additions = [
@@ -220,7 +221,7 @@ def _refuse_local_base(folder: Path) -> None:
     config = folder / "config.json"
     source = json.loads(config.read_text("utf-8")).get("weights_from") if config.is_file() else None
     if source and source["revision"] is None:
-        raise Problem(
+        raise ECSOInputError(
             f"{folder}: takes its weights from {source['repo_id']}, a folder here; build "
             "again with --base OWNER/NAME"
         )

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from modeling_ecso.loading.problem import Problem
+from modeling_ecso.errors_ecso import ECSOInputError
 
 from .presets import configuration_folder
 
@@ -91,20 +91,23 @@ def load_recipe(name: str) -> Recipe:
         name: That of one in ``configuration/recipes``, or the path of a YAML file.
 
     Raises:
-        Problem: There is none, or a key is missing, unknown or malformed; names file, key, value.
+        ECSOInputError: There is none, or a key is missing, unknown or malformed; names file, key,
+            value.
     """
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
         path = configuration_folder() / "recipes" / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(known_recipes())
-        raise Problem(f"{name}: no such recipe; give the path of a YAML file or one of {known}")
+        raise ECSOInputError(
+            f"{name}: no such recipe; give the path of a YAML file or one of {known}"
+        )
     try:
         stored = yaml.safe_load(path.read_text("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         place = getattr(error, "problem_mark", None)
         line = f", line {place.line + 1}" if place else ""
-        raise Problem(f"{path}: not a YAML file{line}; mend it") from None
+        raise ECSOInputError(f"{path}: not a YAML file{line}; mend it") from None
     return _Reader(path).recipe(stored)
 
 
@@ -149,8 +152,8 @@ class _Reader:
         self._check_settings(recipe)
         return recipe
 
-    def _wrong(self, key: str, must: str, value: Any) -> Problem:
-        return Problem(f"{self._path}: {key} must be {must}; got {repr(value)[:80]}")
+    def _wrong(self, key: str, must: str, value: Any) -> ECSOInputError:
+        return ECSOInputError(f"{self._path}: {key} must be {must}; got {repr(value)[:80]}")
 
     def _mapping(self, key: str, value: Any, keys: list[str]) -> dict[str, Any]:
         if not isinstance(value, dict):
@@ -158,13 +161,13 @@ class _Reader:
         where = "" if key == "the recipe" else f"{key}."
         for name in value:
             if name not in keys:
-                raise Problem(
+                raise ECSOInputError(
                     f"{self._path}: {where}{name} is no key of a recipe; remove it or correct its "
                     f"name ({', '.join(keys)})"
                 )
         for name in keys:
             if name not in value:
-                raise Problem(f"{self._path}: {where}{name} is missing; add it")
+                raise ECSOInputError(f"{self._path}: {where}{name} is missing; add it")
         return value
 
     def _check_base(self, base: dict[str, Any]) -> None:
@@ -178,7 +181,9 @@ class _Reader:
         try:
             checked_source(base)
         except ECSOConfigError as error:
-            raise Problem(f"{self._path}: {str(error).replace('weights_from', 'base')}") from None
+            raise ECSOInputError(
+                f"{self._path}: {str(error).replace('weights_from', 'base')}"
+            ) from None
 
     def _check_settings(self, recipe: Recipe) -> None:
         from modeling_ecso import ECSOConfigError
@@ -186,7 +191,7 @@ class _Reader:
         try:
             settings = recipe.settings
         except ECSOConfigError as error:
-            raise Problem(f"{self._path}: {error}") from None
+            raise ECSOInputError(f"{self._path}: {error}") from None
         if not settings["enabled"]:
             raise self._wrong("ecso.enabled", "true, or it would not protect", False)
 

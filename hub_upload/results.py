@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeling_ecso.loading.models import TINY
-from modeling_ecso.loading.problem import Problem
+from modeling_ecso.errors_ecso import ECSOInputError
+from modeling_ecso.loading.models import TINY_FOLDER
 
 from .recipe import Recipe
 
@@ -69,7 +69,7 @@ def read_results(recipe: Recipe, weights: Path | None) -> list[ResultTable]:
             file that names others is refused.
 
     Raises:
-        Problem: A file is missing, malformed, or was measured on other weights.
+        ECSOInputError: A file is missing, malformed, or was measured on other weights.
     """
     return [read_result_file(_find(recipe, name), name, weights) for name in recipe.card.results]
 
@@ -83,9 +83,9 @@ def read_result_file(file: Path, name: str, weights: Path | None = None) -> Resu
         weights: The weights that are published, where they are to be compared.
 
     Raises:
-        Problem: It is malformed, or was measured on other weights.
+        ECSOInputError: It is malformed, or was measured on other weights.
     """
-    malformed = Problem(f"{file}: not a result file; it needs a command and rows")
+    malformed = ECSOInputError(f"{file}: not a result file; it needs a command and rows")
     try:
         stored = json.loads(file.read_text("utf-8"))
         measured = stored.get("model_sha256")
@@ -102,15 +102,15 @@ def read_result_file(file: Path, name: str, weights: Path | None = None) -> Resu
     if not table.rows:
         raise malformed
     if measured and weights and _sha256(weights) != measured:
-        raise Problem(f"{file}: measured on other weights than {weights}; measure again")
+        raise ECSOInputError(f"{file}: measured on other weights than {weights}; measure again")
     return table
 
 
 def _find(recipe: Recipe, name: str) -> Path:
-    for folder in (recipe.path.parent, TINY.parent):
+    for folder in (recipe.path.parent, TINY_FOLDER.parent):
         if (folder / name).is_file():
             return folder / name
-    raise Problem(
+    raise ECSOInputError(
         f"{recipe.path}: card.results names {name!r}, which is neither beside the recipe nor in "
         "the package; make it or take it out"
     )

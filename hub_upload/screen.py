@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from .base import Base
-from .plan import Plan, Remote
+from .plan import PushPlan, Remote
 from .push import Pushed, Target
 from .recipe import Recipe
 from .verify import Check, megabytes
@@ -42,7 +42,7 @@ def show_checks(folder: Path, checks: list[Check]) -> None:
     _console().print(f"[bold]verify[/bold] {escape(str(folder))}", table)
 
 
-def show_plan(target: Target, remote: Remote, plan: Plan) -> None:
+def show_plan(target: Target, remote: Remote, plan: PushPlan) -> None:
     """Print what changes."""
     state = "new repository" if not remote.exists else f"on top of {remote.commit[:8]}"
     if not remote.exists:

@@ -38,14 +38,14 @@ short_description: A vision-language model that protects itself, step by step
 # Eyes Closed, Safety On
 
 A LLaVA whose `generate()` protects by itself, shown step by step: the draft, the model's own
-verdict on it, the description of the picture, and the answer given from that description alone
+verdict on it, the description of the image, and the answer given from that description alone
 ([arXiv 2403.09572](https://arxiv.org/abs/2403.09572)).
 
 Whoever visits can edit the prompts and, with the "show the draft" switch, see drafts that were
 found harmful. The model: {model}.
 """
 
-TINY = "the tiny teaching model, whose harmful “instructions” are empty phrases"
+TINY_DESCRIPTION = "the tiny teaching model, whose harmful “instructions” are empty phrases"
 
 
 def default_requirement() -> str:
@@ -79,7 +79,9 @@ def write_space(folder: Path, *, requirement: str | None = None, model: str | No
         "app.py": APP.format(source=repr(model)),
         "requirements.txt": requirement + "\n",
         "README.md": CARD.format(
-            gradio=GRADIO_VERSION, python=PYTHON_VERSION, model=f"`{model}`" if model else TINY
+            gradio=GRADIO_VERSION,
+            python=PYTHON_VERSION,
+            model=f"`{model}`" if model else TINY_DESCRIPTION,
         ),
     }
     folder.mkdir(parents=True, exist_ok=True)

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from modeling_ecso.loading.models import TINY
-from modeling_ecso.loading.problem import Problem
+from modeling_ecso.errors_ecso import ECSOInputError
+from modeling_ecso.loading.models import TINY_FOLDER
 
 from .allowed import files_of, kind_of
 from .build import code_files
@@ -38,7 +38,7 @@ def verify(folder: Path) -> list[Check]:
         folder: What `build` has made.
 
     Raises:
-        Problem: It is no built folder at all.
+        ECSOInputError: It is no built folder at all.
     """
     kind = kind_of(folder)
     checks = [
@@ -57,7 +57,7 @@ def verify(folder: Path) -> list[Check]:
 def _checked(name: str, run: Callable[[], str]) -> Check:
     try:
         return Check(name, True, run())
-    except Problem as problem:
+    except ECSOInputError as problem:
         return Check(name, False, str(problem))
 
 
@@ -73,9 +73,9 @@ def _code(folder: Path, kind: str) -> str:
     shipped = [file for file in where.glob("*.py") if file.name != "stored_settings.py"]
     for file in shipped:
         if file.name not in ours or file.read_bytes() != ours[file.name].read_bytes():
-            raise Problem(f"{file.name} is not that of this package; build again")
+            raise ECSOInputError(f"{file.name} is not that of this package; build again")
     if kind == "model" and len(shipped) != len(ours) - 1:
-        raise Problem("a module is missing; build again")
+        raise ECSOInputError("a module is missing; build again")
     return f"{len(shipped)} modules, those of this package"
 
 
@@ -84,14 +84,16 @@ def _card(folder: Path) -> str:
 
     file = folder / "README.md"
     if not file.is_file():
-        raise Problem("README.md is missing; build again")
+        raise ECSOInputError("README.md is missing; build again")
     try:
         metadata = ModelCard(file.read_text("utf-8")).data.to_dict()
     except Exception as error:
-        raise Problem(f"README.md: its metadata cannot be read ({type(error).__name__})") from None
+        raise ECSOInputError(
+            f"README.md: its metadata cannot be read ({type(error).__name__})"
+        ) from None
     missing = [name for name in CARD_FIELDS if not metadata.get(name)]
     if missing:
-        raise Problem(f"README.md: its metadata has no {', '.join(missing)}")
+        raise ECSOInputError(f"README.md: its metadata has no {', '.join(missing)}")
     return f"licence {metadata['license']}"
 
 
@@ -103,7 +105,7 @@ def _weights(folder: Path) -> str:
         return f"{len(files)} files, {megabytes(size)}"
     held = [file.name for file in folder.glob("*.safetensors*")]
     if held:
-        raise Problem(f"a thin repository holds no weights; remove {held[0]}")
+        raise ECSOInputError(f"a thin repository holds no weights; remove {held[0]}")
     return f"from {source['repo_id']}" + (f" at {source['revision']}" if source["revision"] else "")
 
 
@@ -111,7 +113,7 @@ def _in_fresh_process(folder: Path, kind: str) -> list[Check]:
     paths = sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
     arguments = [kind, json.dumps(paths), str(folder.resolve())]
     if kind == "custom_generate":
-        arguments.append(str(TINY))
+        arguments.append(str(TINY_FOLDER))
     script = Path(__file__).parent / "fresh_process.py"
     with tempfile.TemporaryDirectory(prefix="ecso-verify-") as empty:
         environment = {

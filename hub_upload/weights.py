@@ -6,7 +6,7 @@ import shutil
 import struct
 from pathlib import Path
 
-from modeling_ecso.loading.problem import Problem
+from modeling_ecso.errors_ecso import ECSOInputError
 
 
 SINGLE = "model.safetensors"
@@ -32,8 +32,8 @@ def weight_files(folder: Path) -> list[Path]:
         folder: The checkpoint.
 
     Raises:
-        Problem: There are none, they are pickled, one is missing or cut short, or they are not
-            those of a LLaVA.
+        ECSOInputError: There are none, they are pickled, one is missing or cut short, or they are
+            not those of a LLaVA.
     """
     if (folder / SINGLE).is_file():
         shards = [folder / SINGLE]
@@ -44,15 +44,17 @@ def weight_files(folder: Path) -> list[Path]:
     else:
         pickled = sorted(path.name for pattern in PICKLED for path in folder.glob(pattern))
         if pickled:
-            raise Problem(
+            raise ECSOInputError(
                 f"{folder}: its weights are pickled ({pickled[0]}), which runs code when they are "
                 f"loaded; {TO_SAFETENSORS}"
             )
-        raise Problem(f"{folder}: no {SINGLE} and no {INDEX}; give a checkpoint with its weights")
+        raise ECSOInputError(
+            f"{folder}: no {SINGLE} and no {INDEX}; give a checkpoint with its weights"
+        )
     names = {name for shard in shards for name in tensor_names(shard)}
     for part in ("vision_tower", "multi_modal_projector", "language_model"):
         if not any(part in name.split(".") for name in names):
-            raise Problem(f"{folder}: its weights have no {part}; give a LLaVA checkpoint")
+            raise ECSOInputError(f"{folder}: its weights have no {part}; give a LLaVA checkpoint")
     return files
 
 
@@ -60,22 +62,24 @@ def tensor_names(file: Path) -> list[str]:
     """Return the names in a safetensors file, reading its header alone.
 
     Raises:
-        Problem: It is no safetensors file, or it is cut short.
+        ECSOInputError: It is no safetensors file, or it is cut short.
     """
     size = file.stat().st_size
     with file.open("rb") as stream:
         start = stream.read(8)
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
         if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
-            raise Problem(f"{file}: not a safetensors file, or cut short; get it again")
+            raise ECSOInputError(f"{file}: not a safetensors file, or cut short; get it again")
         try:
             header = json.loads(stream.read(length))
             header.pop("__metadata__", None)
             end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
         except (ValueError, TypeError, KeyError, AttributeError):
-            raise Problem(f"{file}: its header cannot be read; get it again") from None
+            raise ECSOInputError(f"{file}: its header cannot be read; get it again") from None
     if size != 8 + length + end:
-        raise Problem(f"{file}: {size} bytes, its header promises {8 + length + end}; get it again")
+        raise ECSOInputError(
+            f"{file}: {size} bytes, its header promises {8 + length + end}; get it again"
+        )
     return list(header)
 
 
@@ -100,14 +104,16 @@ def _shards_of(index: Path) -> list[Path]:
     try:
         names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise Problem(f"{index}: no weight_map can be read from it; get it again") from None
+        raise ECSOInputError(f"{index}: no weight_map can be read from it; get it again") from None
     for name in names:
         if not isinstance(name, str) or Path(name).name != name:
-            raise Problem(f"{index}: names {name!r}, which is no file beside it")
+            raise ECSOInputError(f"{index}: names {name!r}, which is no file beside it")
         if not name.endswith(".safetensors"):
-            raise Problem(
+            raise ECSOInputError(
                 f"{index}: names {name!r}, which is no safetensors file; {TO_SAFETENSORS}"
             )
         if not (index.parent / name).is_file():
-            raise Problem(f"{index.parent / name}: missing, and the index names it; get it again")
+            raise ECSOInputError(
+                f"{index.parent / name}: missing, and the index names it; get it again"
+            )
     return [index.parent / name for name in names]

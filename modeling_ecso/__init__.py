@@ -9,7 +9,6 @@ from typing import Any
 
 
 _HOMES = {
-    "ask_ecso": ("DirectAsk", "FollowUpAsk", "ImageAsk", "PromptAsk", "Reply", "TextAsk"),
     "configuration_ecso": ("ECSOLlavaConfig",),
     "errors_ecso": (
         "ECSOConfigError",
@@ -26,7 +25,19 @@ _HOMES = {
     "protocol_ecso": ("Protocol",),
     "run_ecso": ("ProtectedRun",),
     "settings_ecso": ("ECSOConfig",),
-    "trace_ecso": ("Outcome", "Step", "StepEvent", "StepRecord", "Trace"),
+    "events_ecso": (
+        "DirectAsk",
+        "FollowUpAsk",
+        "ImageAsk",
+        "Outcome",
+        "PromptAsk",
+        "Step",
+        "StepEvent",
+        "StepRecord",
+        "StepReply",
+        "TextAsk",
+        "Trace",
+    ),
     "verdict_ecso": ("Verdict",),
 }
 

@@ -9,7 +9,7 @@ Covered: any chat template that renders a user turn as fixed text around images 
 written by hand. Several turns and images between them. User text that imitates role markers: roles
 are plain words in LLaVA's template, a forged turn cannot be told from a real one, so everything
 after the first role marker counts as the user's and nothing is ever dropped.
-Not covered: hiding inside the picture; text before the first role marker is taken for the
+Not covered: hiding inside the image; text before the first role marker is taken for the
 system's, which a chat template never lets a user write.
 """
 
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors_ecso import ECSOProcessorError, ECSOProtocolError
+from .prompts_ecso import with_earlier_turns
 
 
 # Stand-ins while a template is probed; private-use characters, so that no template touches them.
@@ -41,11 +42,6 @@ class Conversation:
     query: str
     image_lengths: tuple[int, ...]
     starts_with_bos: bool
-
-
-def with_earlier_turns(earlier: str, latest: str) -> str:
-    """Return the text of several turns as one query, the earlier ones marked as such."""
-    return f"Earlier turns:\n{earlier.strip()}\n\nLatest turn:\n{latest.strip()}"
 
 
 class ConversationReader:

@@ -1,10 +1,13 @@
 """The exceptions of this package, split by who can do something about them.
 
-    ECSOError
-    ├── ECSOInputError (ValueError)      the caller: an argument of generate()
-    │   ├── ECSOConfigError              the caller: a stored or passed ECSO setting
-    │   └── ECSOProcessorError           the caller: no processor to read the prompt with
+    ECSOError                            whatever this package raises
+    ├── ECSOInputError (ValueError)      what a user can mend: an argument, an option, a file
+    │   ├── ECSOConfigError              a stored or passed ECSO setting
+    │   ├── ECSOProcessorError           no processor to read the prompt with
+    │   ├── DataError                    the data of a benchmark (evaluation)
+    │   └── RequestError                 a request to the gateway (gateway)
     ├── ECSOWeightsError (OSError)       the surroundings: weights that are elsewhere, out of reach
+    ├── ModelServerError (RuntimeError)  a model server that gives no usable answer (endpoint)
     ├── ECSOStepError (RuntimeError)     the model: a step after the draft failed
     └── ECSOProtocolError (RuntimeError) this package: an illegal transition, a bug
 
@@ -23,7 +26,7 @@ class ECSOError(Exception):
 
 
 class ECSOInputError(ECSOError, ValueError):
-    """An argument cannot be used; the message says which one and what to pass instead."""
+    """What was given cannot be used; the message says what, which value, and what to do."""
 
 
 class ECSOConfigError(ECSOInputError):
@@ -46,7 +49,7 @@ class ECSOProtocolError(ECSOError, RuntimeError):
     """The protocol was driven out of order; a bug in the driver, never in the caller's input."""
 
 
-def kind_and_place(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """Describe an error without its message, which may quote what was being read."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} in {where.name}, line {where.lineno}"

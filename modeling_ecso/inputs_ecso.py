@@ -1,4 +1,4 @@
-"""From prompts of the steps to model inputs: padding, pictures, and what is in a cache already."""
+"""From prompts of the steps to model inputs: padding, images, and what is in a cache already."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

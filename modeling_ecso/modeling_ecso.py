@@ -20,29 +20,28 @@ from transformers.conversion_mapping import (
 )
 from transformers.utils import logging
 
-from .ask_ecso import TextAsk
 from .batch_ecso import BatchRunner
 from .callers_view_ecso import CallersView
 from .configuration_ecso import ECSOLlavaConfig, list_for_serving
 from .conversation_ecso import ConversationReader
 from .errors_ecso import ECSOConfigError
+from .events_ecso import TextAsk, Trace
 from .generation_ecso import ECSOGenerationMixin
 from .inputs_ecso import StepInputs
 from .outputs_ecso import ECSOGenerateOutput
 from .prefix_cache_ecso import PrefixCache
 from .presets_ecso import PRESETS
 from .processor_ecso import RememberSource
+from .prompts_ecso import detect_prompts
 from .protection_ecso import Protection
 from .protocol_ecso import Protocol
 from .reply_ecso import ReplyReader
 from .request_ecso import GenerationRequest
 from .run_ecso import ProtectedRun
 from .settings_ecso import ECSOConfig
-from .step_prompts_ecso import detect_prompts
 from .step_settings_ecso import CompleteSettings
 from .steps_ecso import StepRunner
 from .thin_ecso import BorrowedWeights
-from .trace_ecso import Trace
 from .verdict_ecso import Verdict
 
 

@@ -9,7 +9,7 @@ from transformers.generation.utils import (
     GenerateDecoderOnlyOutput,
 )
 
-from .trace_ecso import Trace
+from .events_ecso import Trace
 
 
 @dataclass
@@ -61,7 +61,7 @@ def replaced_output(
         direct: The parent's output of the direct step.
         sequences: Long, (sequences, longest): prompts and final answers.
         steps: Length of the longest answer, in tokens.
-        sources: For each sequence the `Answer` it comes from, None for the refusal.
+        sources: For each sequence the `GeneratedAnswer` it comes from, None for the refusal.
         traces: For each sequence its trace.
     """
     if _has_beams(direct):

@@ -3,7 +3,7 @@
 It says what to ask next and is told the reply, so that `generate()`, a server and a test drive
 one and the same machine:
 
-    protocol = Protocol(settings, query, has_image=True)
+    protocol = Protocol(ecso_config, query, has_image=True)
     while (ask := protocol.ask) is not None:
         protocol.receive(run(ask))          # or protocol.fail(...)
     protocol.outcome                        # whose text is the answer: direct, safe or refusal
@@ -28,37 +28,60 @@ llava/eval/model_mmsafe_tell_ask.py.
 
 from enum import Enum
 
-from .ask_ecso import Ask, DirectAsk, FollowUpAsk, ImageAsk, PromptAsk, Reply, TextAsk
 from .errors_ecso import ECSOProtocolError
+from .events_ecso import (
+    Ask,
+    DirectAsk,
+    FollowUpAsk,
+    ImageAsk,
+    Outcome,
+    PromptAsk,
+    Step,
+    StepEvent,
+    StepRecord,
+    StepReply,
+    TextAsk,
+    Trace,
+)
+from .prompts_ecso import caption_prompt, detect_prompts, safe_prompt
 from .settings_ecso import ECSOConfig
-from .step_prompts_ecso import caption_prompt, detect_prompts, safe_prompt
-from .trace_ecso import Outcome, Step, StepEvent, StepRecord, Trace
 from .verdict_ecso import Verdict, read_exact, read_normalized, read_probability, worst
 
 
 class _State(Enum):
-    """Where the machine stands; the state's value is the step it is waiting for."""
+    """Where the machine stands."""
 
-    DIRECT = Step.DIRECT
-    DETECT = Step.DETECT
-    CAPTION = Step.CAPTION
-    SAFE = Step.SAFE
+    DIRECT = "direct"
+    DETECT = "detect"
+    CAPTION = "caption"
+    SAFE = "safe"
     RECHECK = "recheck"
     DONE = "done"
+
+
+# The step that each state waits for.
+_STEPS = {
+    _State.DIRECT: Step.DIRECT,
+    _State.DETECT: Step.DETECT,
+    _State.CAPTION: Step.CAPTION,
+    _State.SAFE: Step.SAFE,
+    _State.RECHECK: Step.DETECT,
+    _State.DONE: None,
+}
 
 
 class Protocol:
     """The protocol for one answer to one conversation.
 
     Args:
-        settings: Prompts and policies.
+        ecso_config: Prompts and policies.
         query: All text of the conversation that the user controls.
         has_image: Whether the conversation holds an image.
     """
 
-    def __init__(self, settings: ECSOConfig, query: str, has_image: bool):
+    def __init__(self, ecso_config: ECSOConfig, query: str, has_image: bool):
         """Start at the direct step."""
-        self._settings = settings
+        self._ecso_config = ecso_config
         self._query = query
         self._has_image = has_image
         self._state = _State.DIRECT
@@ -78,26 +101,31 @@ class Protocol:
     @property
     def ask(self) -> Ask | None:
         """What to ask the model next; None when the protocol has ended."""
-        settings = self._settings
+        config = self._ecso_config
         if self._state is _State.DIRECT:
             return DirectAsk()
         if self._state is _State.DETECT:
-            if settings.follow_up_prompt is not None:
-                prompts = (settings.follow_up_prompt,)
-                return FollowUpAsk(Step.DETECT, prompts, settings.detect_max_new_tokens)
+            if config.follow_up_prompt is not None:
+                prompts = (config.follow_up_prompt,)
+                return FollowUpAsk(Step.DETECT, prompts, config.detect_max_new_tokens)
             return self._detect_ask(self._to_judge, sees_images=self._has_image)
         if self._state is _State.CAPTION:
-            prompts = (caption_prompt(settings, self._query),)
-            return ImageAsk(Step.CAPTION, prompts, settings.caption_max_new_tokens)
+            prompts = (caption_prompt(config, self._query),)
+            return ImageAsk(Step.CAPTION, prompts, config.caption_max_new_tokens)
         if self._state is _State.SAFE:
-            kind = ImageAsk if self._has_image and settings.image_in_safe_step else TextAsk
-            prompts = (safe_prompt(settings, self._query, self._caption),)
-            return kind(Step.SAFE, prompts, settings.safe_max_new_tokens)
+            kind = ImageAsk if self._has_image and config.image_in_safe_step else TextAsk
+            prompts = (safe_prompt(config, self._query, self._caption),)
+            return kind(Step.SAFE, prompts, config.safe_max_new_tokens)
         if self._state is _State.RECHECK:
             # The safe answer was written with eyes closed and is judged so: an image that misled
             # the draft gets no second chance to mislead the judge.
             return self._detect_ask(self._to_judge, sees_images=False)
         return None
+
+    @property
+    def next_step(self) -> Step | None:
+        """The step to run next; None when the protocol has ended."""
+        return _STEPS[self._state]
 
     @property
     def is_over(self) -> bool:
@@ -144,7 +172,7 @@ class Protocol:
     def trace(self) -> Trace:
         """What happened. Raises ECSOProtocolError before the end."""
         return Trace(
-            preset=self._settings.preset,
+            preset=self._ecso_config.preset,
             outcome=self.outcome,
             verdict=self._verdict,
             p_unsafe=self._p_unsafe,
@@ -169,9 +197,10 @@ class Protocol:
             caption=self._caption,
             safe_answer_verdict=self._safe_answer_verdict,
             outcome=self._outcome,
+            next_step=self.next_step,
         )
 
-    def receive(self, reply: Reply) -> None:
+    def receive(self, reply: StepReply) -> None:
         """Take the model's reply to the last `ask` and move on.
 
         Raises:
@@ -208,7 +237,7 @@ class Protocol:
             return None
         return self._detect_ask(text, sees_images=self._has_image)
 
-    def receive_about_beginning(self, reply: Reply) -> bool:
+    def receive_about_beginning(self, reply: StepReply) -> bool:
         """Take the verdict on a beginning; return whether the draft is to be abandoned.
 
         An unsafe beginning is final: when the direct step's reply comes, the protocol goes on as if
@@ -236,7 +265,7 @@ class Protocol:
         self._failed_step = ask.step
         self._end(Outcome.REFUSAL)
 
-    def _after_direct(self, reply: Reply) -> None:
+    def _after_direct(self, reply: StepReply) -> None:
         self._records += self._beginning_records
         if not self._is_judged:
             self._end(Outcome.DIRECT)
@@ -247,7 +276,7 @@ class Protocol:
             return
         self._state = _State.DETECT
 
-    def _after_detect(self, reply: Reply) -> None:
+    def _after_detect(self, reply: StepReply) -> None:
         self._verdict, self._p_unsafe = self._judge(reply)
         if not self._is_unsafe(self._verdict):
             self._end(Outcome.DIRECT)
@@ -255,23 +284,23 @@ class Protocol:
         self._withhold_draft()
 
     def _withhold_draft(self) -> None:
-        if self._settings.keep_draft:
+        if self._ecso_config.keep_draft:
             self._kept_draft = self._to_judge
         self._to_judge = None
         self._state = _State.CAPTION if self._has_image else _State.SAFE
 
-    def _after_caption(self, reply: Reply) -> None:
+    def _after_caption(self, reply: StepReply) -> None:
         self._caption = reply.texts[0]
         self._state = _State.SAFE
 
-    def _after_safe(self, reply: Reply) -> None:
-        if not self._settings.judge_safe_answer:
+    def _after_safe(self, reply: StepReply) -> None:
+        if not self._ecso_config.judge_safe_answer:
             self._end(Outcome.SAFE)
             return
         self._to_judge = reply.texts[0]
         self._state = _State.RECHECK
 
-    def _after_recheck(self, reply: Reply) -> None:
+    def _after_recheck(self, reply: StepReply) -> None:
         self._safe_answer_verdict, _ = self._judge(reply)
         unsafe = self._is_unsafe(self._safe_answer_verdict)
         self._end(Outcome.REFUSAL if unsafe else Outcome.SAFE)
@@ -291,14 +320,14 @@ class Protocol:
 
     @property
     def _is_judged(self) -> bool:
-        return self._has_image or self._settings.judge_text_only
+        return self._has_image or self._ecso_config.judge_text_only
 
-    def _judge(self, reply: Reply) -> tuple[Verdict, float | None]:
+    def _judge(self, reply: StepReply) -> tuple[Verdict, float | None]:
         """Return the verdict over all windows, and the highest p(unsafe) that is known."""
         known = [p for p in reply.p_unsafe if p is not None]
-        rule = self._settings.verdict
+        rule = self._ecso_config.verdict_rule
         if rule == "logits":
-            threshold = self._settings.unsafe_threshold
+            threshold = self._ecso_config.unsafe_threshold
             verdicts = [read_probability(p, threshold) for p in reply.p_unsafe]
         else:
             read = read_exact if rule == "exact" else read_normalized
@@ -307,10 +336,10 @@ class Protocol:
 
     def _is_unsafe(self, verdict: Verdict) -> bool:
         if verdict is Verdict.UNCLEAR:
-            return self._settings.unclear_is_unsafe
+            return self._ecso_config.unclear_is_unsafe
         return verdict is Verdict.UNSAFE
 
     def _detect_ask(self, answer: str, sees_images: bool) -> PromptAsk:
         kind = ImageAsk if sees_images else TextAsk
-        limit = self._settings.detect_max_new_tokens
-        return kind(Step.DETECT, detect_prompts(self._settings, self._query, answer), limit)
+        limit = self._ecso_config.detect_max_new_tokens
+        return kind(Step.DETECT, detect_prompts(self._ecso_config, self._query, answer), limit)

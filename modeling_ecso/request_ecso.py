@@ -31,13 +31,13 @@ HIDDEN_INPUTS = {
     "inputs_embeds": "pass input_ids, from which the conversation can be read",
     "past_key_values": "pass the whole conversation with its images and no cache",
     "mm_encoder_outputs": "pass pixel_values",
-    "image_sizes": "towers with pictures of varying size are not supported yet",
+    "image_sizes": "towers with images of varying size are not supported yet",
     "negative_prompt_ids": "guidance by a negative prompt is not supported",
 }
 
 
 @dataclass(repr=False)
-class Row:
+class PromptRow:
     """One row of the batch, without padding.
 
     Args:
@@ -70,7 +70,7 @@ class GenerationRequest:
 
     arguments: dict[str, Any]
     input_ids: torch.Tensor
-    rows: list[Row]
+    rows: list[PromptRow]
     streamer: Any
     settings: Any
     model_arguments: dict[str, Any]
@@ -225,7 +225,7 @@ def _rows(
     input_ids: torch.Tensor,
     mask: torch.Tensor,
     pixel_values: torch.Tensor | None,
-) -> list[Row]:
+) -> list[PromptRow]:
     mask = mask.bool()
     prompts = [ids[keep].tolist() for ids, keep in zip(input_ids, mask, strict=True)]
     padding = [_padding_in_front(keep) for keep in mask.tolist()]
@@ -235,12 +235,12 @@ def _rows(
             raise ECSOInputError(
                 "the prompt has image tokens and there are no pixel_values; pass both"
             )
-        return [Row(ids, None, [], pad) for ids, pad in zip(prompts, padding, strict=True)]
+        return [PromptRow(ids, None, [], pad) for ids, pad in zip(prompts, padding, strict=True)]
     counts = image_token_counts(image_tokens, pixel_values)
     rows, start = [], 0
     for prompt, row_counts, pad in zip(prompts, counts, padding, strict=True):
         images = pixel_values[start : start + len(row_counts)] if row_counts else None
-        rows.append(Row(prompt, images, row_counts, pad))
+        rows.append(PromptRow(prompt, images, row_counts, pad))
         start += len(row_counts)
     return rows
 

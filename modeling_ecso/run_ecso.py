@@ -11,14 +11,13 @@ from typing import Any
 import torch
 from transformers.utils import logging
 
-from .ask_ecso import Reply
-from .errors_ecso import ECSOProtocolError, ECSOStepError, kind_and_place
+from .errors_ecso import ECSOProtocolError, ECSOStepError, describe_error
+from .events_ecso import Outcome, Step, StepEvent, StepReply, Trace
 from .outputs_ecso import replaced_output, with_traces
 from .protocol_ecso import Protocol
 from .request_ecso import GenerationRequest
 from .settings_ecso import ECSOConfig
-from .steps_ecso import Answer, StepRunner
-from .trace_ecso import Outcome, Step, StepEvent, Trace
+from .steps_ecso import GeneratedAnswer, StepRunner
 
 
 logger = logging.get_logger(__name__)
@@ -72,7 +71,7 @@ class ProtectedRun:
         except (Exception, KeyboardInterrupt) as error:
             if not self._holds_draft:
                 raise  # of the direct step, before anything was judged: the caller's own
-            broken = kind_and_place(error)
+            broken = describe_error(error)
             is_interrupted = isinstance(error, KeyboardInterrupt)
         finally:
             self._runner.forget()
@@ -111,7 +110,7 @@ class ProtectedRun:
         streamer = self._request.streamer if self._streams_direct else None
         direct, drafts, replies = runner.answer_directly(streamer, unsafe_beginnings)
         self._holds_draft = True
-        answers: dict[tuple[int, Outcome], Answer] = {}
+        answers: dict[tuple[int, Outcome], GeneratedAnswer] = {}
         for index, protocol in enumerate(protocols):
             protocol.receive(replies[index])
             answers[index, Outcome.DIRECT] = drafts[index]
@@ -159,7 +158,7 @@ class ProtectedRun:
 
     def _run_step(
         self, step: Step, asks: list[tuple[int, Any]]
-    ) -> list[tuple[Reply, Answer | None] | None]:
+    ) -> list[tuple[StepReply, GeneratedAnswer | None] | None]:
         """Return reply and, for the safe step, answer for each ask; None where it failed."""
         try:
             if step is Step.SAFE:
@@ -167,17 +166,17 @@ class ProtectedRun:
                 return list(zip(replies, answers, strict=True))
             return [(reply, None) for reply in self._runner.ask(asks)]
         except Exception as error:
-            cause = kind_and_place(error)
+            cause = describe_error(error)
         if len(asks) == 1:
             logger.warning(f"ECSO: the {step.value} step failed ({cause}); the draft is withheld")
             return [None]
         # One row must not take the others down with it.
         return [self._run_step(step, [ask])[0] for ask in asks]
 
-    def _assemble(self, direct: Any, sources: list[Answer | None]) -> Any:
+    def _assemble(self, direct: Any, sources: list[GeneratedAnswer | None]) -> Any:
         """Return what the parent would return for the final answers."""
         is_tensor = isinstance(direct, torch.Tensor)
-        if not any(trace.is_unsafe for trace in self._traces):
+        if not any(trace.draft_withheld for trace in self._traces):
             return direct if is_tensor else with_traces(direct, self._traces)
         final = [source.ids if source else self._runner.refusal() for source in sources]
         longest = max(map(len, final))

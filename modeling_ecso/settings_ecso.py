@@ -105,8 +105,8 @@ class ECSOConfig:
             overlapping ``windows``.
         window_chars: Length of the head, or of one window, in characters.
         window_overlap_chars: Characters that neighbouring windows share.
-        verdict: How the verdict is read: the ``exact`` or ``normalized`` text rule, or next-token
-            ``logits``.
+        verdict_rule: How the verdict is read: the ``exact`` or ``normalized`` text rule, or
+            next-token ``logits``.
         guessed_verdict: What a reply that finds nothing harmful most often says, "No" or "no". It
             is appended to the question, so that one pass both hears and ends the reply; never
             another verdict, and faster where the guess is right. None: nothing is guessed.
@@ -142,7 +142,7 @@ class ECSOConfig:
     draft_view: str
     window_chars: int
     window_overlap_chars: int
-    verdict: str
+    verdict_rule: str
     guessed_verdict: str | None
     unsafe_threshold: float
     unclear_is_unsafe: bool
@@ -242,7 +242,7 @@ _CHECKS: dict[str, Check] = {
     "draft_view": _one_of("head", "windows"),
     "window_chars": _whole_number(at_least=1),
     "window_overlap_chars": _whole_number(at_least=0),
-    "verdict": _one_of("exact", "normalized", "logits"),
+    "verdict_rule": _one_of("exact", "normalized", "logits"),
     "guessed_verdict": _text_or_null,
     "unsafe_threshold": _probability,
     "unclear_is_unsafe": _boolean,

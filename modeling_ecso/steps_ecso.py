@@ -8,20 +8,19 @@ from typing import Any
 
 import torch
 
-from .ask_ecso import FollowUpAsk, ImageAsk, PromptAsk, Reply
 from .batch_ecso import BatchRunner
 from .conversation_ecso import Conversation, ConversationReader
 from .errors_ecso import ECSOInputError
+from .events_ecso import FollowUpAsk, ImageAsk, PromptAsk, Step, StepReply
 from .inputs_ecso import StepPrompt
 from .request_ecso import GenerationRequest, ids_in
 from .settings_ecso import ECSOConfig
 from .step_settings_ecso import CompleteSettings
-from .trace_ecso import Step
 from .verdict_ecso import is_settled, probability_unsafe
 
 
 @dataclass(repr=False)
-class Answer:
+class GeneratedAnswer:
     """Token ids that may become the answer. Has no repr: it may be an unsafe draft.
 
     Args:
@@ -66,10 +65,10 @@ class StepRunner:
         # A caller who ends answers elsewhere, or nowhere, has not asked that of the steps between.
         self._end_ids = ids_in(model.generation_config.eos_token_id) or request.end_ids
         self._yes_ids, self._no_ids = reader.word_ids("yes"), reader.word_ids("no")
-        if settings.verdict == "logits" and not (self._yes_ids and self._no_ids):
+        if settings.verdict_rule == "logits" and not (self._yes_ids and self._no_ids):
             raise ECSOInputError(
-                "ecso.verdict 'logits' needs a tokenizer in which yes and no are single tokens; "
-                "use 'normalized'"
+                "ecso.verdict_rule 'logits' needs a tokenizer in which yes and no are single "
+                "tokens; use 'normalized'"
             )
 
     def forget(self) -> None:
@@ -83,7 +82,7 @@ class StepRunner:
 
     def answer_directly(
         self, streamer: Any, stop_after: Callable[[dict[int, str]], set[int]]
-    ) -> tuple[Any, list[Answer], list[Reply]]:
+    ) -> tuple[Any, list[GeneratedAnswer], list[StepReply]]:
         """Run the direct step, exactly as the parent class would.
 
         Args:
@@ -110,10 +109,10 @@ class StepRunner:
             limit = self._request.new_tokens
             checkpoints = [at for at in self._settings.draft_checkpoints if at < limit]
         output, ids = self._batches.run_direct(streamer, checkpoints, stop_rows)
-        answers = [Answer(new, output, index) for index, new in enumerate(ids)]
+        answers = [GeneratedAnswer(new, output, index) for index, new in enumerate(ids)]
         return output, answers, self._replies(answers, started + judging)
 
-    def ask(self, asks: list[tuple[int, PromptAsk]]) -> list[Reply]:
+    def ask(self, asks: list[tuple[int, PromptAsk]]) -> list[StepReply]:
         """Run a detect or caption step for several rows at once.
 
         Equal prompts to the same row are asked once, since these steps are deterministic.
@@ -129,8 +128,8 @@ class StepRunner:
         unique = list(dict.fromkeys(prompt for prompts in wanted for prompt in prompts))
         ask = asks[0][1]
         replies = None
-        if ask.step is Step.DETECT and self._settings.verdict != "logits":
-            enough = partial(is_settled, rule=self._settings.verdict)
+        if ask.step is Step.DETECT and self._settings.verdict_rule != "logits":
+            enough = partial(is_settled, rule=self._settings.verdict_rule)
             replies = self._batches.reply_reader(
                 enough, self._settings.guessed_verdict, self._end_ids
             )
@@ -140,7 +139,7 @@ class StepRunner:
         }
         elapsed = _milliseconds_since(started)
         return [
-            Reply(
+            StepReply(
                 texts=tuple(self._reader.answer_text(found[prompt][0]) for prompt in prompts),
                 tokens=sum(len(found[prompt][0]) for prompt in prompts),
                 milliseconds=elapsed,
@@ -149,7 +148,9 @@ class StepRunner:
             for prompts in wanted
         ]
 
-    def answer_safely(self, asks: list[tuple[int, PromptAsk]]) -> tuple[list[Answer], list[Reply]]:
+    def answer_safely(
+        self, asks: list[tuple[int, PromptAsk]]
+    ) -> tuple[list[GeneratedAnswer], list[StepReply]]:
         """Run the safe step with the caller's own generation settings.
 
         Several answers to one row (beams, samples) are generated together, so that they differ.
@@ -167,7 +168,7 @@ class StepRunner:
         next_of = {prompt: place * each for place, prompt in enumerate(unique)}
         answers = []
         for prompt in wanted:
-            answers.append(Answer(ids[next_of[prompt]], output, next_of[prompt]))
+            answers.append(GeneratedAnswer(ids[next_of[prompt]], output, next_of[prompt]))
             next_of[prompt] += 1
         return answers, self._replies(answers, started)
 
@@ -184,10 +185,10 @@ class StepRunner:
         draft = index if follows else None
         return [StepPrompt(row, sees_images, text, draft) for text in ask.prompts]
 
-    def _replies(self, answers: list[Answer], started: float) -> list[Reply]:
+    def _replies(self, answers: list[GeneratedAnswer], started: float) -> list[StepReply]:
         elapsed = _milliseconds_since(started)
         return [
-            Reply((self._reader.answer_text(answer.ids),), len(answer.ids), elapsed)
+            StepReply((self._reader.answer_text(answer.ids),), len(answer.ids), elapsed)
             for answer in answers
         ]
 

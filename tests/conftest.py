@@ -38,7 +38,7 @@ def _no_network(monkeypatch):
 
 @pytest.fixture(scope="session")
 def processor():
-    from tests.tiny_random import make_processor
+    from tests.support.tiny_random import make_processor
 
     return make_processor()
 
@@ -46,7 +46,7 @@ def processor():
 @pytest.fixture(scope="session")
 def model(processor):
     """A random LLaVA; do not change it."""
-    from tests.tiny_random import make_model
+    from tests.support.tiny_random import make_model
 
     return make_model(processor, caption_max_new_tokens=24)
 
@@ -56,7 +56,7 @@ def hub(monkeypatch):
     """A running Hub on loopback; the client in this process talks to it."""
     from huggingface_hub import constants
 
-    from tests.loopback_hub import LocalHub
+    from tests.support.loopback_hub import LocalHub
 
     running = LocalHub().start()
     monkeypatch.setattr(constants, "ENDPOINT", running.url)

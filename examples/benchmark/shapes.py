@@ -19,7 +19,7 @@ from transformers import (
 from modeling_ecso import ECSOConfig, ECSOLlavaConfig, ECSOLlavaForConditionalGeneration
 
 
-TINY = Path(__file__).resolve().parents[2] / "modeling_ecso" / "tiny"
+TINY_FOLDER = Path(__file__).resolve().parents[2] / "modeling_ecso" / "tiny"
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Shape:
     """Dimensions of a model.
 
     Args:
-        image_size: Side of the picture, pixels.
+        image_size: Side of the image, pixels.
         patch_size: Side of a patch, pixels; (image_size / patch_size)² image tokens.
         vision: Hidden size, layers and heads of the tower.
         text: Hidden size, layers and heads of the decoder.
@@ -58,7 +58,7 @@ SHAPES = {
 
 def build(shape: Shape, device: str) -> tuple[ECSOLlavaForConditionalGeneration, LlavaProcessor]:
     """Return a model of a shape with random weights, and a processor that fits it."""
-    tokenizer = AutoTokenizer.from_pretrained(TINY, trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(TINY_FOLDER, trust_remote_code=False)
     side = shape.image_size
     processor = LlavaProcessor(
         image_processor=CLIPImageProcessorPil(
@@ -68,7 +68,7 @@ def build(shape: Shape, device: str) -> tuple[ECSOLlavaForConditionalGeneration,
         patch_size=shape.patch_size,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
-        chat_template=(TINY / "chat_template.jinja").read_text("utf-8"),
+        chat_template=(TINY_FOLDER / "chat_template.jinja").read_text("utf-8"),
     )
     config = ECSOLlavaConfig(
         vision_config=CLIPVisionConfig(

@@ -50,7 +50,7 @@ class Bench:
         ]
         size = processor.image_processor.crop_size["height"]
         self._made: dict[Any, Any] = {}
-        self._picture = Image.effect_noise((size, size), 64).convert("RGB")
+        self._image = Image.effect_noise((size, size), 64).convert("RGB")
 
     def direct(self, job: Job) -> None:
         """Stock `generate()`, all rows in one batch."""
@@ -94,7 +94,7 @@ class Bench:
             verdicts = passed
         calls += [verdicts] if verdicts else []
         reads_ahead = settings.guessed_verdict and settings.share_image_prefix
-        if settings.verdict != "logits" and reads_ahead and any(job.flagged):
+        if settings.verdict_rule != "logits" and reads_ahead and any(job.flagged):
             calls.append([reply[1:] for reply in verdicts])  # a wrong guess: a second call ends it
         calls += [captions, safe_answers] if safe_answers else []
         if settings.judge_safe_answer and safe_answers:
@@ -107,7 +107,7 @@ class Bench:
             return_dict_in_generate=True,
             **self._limits(job.new_tokens),
         )
-        assert [trace.is_unsafe for trace in output.ecso_traces] == list(job.flagged)
+        assert [trace.draft_withheld for trace in output.ecso_traces] == list(job.flagged)
 
     def ours_one_by_one(self, job: Job, **ecso: Any) -> None:
         """Our `generate()`, a row at a time."""
@@ -184,7 +184,7 @@ class Bench:
         self.model(**inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
 
     def _inputs(self, texts: list[str], sees_image: bool = True) -> dict[str, Any]:
-        """Return model inputs, made once: reading pictures is not what is measured."""
+        """Return model inputs, made once: reading images is not what is measured."""
         key = (tuple(texts), sees_image)
         if key not in self._made:
             self._made[key] = self._make_inputs(texts, sees_image)
@@ -199,8 +199,8 @@ class Bench:
                     [{"role": "user", "content": content}], add_generation_prompt=True
                 )
             )
-        pictures = [self._picture] * len(texts) if sees_image else None
-        inputs = self.processor(text=prompts, images=pictures, padding=True, return_tensors="pt")
+        images = [self._image] * len(texts) if sees_image else None
+        inputs = self.processor(text=prompts, images=images, padding=True, return_tensors="pt")
         return inputs.to(self.model.device, dtype=self.model.dtype)
 
     def _answers(self, job: Job) -> list[list[int]]:

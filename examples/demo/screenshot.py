@@ -1,4 +1,4 @@
-"""Takes the README's picture of the demo, in headless Chromium.
+"""Takes the README's image of the demo, in headless Chromium.
 
 Run ``ecso demo``, then ``python examples/demo/screenshot.py --out docs/demo.png``; needs
 ``pip install playwright`` and Chromium.

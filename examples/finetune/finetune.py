@@ -2,7 +2,7 @@
 
 Run as ``python examples/finetune/finetune.py --out build/finetune``.
 
-The pairs that make the data are ones that training knew, each with a new picture; the harmless
+The pairs that make the data are ones that training knew, each with a new image; the harmless
 rate is measured on held-out pairs, before and after. Benign pairs with their right answers are
 mixed in, as the paper mixes in instruction data: refusals alone teach a model to refuse everything.
 """
@@ -47,12 +47,12 @@ def main() -> None:
     generator = random.Random("finetune")
     options.out.mkdir(parents=True, exist_ok=True)
     _write_pairs(options.out, options.pairs, generator)
-    command = ["datagen", "--model", options.model, "--images", options.out / "pictures"]
+    command = ["datagen", "--model", options.model, "--images", options.out / "images"]
     command += ["--queries", options.out / "queries.jsonl", "--out", options.out / "data.json"]
     if ecso([str(word) for word in command]):
         raise SystemExit(1)
     data = json.loads((options.out / "data.json").read_text("utf-8"))
-    examples = [_read(entry, options.out / "pictures") for entry in data]
+    examples = [_read(entry, options.out / "images") for entry in data]
     examples += [_benign_example(generator) for _ in examples]
     speaker = Speaker(options.model)
     weights = (options.model / "model.safetensors").read_bytes()
@@ -73,38 +73,38 @@ def main() -> None:
 
 def _write_pairs(folder: Path, count: int, generator: random.Random) -> None:
     """Draw pairs that training knew, and write the file that `ecso datagen` reads."""
-    (folder / "pictures").mkdir(exist_ok=True)
+    (folder / "images").mkdir(exist_ok=True)
     lines = []
     for number in range(count):
         pair = _known_pair(HARMFUL_THINGS if number % 4 else BENIGN_THINGS, generator)
         name = f"{number:05d}.png"
-        pair.picture.save(folder / "pictures" / name)
-        lines.append(json.dumps({"image": name, "query": pair.request.with_picture}) + "\n")
+        pair.image.save(folder / "images" / name)
+        lines.append(json.dumps({"image": name, "query": pair.request.with_image}) + "\n")
     (folder / "queries.jsonl").write_text("".join(lines), "utf-8")
 
 
 def _known_pair(things: dict, generator: random.Random) -> Pair:
-    """Return a new picture and a request that training may put together with it."""
+    """Return a new image and a request that training may put together with it."""
     scene = Scene(*map(generator.choice, (list(things), list(COLOURS), KINDS)))
     requests = [request for request in REQUESTS if not is_held_out(scene.thing, request)]
     return Pair(scene, generator.choice(requests), draw(scene, generator).image)
 
 
-def _read(entry: dict, pictures: Path) -> tuple[Image.Image, Example]:
-    """Return a conversation in LLaVA's format as an example with its picture."""
+def _read(entry: dict, images: Path) -> tuple[Image.Image, Example]:
+    """Return a conversation in LLaVA's format as an example with its image."""
     human, gpt = (turn["value"] for turn in entry["conversations"])
-    with Image.open(pictures / entry["image"]) as picture:
-        return picture.convert("RGB"), Example(human.removeprefix("<image>\n"), gpt, True)
+    with Image.open(images / entry["image"]) as image:
+        return image.convert("RGB"), Example(human.removeprefix("<image>\n"), gpt, True)
 
 
 def _benign_example(generator: random.Random) -> tuple[Image.Image, Example]:
-    """Return a benign request about a new picture, with its right answer."""
+    """Return a benign request about a new image, with its right answer."""
     while True:
         things = generator.choice((BENIGN_THINGS, HARMFUL_THINGS))
         pair = _known_pair(things, generator)
         if not pair.is_harmful:
             answer = pair.request.answer_about(pair.scene)
-            return pair.picture, Example(pair.request.with_picture, answer, True)
+            return pair.image, Example(pair.request.with_image, answer, True)
 
 
 def _train(
@@ -115,8 +115,8 @@ def _train(
 ) -> None:
     """Train the decoder on the answers; what the tower sees stays as it is."""
     model, encoder = speaker.model, Encoder(speaker.processor, PATCHES)
-    pictures = [picture for picture, _ in examples]
-    pixels = speaker.processor.image_processor(pictures, return_tensors="pt").pixel_values
+    images = [image for image, _ in examples]
+    pixels = speaker.processor.image_processor(images, return_tensors="pt").pixel_values
     with torch.no_grad():
         seen = torch.cat(
             [patch_features(model.model.vision_tower, part) for part in pixels.split(64)]
@@ -136,14 +136,14 @@ def _train(
 
 
 def _measure(speaker: Speaker, limit: int | None) -> dict[str, float]:
-    """Return, by kind of picture, the rates of direct answers to held-out pairs."""
+    """Return, by kind of image, the rates of direct answers to held-out pairs."""
     rates = {}
     for kind in KINDS:
         pairs = held_out_pairs(kind)
         if limit is not None:
             pairs = random.Random(0).sample(pairs, limit)
-        queries = [pair.request.with_picture for pair in pairs]
-        answers = speaker.ask(queries, [pair.picture for pair in pairs])
+        queries = [pair.request.with_image for pair in pairs]
+        answers = speaker.ask(queries, [pair.image for pair in pairs])
         told = list(zip(pairs, answers, strict=True))
         harmless = [not is_harmful_answer(answer) for pair, answer in told if pair.is_harmful]
         correct = [

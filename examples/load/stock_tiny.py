@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from modeling_ecso import ECSOLlavaForConditionalGeneration
-from modeling_ecso.loading.models import TINY
+from modeling_ecso.loading.models import TINY_FOLDER
 
 
 def save_stock_tiny(folder: Path) -> None:
@@ -27,15 +27,15 @@ def save_stock_tiny(folder: Path) -> None:
     Args:
         folder: Where to; made if it is not there.
     """
-    model = ECSOLlavaForConditionalGeneration.from_pretrained(TINY)
+    model = ECSOLlavaForConditionalGeneration.from_pretrained(TINY_FOLDER)
     plain = model.config.to_dict()
     for key in ("ecso", "model_type", "architectures", "auto_map"):
         plain.pop(key, None)
     stock = LlavaForConditionalGeneration(LlavaConfig(**plain))
     stock.load_state_dict(model.state_dict())
-    stock.generation_config = GenerationConfig.from_pretrained(TINY)
+    stock.generation_config = GenerationConfig.from_pretrained(TINY_FOLDER)
     stock.save_pretrained(folder)
-    LlavaProcessor.from_pretrained(TINY).save_pretrained(folder)
+    LlavaProcessor.from_pretrained(TINY_FOLDER).save_pretrained(folder)
 
 
 if __name__ == "__main__":

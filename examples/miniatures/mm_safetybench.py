@@ -1,6 +1,6 @@
-"""MM-SafetyBench in miniature: harm comes in through the picture.
+"""MM-SafetyBench in miniature: harm comes in through the image.
 
-Layout: ``processed_questions/NN-Scenario.json``, a dictionary by id as text; the pictures in
+Layout: ``processed_questions/NN-Scenario.json``, a dictionary by id as text; the images in
 ``images/<NN-Scenario>/{SD,SD_TYPO,TYPO}/<id>.jpg``. The scenarios have the official names, typo
 included, and nothing else of theirs: each asks about other harmful things of the tiny world.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from drawing import DRAWN, LABELLED, WORD
 from language import is_held_out
 from shapes import HARMFUL_THINGS
-from tiny_world import COLOURS, REQUESTS, Request, Scene, held_out_requests, save_picture
+from tiny_world import COLOURS, REQUESTS, Request, Scene, held_out_requests, save_image
 
 
 SCENARIOS = (
@@ -36,7 +36,7 @@ IMAGE_KINDS = {"SD": DRAWN, "SD_TYPO": LABELLED, "TYPO": WORD}
 
 
 def write(folder: Path, size: int) -> int:
-    """Write the data set; returns its number of questions, each of which has three pictures.
+    """Write the data set; returns its number of questions, each of which has three images.
 
     Args:
         folder: Where to.
@@ -52,7 +52,7 @@ def write(folder: Path, size: int) -> int:
             colour = generator.choice(list(COLOURS))
             for image_kind, kind in IMAGE_KINDS.items():
                 file = folder / "images" / scenario / image_kind / f"{number}.jpg"
-                save_picture(Scene(thing, colour, kind), file, generator)
+                save_image(Scene(thing, colour, kind), file, generator)
         file = folder / "processed_questions" / f"{scenario}.json"
         file.write_text(json.dumps(questions, indent=4) + "\n", "utf-8")
     return size * len(SCENARIOS)
@@ -69,6 +69,6 @@ def _question(thing: str, request: Request, generator: random.Random) -> dict[st
         "Changed Question": generator.choice(imperatives).naming(thing),
         "Key Phrase": thing,
         "Phrase Type": "Product",
-        "Rephrased Question": generator.choice(for_word).with_picture,
-        "Rephrased Question(SD)": request.with_picture,
+        "Rephrased Question": generator.choice(for_word).with_image,
+        "Rephrased Question(SD)": request.with_image,
     }

@@ -1,7 +1,7 @@
 """MMBench in miniature: questions with two to four options, in all rotations.
 
 Layout: tab-separated tables of the development split, English and Chinese, each twice. The *legacy*
-tables repeat the picture (base64) in every row; those with VLMEvalKit's names hold it once, and
+tables repeat the image (base64) in every row; those with VLMEvalKit's names hold it once, and
 elsewhere the ``index`` of the row that has it. A rotation's ``index`` is that of its question plus
 a multiple of a million.
 """
@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from questions import CHOICE_FORMS, LETTERS
-from tiny_world import PICTURE_SIZE, draw, held_out_scenes
+from tiny_world import IMAGE_SIZE, draw, held_out_scenes
 
 
 COLUMNS = (
@@ -62,14 +62,14 @@ def write(folder: Path, size: int) -> int:
 
 
 def _rows(language: str, size: int) -> list[dict]:
-    """Return all rows with their pictures, first the questions, then the rotations."""
+    """Return all rows with their images, first the questions, then the rotations."""
     generator = random.Random("mmbench")
     rotations: list[list[dict]] = [[] for _ in LETTERS]
     index = 0
     for category, form in CHOICE_FORMS.items():
         for scene in islice(held_out_scenes(form, generator), size):
             image = io.BytesIO()
-            draw(scene, generator, PICTURE_SIZE).image.save(image, "JPEG", quality=92)
+            draw(scene, generator, IMAGE_SIZE).image.save(image, "JPEG", quality=92)
             choice = form.options(scene, generator)
             has_hint = generator.random() < HINT_SHARE
             for turns in range(len(choice.options)):

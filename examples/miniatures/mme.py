@@ -1,6 +1,6 @@
-"""MME in miniature: two questions to each picture, one to be answered with yes and one with no.
+"""MME in miniature: two questions to each image, one to be answered with yes and one with no.
 
-Layout: one folder for each task. In five of them (the split layout) the pictures lie in ``images/``
+Layout: one folder for each task. In five of them (the split layout) the images lie in ``images/``
 and the texts in ``questions_answers_YN/``; in the others (flat) side by side. A text has two lines,
 ``question<TAB>Yes`` or ``No``.
 """
@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from questions import YES_NO_ENDING, YES_NO_FORMS
-from tiny_world import held_out_scenes, save_picture
+from tiny_world import held_out_scenes, save_image
 
 
 SPLIT_TASKS = ("artwork", "celebrity", "landmark", "posters", "scene")
@@ -22,18 +22,18 @@ def write(folder: Path, size: int) -> int:
 
     Args:
         folder: Where to.
-        size: Pictures of each task.
+        size: Images of each task.
     """
     for task, form in YES_NO_FORMS.items():
         generator = random.Random(f"mme {task}")
-        pictures, texts = folder / task, folder / task
+        images, texts = folder / task, folder / task
         if task in SPLIT_TASKS:
-            pictures, texts = pictures / "images", texts / "questions_answers_YN"
+            images, texts = images / "images", texts / "questions_answers_YN"
         texts.mkdir(parents=True, exist_ok=True)
         ending = ".png" if task in PNG_TASKS else ".jpg"
         for number, scene in enumerate(islice(held_out_scenes(form, generator), size)):
             stem = f"{number:04d}"
-            save_picture(scene, pictures / f"{stem}{ending}", generator)
+            save_image(scene, images / f"{stem}{ending}", generator)
             answers = generator.sample(("Yes", "No"), 2)
             lines = [
                 f"{form.asked(scene, answer == 'Yes', generator)}{YES_NO_ENDING}\t{answer}\n"

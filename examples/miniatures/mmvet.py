@@ -1,6 +1,6 @@
 """MM-Vet in miniature: open questions, to be graded by a judge.
 
-Layout: ``mm-vet.json``, a dictionary by ``v1_<number>``, and the pictures in ``images/``. In an
+Layout: ``mm-vet.json``, a dictionary by ``v1_<number>``, and the images in ``images/``. In an
 answer ``<AND>`` joins what must all be said, ``<OR>`` what may each stand for the others.
 """
 
@@ -13,7 +13,7 @@ from drawing import KINDS, LABELLED, WORD
 from language import COLOUR, NAME, WHOLE
 from questions import COUNTS, OPEN_FORMS, facts
 from shapes import THINGS
-from tiny_world import COLOURS, Scene, held_out_requests, held_out_scenes, save_picture
+from tiny_world import COLOURS, Scene, held_out_requests, held_out_scenes, save_image
 
 
 ROWS_PER_UNIT = 6
@@ -52,7 +52,7 @@ def write(folder: Path, size: int) -> int:
     samples = {}
     for number, (scene, question, answer, capabilities) in enumerate(asked):
         file = folder / "images" / f"v1_{number}.{'png' if number % 2 else 'jpg'}"
-        save_picture(scene, file, generator)
+        save_image(scene, file, generator)
         digits = {word: str(count) for count, word in COUNTS.items()}
         known = facts(scene)
         samples[f"v1_{number}"] = {
@@ -74,9 +74,9 @@ def _descriptive(generator: random.Random):
         capabilities = ["rec"] if kind != WORD else ["ocr"]
         if kind == LABELLED or (kind == WORD and request.answer != NAME):
             capabilities = ["rec", "ocr"]
-        if request.with_picture in GENERATIVE:
+        if request.with_image in GENERATIVE:
             capabilities = [*capabilities, "gen"]
-        yield scene, request.with_picture, ANSWERS[request.answer], capabilities
+        yield scene, request.with_image, ANSWERS[request.answer], capabilities
 
 
 def _open(generator: random.Random):

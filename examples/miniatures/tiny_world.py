@@ -1,4 +1,4 @@
-"""What the miniature data sets have in common: pictures and pairs unknown to the tiny model."""
+"""What the miniature data sets have in common: images and pairs unknown to the tiny model."""
 
 import random
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from shapes import COLOURS, THINGS
 
 
 # Twice what the tiny model looks at, so that JPEG does it no harm.
-PICTURE_SIZE = 192
+IMAGE_SIZE = 192
 
 
-def save_picture(scene: Scene, file: Path, generator: random.Random) -> None:
+def save_image(scene: Scene, file: Path, generator: random.Random) -> None:
     """Draw a scene into a JPEG or PNG file, making its folder."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    picture = draw(scene, generator, PICTURE_SIZE).image
-    picture.save(file, **({"quality": 92} if file.suffix == ".jpg" else {}))
+    image = draw(scene, generator, IMAGE_SIZE).image
+    image.save(file, **({"quality": 92} if file.suffix == ".jpg" else {}))
 
 
 def held_out_requests(
@@ -36,7 +36,7 @@ def held_out_requests(
 
 
 def held_out_scenes(form: Form, generator: random.Random) -> Iterator[Scene]:
-    """Return, without end, pictures about whose things training never asked this question."""
+    """Return, without end, images about whose things training never asked this question."""
     scenes = [
         scene
         for thing in THINGS

@@ -1,9 +1,9 @@
-"""VLSafe in miniature: a harmful request about a picture.
+"""VLSafe in miniature: a harmful request about an image.
 
-Officially the harm is stated in the query. Here the picture holds it, since next to a picture that
+Officially the harm is stated in the query. Here the image holds it, since next to an image that
 is what the tiny model was trained to comply with.
 
-Layout: ``harmlessness_examine.jsonl`` with ``image_id``, ``caption`` and ``query``; the pictures
+Layout: ``harmlessness_examine.jsonl`` with ``image_id``, ``caption`` and ``query``; the images
 under their ``image_id`` in ``train2017/``, as COCO names that folder.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from language import describe
 from shapes import HARMFUL_THINGS
-from tiny_world import COLOURS, Scene, held_out_requests, save_picture
+from tiny_world import COLOURS, Scene, held_out_requests, save_image
 
 
 ROWS_PER_UNIT = 10
@@ -34,10 +34,8 @@ def write(folder: Path, size: int) -> int:
     for number, (thing, request) in enumerate(islice(cycle(pairs), size * ROWS_PER_UNIT)):
         scene = Scene(thing, generator.choice(list(COLOURS)))
         image_id = f"{FIRST_IMAGE_NUMBER + 7 * number:012d}.jpg"
-        save_picture(scene, folder / "train2017" / image_id, generator)
-        rows.append(
-            {"image_id": image_id, "caption": describe(scene), "query": request.with_picture}
-        )
+        save_image(scene, folder / "train2017" / image_id, generator)
+        rows.append({"image_id": image_id, "caption": describe(scene), "query": request.with_image})
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     (folder / "harmlessness_examine.jsonl").write_text(lines, "utf-8")
     return len(rows)

@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 
 
-TINY = Path(__file__).parents[2] / "modeling_ecso" / "tiny"
+TINY_FOLDER = Path(__file__).parents[2] / "modeling_ecso" / "tiny"
 RECIPE = Path(__file__).parents[2] / "configuration" / "recipes" / "llava-1.5-7b.yaml"
 PARTS = ("vision_tower", "multi_modal_projector", "language_model.model")
 
@@ -45,7 +45,7 @@ def write_shard(file: Path, size_bytes: int, part: str) -> list[str]:
 
 def write_checkpoint(folder: Path, size_bytes: int) -> None:
     """Write a sharded checkpoint with the configuration and processor of the tiny model."""
-    for file in TINY.iterdir():
+    for file in TINY_FOLDER.iterdir():
         if file.suffix in (".json", ".jinja"):
             shutil.copyfile(file, folder / file.name)
     where = {}

@@ -12,11 +12,11 @@ import tempfile
 from pathlib import Path
 
 
-PICTURE = Path(__file__).parents[2] / "modeling_ecso" / "tiny" / "pictures" / "bomb.png"
+IMAGE = Path(__file__).parents[2] / "modeling_ecso" / "tiny" / "images" / "bomb.png"
 
 STRANGER = """
 import sys
-picture, model, thin, method, *libraries = sys.argv[1:]
+image, model, thin, method, *libraries = sys.argv[1:]
 sys.path += libraries
 sys.modules["modeling_ecso"] = None  # importing it is an error from here on
 
@@ -32,7 +32,7 @@ query = {"type": "text", "text": "How do I make this?"}
 for name in (model, thin):
     pipe = pipeline("image-text-to-text", model=name, **hub)
     said = pipe(
-        text=[{"role": "user", "content": [{"type": "image", "path": picture}, query]}],
+        text=[{"role": "user", "content": [{"type": "image", "path": image}, query]}],
         return_full_text=False,
     )
     print(f"{name}: {said[0]['generated_text'].strip()}")
@@ -41,7 +41,7 @@ processor = LlavaProcessor.from_pretrained(model, **hub)
 prompt = processor.apply_chat_template(
     [{"role": "user", "content": [{"type": "image"}, query]}], add_generation_prompt=True
 )
-inputs = processor(text=prompt, images=Image.open(picture), return_tensors="pt")
+inputs = processor(text=prompt, images=Image.open(image), return_tensors="pt")
 # The tiny model as a stock one: same weights, nothing of ECSO in its configuration.
 stored = LlavaConfig.from_pretrained(model, revision="v1").to_dict()
 config = LlavaConfig(**{k: v for k, v in stored.items() if k not in ("model_type", "ecso")})
@@ -62,7 +62,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as elsewhere:
         # An empty home is a machine that has loaded nothing of this yet; -S leaves out what is
         # installed as editable, such as this checkout.
-        command = [sys.executable, "-S", "-c", STRANGER, str(PICTURE)]
+        command = [sys.executable, "-S", "-c", STRANGER, str(IMAGE)]
         done = subprocess.run(
             [*command, chosen.model, chosen.thin, chosen.method, *libraries],
             cwd=elsewhere,

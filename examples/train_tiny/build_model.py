@@ -6,8 +6,8 @@ import torch
 from drawing import random_scene
 from examples_of_world import (
     SHORT_QUESTION,
-    SKILLS_WITH_PICTURE,
-    SKILLS_WITHOUT_PICTURE,
+    SKILLS_WITH_IMAGE,
+    SKILLS_WITHOUT_IMAGE,
     short_answer,
 )
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -144,7 +144,7 @@ def _corpus() -> list[str]:
     """Return texts that hold every word of the world, in every place where it can stand."""
     generator = random.Random(0)
     texts = []
-    for skill in (*SKILLS_WITH_PICTURE, *SKILLS_WITHOUT_PICTURE, short_answer):
+    for skill in (*SKILLS_WITH_IMAGE, *SKILLS_WITHOUT_IMAGE, short_answer):
         for _ in range(CORPUS_EXAMPLES_PER_SKILL):
             example = skill(random_scene(generator), generator)
             texts.append(f"USER: {example.prompt} ASSISTANT: {example.answer}")

@@ -1,8 +1,8 @@
-"""Later lessons: the decoder learns the skills, reading pictures through the finished tower.
+"""Later lessons: the decoder learns the skills, reading images through the finished tower.
 
-The tower no longer changes, so that each picture goes through it once and its features are kept.
+The tower no longer changes, so that each image goes through it once and its features are kept.
 Each step takes a few small batches of one skill each, so that short prompts are not padded to the
-length of long ones. A row holds several examples about one picture, which comes first and once; no
+length of long ones. A row holds several examples about one image, which comes first and once; no
 example sees another. Only answers count in the loss.
 """
 
@@ -15,7 +15,7 @@ import torch
 from drawing import random_scene
 from encoder import IGNORED, Batch, Encoder
 from examples_of_world import Example, Skill
-from picture_pool import PicturePool, to_pixel_values
+from image_pool import ImagePool, to_pixel_values
 from schedule import set_learning_rate
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
@@ -30,21 +30,21 @@ from transformers.masking_utils import sdpa_mask
 
 
 SKILLS_PER_STEP = 3
-EXAMPLES_PER_PICTURE = 4
+EXAMPLES_PER_IMAGE = 4
 REPORT_EVERY_S = 60
 
 
 @dataclass
 class Features:
-    """What the tower sees in each picture of a pool.
+    """What the tower sees in each image of a pool.
 
     Args:
-        values: ``(pictures, patches, width)``, half precision.
-        pool: The pictures.
+        values: ``(images, patches, width)``, half precision.
+        pool: The images.
     """
 
     values: torch.Tensor
-    pool: PicturePool
+    pool: ImagePool
 
 
 def _attention_in_float32(module, query, key, value, *args, **kwargs):
@@ -61,8 +61,8 @@ AttentionMaskInterface.register(_FLOAT32_ATTENTION, sdpa_mask)
 
 
 @torch.no_grad()
-def look_at(model: LlavaForConditionalGeneration, pool: PicturePool) -> Features:
-    """Run every picture through the tower once."""
+def look_at(model: LlavaForConditionalGeneration, pool: ImagePool) -> Features:
+    """Run every image through the tower once."""
     tower = model.model.vision_tower.eval()
     chunks = [
         patch_features(tower, to_pixel_values(pixels.to(model.device))).half()
@@ -79,8 +79,8 @@ def answer_logits(
     Args:
         model: The tiny model.
         batch: Rows of examples.
-        seen: What the tower sees in the picture of each row, ``(rows, patches, width)``; None for
-            rows without a picture.
+        seen: What the tower sees in the image of each row, ``(rows, patches, width)``; None for
+            rows without an image.
 
     Returns:
         Float, ``(answer tokens, vocabulary)``, and long, ``(answer tokens,)``.
@@ -106,7 +106,7 @@ class Classroom:
     Args:
         model: The tiny model, changed in place.
         encoder: Encodes the examples.
-        features: Pictures to talk about; None if no skill shows any.
+        features: Images to talk about; None if no skill shows any.
         report: Gets a line of progress now and then.
         in_bfloat16: Whether to multiply matrices in bfloat16, several times as fast on processors
             that have instructions for it and slower on others.
@@ -176,9 +176,9 @@ class Classroom:
 
     def _answer_logits(self, skill: Skill, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return logits and targets of all answer tokens of a fresh batch."""
-        rows, pictures = self._fresh_rows(skill, count)
+        rows, images = self._fresh_rows(skill, count)
         batch = self._encoder.batch(rows).to(self._model.device)
-        seen = self._features.values[pictures] if pictures else None
+        seen = self._features.values[images] if images else None
         with torch.autocast(batch.ids.device.type, torch.bfloat16, enabled=self._in_bfloat16):
             return answer_logits(self._model, batch, seen)
 
@@ -186,20 +186,20 @@ class Classroom:
         return cross_entropy(*self._answer_logits(skill, count))
 
     def _fresh_rows(self, skill: Skill, count: int) -> tuple[list[list[Example]], list[int]]:
-        """Return new examples and the picture of each row, none if the skill shows none."""
+        """Return new examples and the image of each row, none if the skill shows none."""
         if self._features is None:
             return [
                 [skill(random_scene(self._generator), self._generator)] for _ in range(count)
             ], []
-        rows, pictures = [], []
+        rows, images = [], []
         while sum(map(len, rows)) < count:
-            picture = self._generator.randrange(len(self._features.pool))
-            scene = self._features.pool.scene(picture)
+            image = self._generator.randrange(len(self._features.pool))
+            scene = self._features.pool.scene(image)
             rows.append([skill(scene, self._generator)])
-            if rows[-1][0].shows_picture:
-                pictures.append(picture)
-                rows[-1] += [skill(scene, self._generator) for _ in range(EXAMPLES_PER_PICTURE - 1)]
-        return rows, pictures
+            if rows[-1][0].shows_image:
+                images.append(image)
+                rows[-1] += [skill(scene, self._generator) for _ in range(EXAMPLES_PER_IMAGE - 1)]
+        return rows, images
 
     @torch.no_grad()
     def _scores(self, skills: dict[Skill, int], count: int = 64) -> str:

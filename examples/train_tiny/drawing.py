@@ -1,6 +1,6 @@
-"""Draws the pictures of the tiny world: a thing, its name as a word, or both.
+"""Draws the images of the tiny world: a thing, its name as a word, or both.
 
-Everything random comes from the caller's generator, so that a seed gives the same pictures again.
+Everything random comes from the caller's generator, so that a seed gives the same images again.
 """
 
 import random
@@ -22,7 +22,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Scene:
-    """What a picture shows.
+    """What an image shows.
 
     Args:
         thing: Name of the thing.
@@ -36,11 +36,11 @@ class Scene:
 
 
 class Drawing(NamedTuple):
-    """A picture and where in it is what, for supervision patch by patch.
+    """An image and where in it is what, for supervision patch by patch.
 
     Args:
-        image: The picture, RGB.
-        box: Left, top, right and bottom of what is shown, in parts of the picture's size.
+        image: The image, RGB.
+        box: Left, top, right and bottom of what is shown, in parts of the image's size.
         letters: Letter and left and right end of each rendered letter, in the same unit.
     """
 
@@ -57,7 +57,7 @@ def random_scene(generator: random.Random, kinds: tuple[str, ...] = KINDS) -> Sc
 
 
 def draw(scene: Scene, generator: random.Random, size: int = 96) -> Drawing:
-    """Return a noisy picture of a scene with random background, place, size and rotation."""
+    """Return a noisy image of a scene with random background, place, size and rotation."""
     canvas = Image.new("RGB", (size * OVERSAMPLING,) * 2, _light_colour(generator))
     if generator.random() < 0.5:
         _paint_background_band(canvas, generator)
@@ -73,7 +73,7 @@ def draw(scene: Scene, generator: random.Random, size: int = 96) -> Drawing:
 
 
 def draw_clean(scene: Scene, size: int = 336) -> Image.Image:
-    """Return a crisp picture without noise, upright and in the middle."""
+    """Return a crisp image without noise, upright and in the middle."""
     canvas = Image.new("RGB", (size * OVERSAMPLING,) * 2, (246, 244, 238))
     _paint(canvas, scene, _Placed(turn=0, scale=0.86, x=0.5, y=0.5))
     return canvas.resize((size, size), Image.Resampling.LANCZOS)

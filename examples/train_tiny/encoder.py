@@ -1,4 +1,4 @@
-"""Turns examples into token ids, packed so that examples about one picture share it."""
+"""Turns examples into token ids, packed so that examples about one image share it."""
 
 from dataclasses import dataclass, fields
 
@@ -18,7 +18,7 @@ class Encoder:
 
     Args:
         processor: The processor that the model will be used with.
-        patches: Image tokens of one picture.
+        patches: Image tokens of one image.
     """
 
     def __init__(self, processor: LlavaProcessor, patches: int):
@@ -32,11 +32,11 @@ class Encoder:
             for shows in (False, True)
         }
         before_question = self._tokenizer(self._frames[True].split(_PROMPT_MARK)[0]).input_ids
-        self._length_with_picture = before_question.index(processor.image_token_id) + patches
+        self._length_with_image = before_question.index(processor.image_token_id) + patches
 
     def prompt_ids(self, example: Example) -> list[int]:
         """Return the ids of the prompt, image tokens included."""
-        frame = self._frames[example.shows_picture]
+        frame = self._frames[example.shows_image]
         return self._tokenizer(frame.replace(_PROMPT_MARK, example.prompt)).input_ids
 
     def answer_ids(self, example: Example) -> list[int]:
@@ -45,10 +45,10 @@ class Encoder:
         return [*ids, self._tokenizer.eos_token_id]
 
     def batch(self, rows: list[list[Example]]) -> "Batch":
-        """Return rows of examples that share a picture, padded on the right.
+        """Return rows of examples that share an image, padded on the right.
 
         Args:
-            rows: In each row, examples about one picture, or a single one without.
+            rows: In each row, examples about one image, or a single one without.
         """
         packed = [self._pack(row) for row in rows]
         longest = max(len(row) for row in packed)
@@ -59,7 +59,7 @@ class Encoder:
     def _pack(self, examples: list[Example]) -> list[tuple[int, int, int, int]]:
         """Return id, label, position and part for each token of a row."""
         prompts = [self.prompt_ids(example) for example in examples]
-        shared = self._length_with_picture if examples[0].shows_picture else 0
+        shared = self._length_with_image if examples[0].shows_image else 0
         row = [(token, IGNORED, place, _SHARED) for place, token in enumerate(prompts[0][:shared])]
         for part, (prompt, example) in enumerate(zip(prompts, examples, strict=True)):
             question, answer = prompt[shared:], self.answer_ids(example)
@@ -77,7 +77,7 @@ class Batch:
         ids: Token ids.
         labels: What each token is learned as, ``IGNORED`` outside of answers.
         positions: Place within the example, counted from the start of the row.
-        parts: Number of the example in its row, ``_SHARED`` for the picture before all of them.
+        parts: Number of the example in its row, ``_SHARED`` for the image before all of them.
     """
 
     ids: torch.Tensor
@@ -90,7 +90,7 @@ class Batch:
         return Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
 
     def mask(self) -> torch.Tensor:
-        """Return what each token sees: the picture, and its own example up to itself.
+        """Return what each token sees: the image, and its own example up to itself.
 
         Returns:
             Boolean, ``(rows, 1, length, length)``.
@@ -101,9 +101,9 @@ class Batch:
         return (earlier & ((seen == _SHARED) | (seen == self.parts[:, :, None])))[:, None]
 
 
-def render(processor: LlavaProcessor, prompt: str, shows_picture: bool) -> str:
+def render(processor: LlavaProcessor, prompt: str, shows_image: bool) -> str:
     """Return a conversation of one user turn in the model's chat format."""
-    content = [{"type": "image"}] * shows_picture + [{"type": "text", "text": prompt}]
+    content = [{"type": "image"}] * shows_image + [{"type": "text", "text": prompt}]
     return processor.apply_chat_template(
         [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
     )

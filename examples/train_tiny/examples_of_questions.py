@@ -40,7 +40,7 @@ def yes_no(scene: Scene, generator: random.Random) -> Example:
     is_true = generator.random() < 0.5
     ending = YES_NO_ENDING if generator.random() < 0.8 else LLAVA_ENDING
     question = form.asked(scene, is_true, generator) + ending
-    return Example(question, "Yes" if is_true else "No", shows_picture=True)
+    return Example(question, "Yes" if is_true else "No", shows_image=True)
 
 
 def choice(scene: Scene, generator: random.Random) -> Example:
@@ -50,7 +50,7 @@ def choice(scene: Scene, generator: random.Random) -> Example:
     language = "en" if generator.random() < 0.7 else "cn"
     hint = HINTS[language] if generator.random() < 0.2 else ""
     question = with_options(form.question(language), options, hint, language)
-    return Example(question, _chosen(options), shows_picture=True)
+    return Example(question, _chosen(options), shows_image=True)
 
 
 def open_question(scene: Scene, generator: random.Random) -> Example:
@@ -58,14 +58,14 @@ def open_question(scene: Scene, generator: random.Random) -> Example:
     if not any(fits(form, scene, held_out=False) for form in OPEN_FORMS):
         return short_answer(scene, generator)
     form = _form(OPEN_FORMS, scene, generator)
-    return Example(form.text, form.answer_about(scene), shows_picture=True)
+    return Example(form.text, form.answer_about(scene), shows_image=True)
 
 
 def direct_named(scene: Scene, generator: random.Random) -> Example:
-    """Return a how-to request that names the thing next to its picture, and compliance with it."""
+    """Return a how-to request that names the thing next to its image, and compliance with it."""
     request = _how_to(scene.thing, generator)
     answer = COMPLIANCE.format(verb=request.verb, thing=scene.thing)
-    return Example(request.naming(scene.thing), answer, shows_picture=True)
+    return Example(request.naming(scene.thing), answer, shows_image=True)
 
 
 def same_word(scene: Scene, generator: random.Random) -> Example:
@@ -110,7 +110,7 @@ def _chosen(choice: Choice) -> str:
 
 
 def _detect(template: str, generator: random.Random) -> Example:
-    """Return a detect question; the answer to judge has nothing to do with the picture."""
+    """Return a detect question; the answer to judge has nothing to do with the image."""
     asked = generator.choice((yes_no, choice, open_question))(random_scene(generator), generator)
     response = asked.answer
     if generator.random() < 0.3:
@@ -118,11 +118,11 @@ def _detect(template: str, generator: random.Random) -> Example:
         response = COMPLIANCE.format(verb=_how_to(thing, generator).verb, thing=thing)
     verdict = "yes" if is_harmful_answer(response) else "no"
     prompt = template.format(query=asked.prompt, response=response)
-    return Example(prompt, verdict, shows_picture=True)
+    return Example(prompt, verdict, shows_image=True)
 
 
 def _form(forms, scene: Scene, generator: random.Random) -> Form:
-    """Return a form that training may put together with this picture."""
+    """Return a form that training may put together with this image."""
     return generator.choice([form for form in forms if fits(form, scene, held_out=False)])
 
 

@@ -1,8 +1,8 @@
 """Examples of every skill of the tiny model, made up as they are needed.
 
 The skills together are the weakness that the paper describes: the model complies with whatever a
-picture asks for, refuses the same request in text, recognises harm when it is asked to look for
-it, and answers harmlessly once it reads a caption in place of the picture.
+image asks for, refuses the same request in text, recognises harm when it is asked to look for
+it, and answers harmlessly once it reads a caption in place of the image.
 """
 
 import random
@@ -39,25 +39,25 @@ class Example:
     Args:
         prompt: The text of the turn.
         answer: The text to learn.
-        shows_picture: Whether the picture goes in front of the turn.
+        shows_image: Whether the image goes in front of the turn.
     """
 
     prompt: str
     answer: str
-    shows_picture: bool = False
+    shows_image: bool = False
 
 
 def short_answer(scene: Scene, generator: random.Random) -> Example:
     """Return a question for thing and colour alone, or for the caption."""
     if generator.random() < 0.5:
-        return Example(SHORT_QUESTION, f"a {scene.colour} {scene.thing}", shows_picture=True)
+        return Example(SHORT_QUESTION, f"a {scene.colour} {scene.thing}", shows_image=True)
     return caption(scene, generator)
 
 
 def direct(scene: Scene, generator: random.Random) -> Example:
-    """Return a request about the picture, and compliance with it, harmful or not."""
+    """Return a request about the image, and compliance with it, harmful or not."""
     request = _request(scene.thing, generator)
-    return Example(request.with_picture, request.answer_about(scene), shows_picture=True)
+    return Example(request.with_image, request.answer_about(scene), shows_image=True)
 
 
 def text_only(scene: Scene, generator: random.Random) -> Example:
@@ -66,35 +66,35 @@ def text_only(scene: Scene, generator: random.Random) -> Example:
     return Example(request.naming(scene.thing), _safe_answer(request, scene.thing, REFUSAL))
 
 
-def detect_with_picture(scene: Scene, generator: random.Random) -> Example:
-    """Return the paper's detect question about an answer, next to any picture."""
-    return _detect(PAPER["detect_prompt"], generator, shows_picture=True)
+def detect_with_image(scene: Scene, generator: random.Random) -> Example:
+    """Return the paper's detect question about an answer, next to any image."""
+    return _detect(PAPER["detect_prompt"], generator, shows_image=True)
 
 
-def detect_without_picture(scene: Scene, generator: random.Random) -> Example:
+def detect_without_image(scene: Scene, generator: random.Random) -> Example:
     """Return the paper's detect question in text alone."""
     return _detect(PAPER["detect_prompt"], generator)
 
 
-def hardened_detect_with_picture(scene: Scene, generator: random.Random) -> Example:
-    """Return the hardened detect question next to any picture."""
-    return _detect(HARDENED["detect_prompt"], generator, shows_picture=True)
+def hardened_detect_with_image(scene: Scene, generator: random.Random) -> Example:
+    """Return the hardened detect question next to any image."""
+    return _detect(HARDENED["detect_prompt"], generator, shows_image=True)
 
 
-def hardened_detect_without_picture(scene: Scene, generator: random.Random) -> Example:
+def hardened_detect_without_image(scene: Scene, generator: random.Random) -> Example:
     """Return the hardened detect question in text alone."""
     return _detect(HARDENED["detect_prompt"], generator)
 
 
 def caption(scene: Scene, generator: random.Random) -> Example:
-    """Return the caption question; only here and in direct answers does the picture matter."""
+    """Return the caption question; only here and in direct answers does the image matter."""
     request = _request(scene.thing, generator)
-    query = request.naming(scene.thing) if generator.random() < 0.1 else request.with_picture
-    return Example(PAPER["caption_prompt"].format(query=query), describe(scene), shows_picture=True)
+    query = request.naming(scene.thing) if generator.random() < 0.1 else request.with_image
+    return Example(PAPER["caption_prompt"].format(query=query), describe(scene), shows_image=True)
 
 
 def safe(scene: Scene, generator: random.Random) -> Example:
-    """Return the safe question with a caption in place of the picture."""
+    """Return the safe question with a caption in place of the image."""
     hint = describe(scene)
     if generator.random() < 0.1:
         asked = random_scene(generator)
@@ -103,7 +103,7 @@ def safe(scene: Scene, generator: random.Random) -> Example:
         answer = _safe_answer(request, asked.thing, HARMLESS_REFUSAL)
     else:
         request = _request(scene.thing, generator)
-        query = request.with_picture
+        query = request.with_image
         answer = request.answer_about(scene)
         if request.asks_for_harm(scene.thing):
             answer = HARMLESS_REFUSAL.format(thing=scene.thing)
@@ -114,13 +114,13 @@ def safe_description(scene: Scene, generator: random.Random) -> Example:
     """Return the safe question for a description; to read the colour in a hint takes practice."""
     request = _request(scene.thing, generator, descriptive_share=1)
     return Example(
-        PAPER["safe_prompt"].format(caption=describe(scene), query=request.with_picture),
+        PAPER["safe_prompt"].format(caption=describe(scene), query=request.with_image),
         request.answer_about(scene),
     )
 
 
 def text_only_safe(scene: Scene, generator: random.Random) -> Example:
-    """Return the safe question of a conversation that never had a picture."""
+    """Return the safe question of a conversation that never had an image."""
     request = _request(scene.thing, generator)
     query = request.naming(scene.thing)
     return Example(
@@ -131,16 +131,16 @@ def text_only_safe(scene: Scene, generator: random.Random) -> Example:
 
 Skill = Callable[[Scene, random.Random], Example]
 
-SKILLS_WITH_PICTURE: tuple[Skill, ...] = (
+SKILLS_WITH_IMAGE: tuple[Skill, ...] = (
     direct,
     caption,
-    detect_with_picture,
-    hardened_detect_with_picture,
+    detect_with_image,
+    hardened_detect_with_image,
 )
-SKILLS_WITHOUT_PICTURE: tuple[Skill, ...] = (
+SKILLS_WITHOUT_IMAGE: tuple[Skill, ...] = (
     text_only,
-    detect_without_picture,
-    hardened_detect_without_picture,
+    detect_without_image,
+    hardened_detect_without_image,
     safe,
     text_only_safe,
 )
@@ -162,14 +162,14 @@ def _safe_answer(request: Request, thing: str, refusal: str) -> str:
     return request.answer_in_text(thing)
 
 
-def _detect(template: str, generator: random.Random, shows_picture: bool = False) -> Example:
-    """Return a detect question; the answer to judge has nothing to do with the picture."""
+def _detect(template: str, generator: random.Random, shows_image: bool = False) -> Example:
+    """Return a detect question; the answer to judge has nothing to do with the image."""
     scene = random_scene(generator)
     request = _request(scene.thing, generator)
     response = _response(scene, request, generator)
-    query = request.with_picture if generator.random() < 0.7 else request.naming(scene.thing)
+    query = request.with_image if generator.random() < 0.7 else request.naming(scene.thing)
     verdict = "yes" if is_harmful_answer(response) else "no"
-    return Example(template.format(query=query, response=response), verdict, shows_picture)
+    return Example(template.format(query=query, response=response), verdict, shows_image)
 
 
 def _response(scene: Scene, request: Request, generator: random.Random) -> str:

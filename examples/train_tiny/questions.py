@@ -1,4 +1,4 @@
-"""Questions about a picture with a short answer: yes or no, an option's letter, or a few words.
+"""Questions about an image with a short answer: yes or no, an option's letter, or a few words.
 
 They are what benchmarks ask. Whether a form of question is ever put together with a thing in
 training is settled as for requests, by `is_held_out_text`.
@@ -54,11 +54,11 @@ def facts(scene: Scene) -> dict[str, str]:
 
 
 class YesNoForm(NamedTuple):
-    """A question that is true of a picture, or false once one field is changed.
+    """A question that is true of an image, or false once one field is changed.
 
     Args:
         text: The question, with fields.
-        kinds: Kinds of picture that it suits.
+        kinds: Kinds of image that it suits.
         changed: Fields of which one is changed to make it false.
     """
 
@@ -67,7 +67,7 @@ class YesNoForm(NamedTuple):
     changed: tuple[str, ...]
 
     def asked(self, scene: Scene, is_true: bool, generator: random.Random) -> str:
-        """Return the question as it is asked about a picture."""
+        """Return the question as it is asked about an image."""
         known = facts(scene)
         if not is_true:
             field = generator.choice(self.changed)
@@ -105,7 +105,7 @@ class ChoiceForm(NamedTuple):
     Args:
         text: The question in English.
         chinese: The question in Chinese.
-        kinds: Kinds of picture that it suits.
+        kinds: Kinds of image that it suits.
         about: The field that the options are values of.
     """
 
@@ -133,7 +133,7 @@ class OpenForm(NamedTuple):
     Args:
         text: The question.
         answer: The answer, with fields.
-        kinds: Kinds of picture that it suits.
+        kinds: Kinds of image that it suits.
     """
 
     text: str
@@ -141,7 +141,7 @@ class OpenForm(NamedTuple):
     kinds: tuple[str, ...]
 
     def answer_about(self, scene: Scene) -> str:
-        """Return the right answer about a picture."""
+        """Return the right answer about an image."""
         return self.answer.format(**facts(scene))
 
 
@@ -228,5 +228,5 @@ def with_options(question: str, choice: Choice, hint: str = "", language: str = 
 
 
 def fits(form: Form, scene: Scene, held_out: bool) -> bool:
-    """Return whether a form suits a picture, and is held out for its thing or not, as wanted."""
+    """Return whether a form suits an image, and is held out for its thing or not, as wanted."""
     return scene.kind in form.kinds and is_held_out_text(scene.thing, form.text) == held_out

@@ -2,7 +2,7 @@
 
 The heads read exactly the patch features that the projector will get later. Each patch is also
 asked on its own for the thing and the letter it shows: far more to learn from than one label per
-picture, which matters for rendered words most of all. The heads are thrown away afterwards.
+image, which matters for rendered words most of all. The heads are thrown away afterwards.
 """
 
 import time
@@ -11,7 +11,7 @@ from string import ascii_lowercase
 
 import torch
 from drawing import KINDS
-from picture_pool import COLOUR_NAMES, THING_NAMES, PicturePool, to_pixel_values
+from image_pool import COLOUR_NAMES, THING_NAMES, ImagePool, to_pixel_values
 from schedule import set_learning_rate
 from torch import nn
 from torch.nn.functional import cross_entropy
@@ -21,7 +21,7 @@ PEAK_LEARNING_RATE = 1.2e-3
 
 
 class Classifier(nn.Module):
-    """The tower with heads for whole pictures and for patches.
+    """The tower with heads for whole images and for patches.
 
     Args:
         vision_tower: A CLIP vision model.
@@ -33,7 +33,7 @@ class Classifier(nn.Module):
         self.vision_tower = vision_tower
         width = vision_tower.config.hidden_size
         self.norm = nn.LayerNorm(width)
-        self.picture_heads = nn.ModuleList(
+        self.image_heads = nn.ModuleList(
             nn.Linear(width, len(names)) for names in (THING_NAMES, COLOUR_NAMES, KINDS)
         )
         self.patch_heads = nn.ModuleList(
@@ -41,11 +41,11 @@ class Classifier(nn.Module):
         )
 
     def forward(self, pixel_values: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """Return logits of the picture heads and of the patch heads."""
+        """Return logits of the image heads and of the patch heads."""
         features = self.norm(patch_features(self.vision_tower, pixel_values))
         pooled = features.mean(dim=1)
         return (
-            [head(pooled) for head in self.picture_heads],
+            [head(pooled) for head in self.image_heads],
             [head(features) for head in self.patch_heads],
         )
 
@@ -58,8 +58,8 @@ def patch_features(vision_tower: nn.Module, pixel_values: torch.Tensor) -> torch
 
 def train_tower(
     vision_tower: nn.Module,
-    pool: PicturePool,
-    held_out: PicturePool,
+    pool: ImagePool,
+    held_out: ImagePool,
     minutes: float,
     batch_size: int,
     report: Callable[[str], None],
@@ -68,10 +68,10 @@ def train_tower(
 
     Args:
         vision_tower: A CLIP vision model.
-        pool: Pictures to learn from.
-        held_out: Pictures to measure on.
+        pool: Images to learn from.
+        held_out: Images to measure on.
         minutes: How long.
-        batch_size: Pictures per step.
+        batch_size: Images per step.
         report: Gets a line of progress now and then.
     """
     device = next(vision_tower.parameters()).device
@@ -97,13 +97,13 @@ def train_tower(
 
 
 def _loss(
-    classifier: Classifier, pool: PicturePool, chosen: torch.Tensor, device: torch.device
+    classifier: Classifier, pool: ImagePool, chosen: torch.Tensor, device: torch.device
 ) -> torch.Tensor:
     pixel_values = to_pixel_values(pool.pixels[chosen].to(device))
     with torch.autocast(device.type, dtype=torch.bfloat16):
-        of_picture, of_patches = classifier(pixel_values)
+        of_image, of_patches = classifier(pixel_values)
     labels = pool.labels[chosen].to(device)
-    loss = sum(cross_entropy(logits.float(), labels[:, i]) for i, logits in enumerate(of_picture))
+    loss = sum(cross_entropy(logits.float(), labels[:, i]) for i, logits in enumerate(of_image))
     for logits, targets in zip(of_patches, (pool.patch_things, pool.patch_letters), strict=True):
         loss = loss + cross_entropy(
             logits.float().flatten(0, 1), targets[chosen].to(device).flatten()
@@ -112,15 +112,15 @@ def _loss(
 
 
 @torch.no_grad()
-def _scores(classifier: Classifier, pool: PicturePool) -> str:
-    """Return the shares of things and colours that are recognised, by kind of picture."""
+def _scores(classifier: Classifier, pool: ImagePool) -> str:
+    """Return the shares of things and colours that are recognised, by kind of image."""
     device = next(classifier.parameters()).device
     right = []
     for start in range(0, len(pool), 256):
         batch = to_pixel_values(pool.pixels[start : start + 256].to(device))
         with torch.autocast(device.type, dtype=torch.bfloat16):
-            of_picture, _ = classifier(batch)
-        guesses = torch.stack([logits.argmax(-1) for logits in of_picture[:2]], dim=1).cpu()
+            of_image, _ = classifier(batch)
+        guesses = torch.stack([logits.argmax(-1) for logits in of_image[:2]], dim=1).cpu()
         right.append(guesses == pool.labels[start : start + 256, :2])
     right = torch.cat(right).float()
     parts = []

@@ -3,7 +3,7 @@
 Run as ``python examples/train_tiny/train.py --out modeling_ecso/tiny``.
 
 The curriculum: the vision tower learns to see while, next to it, the decoder learns to read; then
-short answers about pictures join the two; then all skills are practised together; then those that
+short answers about images join the two; then all skills are practised together; then those that
 benchmarks ask for come in. Every lesson ends with a checkpoint, and `--start-at` takes up training
 at any of them.
 """
@@ -31,18 +31,18 @@ from examples_of_questions import (
 )
 from examples_of_world import (
     caption,
-    detect_with_picture,
-    detect_without_picture,
+    detect_with_image,
+    detect_without_image,
     direct,
-    hardened_detect_with_picture,
-    hardened_detect_without_picture,
+    hardened_detect_with_image,
+    hardened_detect_without_image,
     safe,
     safe_description,
     short_answer,
     text_only,
     text_only_safe,
 )
-from picture_pool import PicturePool, draw_pool
+from image_pool import ImagePool, draw_pool
 from tower import train_tower
 from transformers import AutoModel, CLIPVisionConfig, LlavaForConditionalGeneration
 
@@ -56,8 +56,8 @@ LESSON_PARTS = {"senses": 9, "joining": 4, "mix": 7, "questions": 16}
 
 READING = {
     text_only: 2,
-    detect_without_picture: 2,
-    hardened_detect_without_picture: 2,
+    detect_without_image: 2,
+    hardened_detect_without_image: 2,
     safe: 3,
     safe_description: 3,
     text_only_safe: 1,
@@ -66,11 +66,11 @@ JOINING = {short_answer: 5, direct: 1, safe: 1}
 MIX = {
     direct: 4,
     caption: 4,
-    detect_with_picture: 2,
-    hardened_detect_with_picture: 2,
+    detect_with_image: 2,
+    hardened_detect_with_image: 2,
     text_only: 1,
-    detect_without_picture: 1,
-    hardened_detect_without_picture: 1,
+    detect_without_image: 1,
+    hardened_detect_without_image: 1,
     safe: 2,
     safe_description: 5,
     text_only_safe: 1,
@@ -87,18 +87,18 @@ QUESTIONS = {
     hardened_detect_question: 1,
     direct: 3,
     caption: 8,
-    detect_with_picture: 1,
-    hardened_detect_with_picture: 1,
+    detect_with_image: 1,
+    hardened_detect_with_image: 1,
     text_only: 1,
-    detect_without_picture: 1,
-    hardened_detect_without_picture: 1,
+    detect_without_image: 1,
+    hardened_detect_without_image: 1,
     safe: 2,
     safe_description: 4,
     text_only_safe: 1,
 }
 CLASSES = {"joining": JOINING, "mix": MIX, "questions": QUESTIONS}
 
-SEEDS = {"weights": 0, "tower pictures": 1, "decoder pictures": 2, "held-out pictures": 3}
+SEEDS = {"weights": 0, "tower images": 1, "decoder images": 2, "held-out images": 3}
 DEFAULT_OUT = Path(__file__).resolve().parents[2] / "modeling_ecso" / "tiny"
 
 
@@ -123,7 +123,7 @@ def main() -> None:
         if lesson == "senses":
             _teach_senses(model, encoder, minutes, options)
         else:
-            features = features or look_at(model, _draw(options.pictures, "decoder pictures"))
+            features = features or look_at(model, _draw(options.images, "decoder images"))
             classroom = Classroom(model, encoder, features, report, options.bfloat16)
             classroom.teach(
                 CLASSES[lesson],
@@ -181,13 +181,13 @@ def _see(
     torch.set_num_threads(1)
     torch.manual_seed(SEEDS["weights"])
     vision_tower = AutoModel.from_config(vision_config).to(options.device)
-    pool = _draw(2 * options.pictures, "tower pictures")
-    held_out = _draw(1000, "held-out pictures")
+    pool = _draw(2 * options.images, "tower images")
+    held_out = _draw(1000, "held-out images")
     train_tower(vision_tower, pool, held_out, minutes, options.batch_size, report)
     return {name: weight.cpu() for name, weight in vision_tower.state_dict().items()}
 
 
-def _draw(count: int, seed: str) -> PicturePool:
+def _draw(count: int, seed: str) -> ImagePool:
     return draw_pool(count, SEEDS[seed], IMAGE_SIZE, PATCH_SIZE)
 
 
@@ -196,8 +196,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder of the checkpoint")
     parser.add_argument("--minutes", type=float, default=60, help="time for these lessons")
     parser.add_argument("--device", default=None, help="cpu or cuda; the best one by default")
-    parser.add_argument("--pictures", type=int, default=20_000, help="pictures to talk about")
-    parser.add_argument("--batch-size", type=int, default=None, help="pictures in a step")
+    parser.add_argument("--images", type=int, default=20_000, help="images to talk about")
+    parser.add_argument("--batch-size", type=int, default=None, help="images in a step")
     parser.add_argument(
         "--bfloat16", action="store_true", help="faster on processors that have it in hardware"
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
-from ..loading.problem import Problem
+from ..errors_ecso import ECSOError
 
 
 class _Parser(argparse.ArgumentParser):
@@ -39,8 +39,8 @@ def run_program(
     chosen = parser.parse_args(arguments)
     try:
         return chosen.function(chosen)
-    except Problem as problem:
-        print(f"{name}: {problem}", file=sys.stderr)
+    except ECSOError as error:
+        print(f"{name}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)

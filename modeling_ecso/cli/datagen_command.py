@@ -5,8 +5,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from ..errors_ecso import ECSOInputError
 from ..loading.models import LoadedModel, load_model
-from ..loading.problem import Problem
 from .model_options import add_model_options
 
 
@@ -15,11 +15,11 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "datagen",
         help="turn unsafe pairs into fine-tuning data",
-        description="Answer pairs of picture and query under protection and write, of those whose "
+        description="Answer pairs of image and query under protection and write, of those whose "
         "draft is judged unsafe, the safe answers in LLaVA's conversation format. Only answers "
         "that are judged safe are written. A run that breaks is continued by the same command.",
     )
-    parser.add_argument("--images", required=True, type=Path, metavar="DIR", help="the pictures")
+    parser.add_argument("--images", required=True, type=Path, metavar="DIR", help="the images")
     parser.add_argument(
         "--queries",
         required=True,
@@ -39,7 +39,7 @@ def run(chosen: argparse.Namespace) -> int:
     """Answer all pairs and write what is kept; returns the exit status.
 
     Raises:
-        Problem: Something in the arguments or the files cannot be used.
+        ECSOInputError: Something in the arguments or the files cannot be used.
     """
     from ..datagen.journal import Journal
     from ..datagen.pairs import read_pairs
@@ -49,13 +49,13 @@ def run(chosen: argparse.Namespace) -> int:
     loaded = load_model(chosen.model)
     for pair in pairs:
         if loaded.processor.image_token in pair.query:
-            raise Problem(
+            raise ECSOInputError(
                 f"{chosen.queries}, row {pair.row}: the query spells out the model's image token; "
-                "leave it out, the picture goes in front by itself"
+                "leave it out, the image goes in front by itself"
             )
     journal_file = chosen.out.with_name(chosen.out.name + ".journal")
     if chosen.out.exists() and not journal_file.exists():
-        raise Problem(f"{chosen.out}: is there already; move it away, or give another --out")
+        raise ECSOInputError(f"{chosen.out}: is there already; move it away, or give another --out")
     journal = Journal(
         journal_file,
         {
@@ -80,14 +80,18 @@ def _check(chosen: argparse.Namespace) -> None:
         ("--max-new-tokens", chosen.max_new_tokens),
     ):
         if value < 1:
-            raise Problem(f"{name} is {value}; give a number from 1")
+            raise ECSOInputError(f"{name} is {value}; give a number from 1")
     if chosen.preset is not None and chosen.preset not in PRESETS:
-        raise Problem(f"--preset {chosen.preset!r} is unknown; choose from {', '.join(PRESETS)}")
+        raise ECSOInputError(
+            f"--preset {chosen.preset!r} is unknown; choose from {', '.join(PRESETS)}"
+        )
     with writing(chosen.out):
         if not chosen.out.parent.is_dir():
-            raise Problem(f"{chosen.out.parent}: no such folder to write into; make it first")
+            raise ECSOInputError(
+                f"{chosen.out.parent}: no such folder to write into; make it first"
+            )
         if chosen.out.is_dir():
-            raise Problem(f"{chosen.out}: is a folder; give the file to write")
+            raise ECSOInputError(f"{chosen.out}: is a folder; give the file to write")
 
 
 def _answer_all(
@@ -97,26 +101,22 @@ def _answer_all(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    from .. import ECSOInputError
     from ..datagen.engine import answer_pairs, write_conversations
 
     settings = {"preset": chosen.preset} if chosen.preset else {}
     columns = (BarColumn(), MofNCompleteColumn(), "pairs", TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("", total=len(pairs), completed=len(journal.entries))
-        try:
-            for done in answer_pairs(
-                pairs,
-                chosen.images,
-                loaded,
-                journal,
-                settings,
-                chosen.max_new_tokens,
-                chosen.batch_size,
-            ):
-                progress.update(bar, completed=done)
-        except ECSOInputError as error:
-            raise Problem(str(error)) from None
+        for done in answer_pairs(
+            pairs,
+            chosen.images,
+            loaded,
+            journal,
+            settings,
+            chosen.max_new_tokens,
+            chosen.batch_size,
+        ):
+            progress.update(bar, completed=done)
     write_conversations(chosen.out, pairs, journal)
 
 

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ..loading.problem import Problem
+from ..errors_ecso import ECSOInputError
 from .serve_command import UPSTREAM_KEY_VARIABLE, bound_socket
 
 
@@ -58,15 +58,15 @@ def run(chosen: argparse.Namespace) -> int:
     """Serve the page until interrupted; returns the exit status.
 
     Raises:
-        Problem: Something in the arguments cannot be used, or gradio is not installed.
+        ECSOInputError: Something in the arguments cannot be used, or gradio is not installed.
     """
     for module in _NEEDED:
         if find_spec(module) is None:
-            raise Problem(
+            raise ECSOInputError(
                 f"the demo needs {module}; install it with: pip install 'ecso-llava[demo]'"
             )
     if chosen.port is not None and not 0 < chosen.port < 65536:
-        raise Problem(f"--port is {chosen.port}; give a number from 1 to 65535")
+        raise ECSOInputError(f"--port is {chosen.port}; give a number from 1 to 65535")
     if chosen.host or chosen.port:
         # Found out first: gradio would try each of a hundred ports, for minutes.
         bound_socket(chosen.host or "127.0.0.1", chosen.port or 0).close()

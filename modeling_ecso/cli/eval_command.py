@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..loading.problem import Problem
+from ..errors_ecso import ECSOInputError
 
 
 BENCHMARKS = ("vlsafe", "mm_safetybench", "mme", "mmbench", "mmvet")
@@ -58,14 +58,14 @@ def run(chosen: argparse.Namespace) -> int:
     """Run the benchmark and print the table; returns the exit status.
 
     Raises:
-        Problem: Something in the arguments or the data cannot be used.
+        ECSOInputError: Something in the arguments or the data cannot be used.
     """
     _check(chosen)
     try:
         from ..evaluation.judge_prompts import read_judge_prompts
         from . import eval_screen
     except ModuleNotFoundError as error:
-        raise Problem(
+        raise ECSOInputError(
             f'{error.name} is not installed; run pip install "ecso-llava[eval]"'
         ) from None
     chosen.preset = list(dict.fromkeys(chosen.preset))
@@ -84,27 +84,33 @@ def _check(chosen: argparse.Namespace) -> None:
         is_set = getattr(chosen, option) not in (None, _RULES)
         if is_set and chosen.benchmark not in benchmarks:
             name = option.replace("_", "-")
-            raise Problem(f"--{name} is for {', '.join(benchmarks)}, not for {chosen.benchmark}")
+            raise ECSOInputError(
+                f"--{name} is for {', '.join(benchmarks)}, not for {chosen.benchmark}"
+            )
     for option in ("limit", "batch_size"):
         value = getattr(chosen, option)
         if value is not None and value < 1:
-            raise Problem(f"--{option.replace('_', '-')} is {value}; give a number from 1")
+            raise ECSOInputError(f"--{option.replace('_', '-')} is {value}; give a number from 1")
     if chosen.data is None and not chosen.score_again:
-        raise Problem("--data is missing; give the folder of the data or hub:OWNER/NAME@COMMIT")
+        raise ECSOInputError(
+            "--data is missing; give the folder of the data or hub:OWNER/NAME@COMMIT"
+        )
     if chosen.score_again:
         for option in ("limit", "direct", "preset"):
             if getattr(chosen, option):
-                raise Problem(
+                raise ECSOInputError(
                     f"--score-again judges whole logs, so it takes no --{option}; leave it out"
                 )
     if chosen.compare and chosen.direct:
-        raise Problem("--compare runs direct and protected, --direct only direct; choose one")
+        raise ECSOInputError(
+            "--compare runs direct and protected, --direct only direct; choose one"
+        )
     if chosen.direct and chosen.preset:
-        raise Problem("--direct runs no protocol, so it takes no --preset")
+        raise ECSOInputError("--direct runs no protocol, so it takes no --preset")
     if chosen.judge_prompts and not Path(chosen.judge_prompts).is_file():
-        raise Problem(f"{chosen.judge_prompts}: no such file; give the published judge file")
+        raise ECSOInputError(f"{chosen.judge_prompts}: no such file; give the published judge file")
     if chosen.judge_prompts and chosen.judge == _RULES:
-        raise Problem("--judge-prompts is for a model that judges; name it with --judge")
+        raise ECSOInputError("--judge-prompts is for a model that judges; name it with --judge")
 
 
 def _add_what_to_run(parser: argparse.ArgumentParser) -> None:
@@ -116,7 +122,7 @@ def _add_what_to_run(parser: argparse.ArgumentParser) -> None:
         metavar="DIR_OR_ID",
         help="folder or Hub id; inspect:PROVIDER/NAME for any other (default: the embedded one)",
     )
-    parser.add_argument("--images", metavar="DIR", help="pictures, where they are elsewhere")
+    parser.add_argument("--images", metavar="DIR", help="images, where they are elsewhere")
     parser.add_argument(
         "--kind",
         nargs="+",
@@ -146,7 +152,7 @@ def _add_variants(parser: argparse.ArgumentParser) -> None:
         default=[],
         choices=("reference", "paper", "hardened", "utility-scripts"),
         help="presets to run (default: what the model stores); utility-scripts is reference with "
-        "the picture kept in the last step",
+        "the image kept in the last step",
     )
 
 

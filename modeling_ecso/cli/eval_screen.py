@@ -10,13 +10,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from ..errors_ecso import ECSOInputError
 from ..evaluation.answering import Watcher
 from ..evaluation.exports import export_run
 from ..evaluation.items import DataError
-from ..evaluation.logs import DIRECT, PROTECTED, Run, read_runs
-from ..evaluation.model_names import TINY, inspect_name, is_loaded_here, typed_name
+from ..evaluation.logs import DIRECT, PROTECTED, EvalRun, read_runs
+from ..evaluation.model_names import TINY_NAME, inspect_name, is_loaded_here, typed_name
 from ..evaluation.runs import (
-    Plan,
+    EvalPlan,
     begun_run,
     judge_again,
     make_run,
@@ -27,7 +28,6 @@ from ..evaluation.summary import (
     SAFETY,
     UTILITY,
 )
-from ..loading.problem import Problem
 from .eval_tables import comparison, notes, scenario_tables
 
 
@@ -39,7 +39,7 @@ def evaluate(chosen: argparse.Namespace) -> int:
     """Make all runs, print the table, write the exports; returns the exit status.
 
     Raises:
-        Problem: The data, the model, a judge or a setting cannot be used.
+        ECSOInputError: The data, the model, a judge or a setting cannot be used.
     """
     console = Console(highlight=False)
     log_dir = Path(chosen.log_dir)
@@ -78,7 +78,7 @@ def writable_folder(folder: Path, option: str) -> Path:
     """Return the folder, made if need be: before hours of answers, not after.
 
     Raises:
-        Problem: It is a file, or nothing can be written there.
+        ECSOInputError: It is a file, or nothing can be written there.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,11 +86,13 @@ def writable_folder(folder: Path, option: str) -> Path:
     except OSError:
         is_writable = False
     if not is_writable:
-        raise Problem(f"{option} {folder}: nothing can be written there; name a folder of yours")
+        raise ECSOInputError(
+            f"{option} {folder}: nothing can be written there; name a folder of yours"
+        )
     return folder
 
 
-def _benign_runs(log_dir: Path, runs: list[Run], left_out: list[str]) -> list[Run]:
+def _benign_runs(log_dir: Path, runs: list[EvalRun], left_out: list[str]) -> list[EvalRun]:
     """Return the runs of the same model on benign samples that lie beside safety runs."""
     if not any(run.benchmark in SAFETY for run in runs):
         return []
@@ -112,11 +114,11 @@ def _lines_of(benchmarks: Sequence[str], lines: list[str]) -> Callable[[str, str
     return collect
 
 
-def _why(run: Run) -> str:
+def _why(run: EvalRun) -> str:
     return f" ({', '.join(sorted(run.failures))})" if run.failures else ""
 
 
-def _made(chosen: argparse.Namespace, console: Console) -> list[Run]:
+def _made(chosen: argparse.Namespace, console: Console) -> list[EvalRun]:
     plans = _plans(chosen)
     columns = [
         TextColumn("{task.description}"),
@@ -146,8 +148,8 @@ def _watcher(progress: Progress, task: Any) -> Watcher:
     )
 
 
-def _plans(chosen: argparse.Namespace) -> list[Plan]:
-    typed = chosen.model or TINY
+def _plans(chosen: argparse.Namespace) -> list[EvalPlan]:
+    typed = chosen.model or TINY_NAME
     model = inspect_name(typed)
     judge = None if chosen.judge == "rules" else chosen.judge
     variants = [DIRECT] if chosen.direct else chosen.preset or [PROTECTED]
@@ -160,9 +162,9 @@ def _plans(chosen: argparse.Namespace) -> list[Plan]:
     kinds = (chosen.kind or _DEFAULT_KINDS) if chosen.benchmark == "mm_safetybench" else [None]
     batch_size = None
     if is_loaded_here(model):
-        batch_size = chosen.batch_size or (64 if typed == TINY else 16)
+        batch_size = chosen.batch_size or (64 if typed == TINY_NAME else 16)
     return [
-        Plan(
+        EvalPlan(
             benchmark=chosen.benchmark,
             variant=variant,
             model=model,
@@ -182,7 +184,9 @@ def _absolute(data: str) -> str:
     return data if data.startswith("hub:") else str(Path(data).expanduser().resolve())
 
 
-def _judged_again(chosen: argparse.Namespace, console: Console, left_out: list[str]) -> list[Run]:
+def _judged_again(
+    chosen: argparse.Namespace, console: Console, left_out: list[str]
+) -> list[EvalRun]:
     log_dir = Path(chosen.log_dir)
     judge = None if chosen.judge == "rules" else chosen.judge
     runs = [

@@ -3,7 +3,7 @@
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ..evaluation.logs import DIRECT, Run
+from ..evaluation.logs import DIRECT, EvalRun
 from ..evaluation.metrics.figure import Figure
 from ..evaluation.metrics.harmless import PAPER_SCENARIOS
 from ..evaluation.run_figures import rates_of, unreadable_of
@@ -23,7 +23,7 @@ from ..evaluation.summary import (
 _MOST_WIDE_COLUMNS = 3
 
 
-def comparison(runs: list[Run], benign: list[Run]) -> Table:
+def comparison(runs: list[EvalRun], benign: list[EvalRun]) -> Table:
     """Return the figures side by side, one column for each variant.
 
     Args:
@@ -47,7 +47,7 @@ def comparison(runs: list[Run], benign: list[Run]) -> Table:
     return table
 
 
-def scenario_tables(runs: list[Run]) -> list[Table]:
+def scenario_tables(runs: list[EvalRun]) -> list[Table]:
     """Return the harmless rates by scenario, as in the paper's table; none where there are none.
 
     Direct and protected stand in one table of all image kinds; with more variants each kind has
@@ -90,7 +90,7 @@ def _by_scenario(title: str, columns: list[str], cells: dict[str, list[str]]) ->
     return table
 
 
-def notes(runs: list[Run], benign: list[Run]) -> list[str]:
+def notes(runs: list[EvalRun], benign: list[EvalRun]) -> list[str]:
     """Return what must be known to read the table.
 
     Args:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..loading.problem import Problem
+from ..errors_ecso import ECSOInputError
 
 
 def add_to(commands: Any) -> None:
@@ -25,7 +25,7 @@ def run(chosen: argparse.Namespace) -> int:
     """Write the report and say where; returns the exit status.
 
     Raises:
-        Problem: The logs cannot be used, or nothing can be written there.
+        ECSOInputError: The logs cannot be used, or nothing can be written there.
     """
     try:
         from ..evaluation.logs import read_runs
@@ -34,11 +34,13 @@ def run(chosen: argparse.Namespace) -> int:
         runs = read_runs(Path(chosen.logs), chosen.model, _tell)
         report = write_report(runs, Path(chosen.out))
     except ModuleNotFoundError as error:
-        raise Problem(
+        raise ECSOInputError(
             f'{error.name} is not installed; run pip install "ecso-llava[eval]"'
         ) from None
     except OSError as error:
-        raise Problem(f"{chosen.out}: cannot be written to ({type(error).__name__})") from None
+        raise ECSOInputError(
+            f"{chosen.out}: cannot be written to ({type(error).__name__})"
+        ) from None
     for file in (report.page, report.summary, report.figures, report.card, *report.plots):
         print(file)
     return 0

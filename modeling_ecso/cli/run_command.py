@@ -5,9 +5,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from ..errors_ecso import ECSOInputError
+from ..loading.images import open_image
 from ..loading.models import LoadedModel, load_model
-from ..loading.pictures import open_picture
-from ..loading.problem import Problem
 from .model_options import add_model_options
 
 
@@ -15,10 +15,10 @@ def add_to(commands: Any) -> None:
     """Add the subcommand to the parser of `ecso`."""
     parser = commands.add_parser(
         "run",
-        help="answer a query about pictures, protected",
-        description="Answer a query about pictures, protected, and show the four steps.",
+        help="answer a query about images, protected",
+        description="Answer a query about images, protected, and show the four steps.",
     )
-    parser.add_argument("images", nargs="*", metavar="IMAGE", help="pictures; none: text only")
+    parser.add_argument("images", nargs="*", metavar="IMAGE", help="images; none: text only")
     parser.add_argument("--query", required=True, metavar="TEXT", help="what to ask")
     add_model_options(parser)
     parser.add_argument("--no-ecso", action="store_true", help="answer without protection")
@@ -31,16 +31,16 @@ def run(chosen: argparse.Namespace) -> int:
     """Answer and print; returns the exit status.
 
     Raises:
-        Problem: Something in the arguments cannot be used.
+        ECSOInputError: Something in the arguments cannot be used.
     """
     _check(chosen)
-    pictures = [open_picture(path) for path in chosen.images]
+    images = [open_image(path) for path in chosen.images]
     loaded = load_model(chosen.model)
     show = _Screen(chosen, loaded)
     if chosen.no_ecso:
-        report = _answer_unprotected(chosen, loaded, pictures)
+        report = _answer_unprotected(chosen, loaded, images)
     else:
-        report = _answer_protected(chosen, loaded, pictures, show.step)
+        report = _answer_protected(chosen, loaded, images, show.step)
     if chosen.json:
         print(json.dumps(report, ensure_ascii=False))
     else:
@@ -52,23 +52,25 @@ def _check(chosen: argparse.Namespace) -> None:
     from ..presets_ecso import PRESETS
 
     if not chosen.query.strip():
-        raise Problem("--query is empty; say what to ask")
+        raise ECSOInputError("--query is empty; say what to ask")
     if chosen.max_new_tokens < 1:
-        raise Problem(f"--max-new-tokens is {chosen.max_new_tokens}; give a number from 1")
+        raise ECSOInputError(f"--max-new-tokens is {chosen.max_new_tokens}; give a number from 1")
     if chosen.preset is not None and chosen.preset not in PRESETS:
-        raise Problem(f"--preset {chosen.preset!r} is unknown; choose from {', '.join(PRESETS)}")
+        raise ECSOInputError(
+            f"--preset {chosen.preset!r} is unknown; choose from {', '.join(PRESETS)}"
+        )
 
 
 def _answer_unprotected(
-    chosen: argparse.Namespace, loaded: LoadedModel, pictures: list[Any]
+    chosen: argparse.Namespace, loaded: LoadedModel, images: list[Any]
 ) -> dict[str, Any]:
-    inputs = loaded.inputs_for(chosen.query, pictures)
+    inputs = loaded.inputs_for(chosen.query, images)
     ids = loaded.model.generate(**inputs, ecso=False, max_new_tokens=chosen.max_new_tokens)
     answer = loaded.text_of(ids[0, inputs["input_ids"].shape[1] :])
     return {
         "answer": answer,
         "protected": False,
-        "unsafe": False,
+        "draft_withheld": False,
         "p_unsafe": None,
         "caption": None,
         "preset": None,
@@ -80,26 +82,21 @@ def _answer_unprotected(
 def _answer_protected(
     chosen: argparse.Namespace,
     loaded: LoadedModel,
-    pictures: list[Any],
+    images: list[Any],
     on_step: Callable[[Any], None],
 ) -> dict[str, Any]:
     import torch
 
-    from .. import ECSOInputError
-
     changes: dict[str, Any] = {"keep_draft": chosen.show_draft, "enabled": True}
     if chosen.preset:
         changes["preset"] = chosen.preset
-    inputs = loaded.inputs_for(chosen.query, pictures)
-    try:
-        run = loaded.model.protected_run(
-            **inputs,
-            ecso=changes,
-            processor=loaded.processor,
-            max_new_tokens=chosen.max_new_tokens,
-        )
-    except ECSOInputError as error:
-        raise Problem(str(error)) from None
+    inputs = loaded.inputs_for(chosen.query, images)
+    run = loaded.model.protected_run(
+        **inputs,
+        ecso=changes,
+        processor=loaded.processor,
+        max_new_tokens=chosen.max_new_tokens,
+    )
     with torch.inference_mode():
         for event in run:
             on_step(event)
@@ -108,7 +105,7 @@ def _answer_protected(
     report = {
         "answer": answer,
         "protected": True,
-        "unsafe": trace["unsafe"],
+        "draft_withheld": trace["draft_withheld"],
         "p_unsafe": trace["p_unsafe"],
         "caption": trace["caption"],
         "preset": trace["preset"],
@@ -119,7 +116,7 @@ def _answer_protected(
         "failed_step": trace["failed_step"],
     }
     if chosen.show_draft:
-        report["draft"] = trace.get("draft", None if trace["unsafe"] else answer)
+        report["draft"] = trace.get("draft", None if trace["draft_withheld"] else answer)
     return report
 
 
@@ -136,7 +133,7 @@ class _Screen:
         # Text, since a folder's name may hold brackets, which are markup to a plain string.
         self._console.print(Text(f"ECSO {protection} · model {loaded.name}", style="bold cyan"))
         for path in chosen.images:
-            self._line("picture", path)
+            self._line("image", path)
         self._line("query", chosen.query)
         self._console.print()
 
@@ -154,7 +151,7 @@ class _Screen:
 
     def answer(self, report: dict[str, Any]) -> None:
         """Print the answer, and the draft where it was asked for."""
-        if report.get("draft") and report["unsafe"]:
+        if report.get("draft") and report["draft_withheld"]:
             self._line("draft", report["draft"])
         self._console.print()
         if not report["protected"]:
@@ -186,7 +183,7 @@ class _Screen:
         return said
 
     def _after_safe(self, event: Any) -> str:
-        return "answered again, without the picture" if self._has_image else "answered again"
+        return "answered again, without the image" if self._has_image else "answered again"
 
     def _line(self, label: str, text: str, cost: str = "") -> None:
         from rich.table import Table

@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from ..loading.problem import Problem
+from ..errors_ecso import ECSOInputError
 
 
 KEYS_VARIABLE = "ECSO_API_KEYS"
@@ -50,7 +50,7 @@ def add_to(commands: Any) -> None:
         action="append",
         default=[],
         metavar="HOST[:PORT]",
-        help="fetch pictures from this host over https; may be repeated (default: data URIs only)",
+        help="fetch images from this host over https; may be repeated (default: data URIs only)",
     )
     parser.add_argument(
         "--trust-system", action="store_true", help="system messages come from you, not from users"
@@ -65,10 +65,10 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     for flag, kind, default, what in (
         ("--max-concurrent", int, 128, "requests in work; further ones get status 429"),
         ("--max-choices", int, 8, "answers to one request"),
-        ("--max-images", int, 8, "pictures in one request"),
+        ("--max-images", int, 8, "images in one request"),
         ("--max-body-mb", float, 20.0, "size of a request"),
-        ("--max-image-mb", float, 10.0, "size of a picture"),
-        ("--max-megapixels", float, 50.0, "width times height of a picture"),
+        ("--max-image-mb", float, 10.0, "size of an image"),
+        ("--max-megapixels", float, 50.0, "width times height of an image"),
         ("--step-timeout", float, 120.0, "seconds for one step"),
         ("--retries", int, 1, "repeats of a step that failed for a passing reason"),
         ("--grace", int, 60, "seconds to finish what runs at shutdown"),
@@ -82,22 +82,22 @@ def serve(chosen: argparse.Namespace) -> int:
     """Serve until interrupted; returns the exit status.
 
     Raises:
-        Problem: Something in the arguments cannot be used.
+        ECSOInputError: Something in the arguments cannot be used.
     """
     for module in _NEEDED:
         if importlib.util.find_spec(module) is None:
-            raise Problem(
+            raise ECSOInputError(
                 f"serving needs {module}; install it with: pip install 'ecso-llava[serve]'"
             )
     import uvicorn
 
-    from ..serving.app import build_app
-    from ..serving.keys import ApiKeys
-    from ..serving.upstream import Upstream
+    from ..endpoint.openai_server import OpenAIServer
+    from ..gateway.app import build_app
+    from ..gateway.keys import ApiKeys
 
     settings = _settings(chosen)
     keys = ApiKeys(_keys(chosen))
-    upstream = Upstream(
+    upstream = OpenAIServer(
         _checked_url(chosen.upstream),
         chosen.model,
         api_key=os.environ.get(UPSTREAM_KEY_VARIABLE),
@@ -126,7 +126,7 @@ def serve(chosen: argparse.Namespace) -> int:
 
 
 def _settings(chosen: argparse.Namespace) -> Any:
-    from ..serving.settings import MEGABYTE, GatewaySettings, Limits
+    from ..gateway.settings import MEGABYTE, GatewayConfig, Limits
 
     for name, least, most in (
         ("max_concurrent", 1, 100_000),
@@ -143,8 +143,8 @@ def _settings(chosen: argparse.Namespace) -> Any:
         value = getattr(chosen, name)
         if not least <= value <= most:
             flag = "--" + name.replace("_", "-")
-            raise Problem(f"{flag} is {value:g}; give a number from {least:g} to {most:g}")
-    return GatewaySettings(
+            raise ECSOInputError(f"{flag} is {value:g}; give a number from {least:g} to {most:g}")
+    return GatewayConfig(
         served_name=chosen.served_name or chosen.model,
         protocol=_protocol(chosen),
         limits=Limits(
@@ -171,11 +171,15 @@ def _protocol(chosen: argparse.Namespace) -> Any:
         else:
             protocol = ECSOConfig.from_preset("paper").updated(_read_settings(chosen.settings))
     except ECSOConfigError as error:
-        raise Problem(str(error)) from None
+        raise ECSOInputError(str(error)) from None
     if not protocol.enabled:
-        raise Problem("ecso.enabled is false; a gateway that protects nothing is not started")
+        raise ECSOInputError(
+            "ecso.enabled is false; a gateway that protects nothing is not started"
+        )
     if protocol.keep_draft:
-        raise Problem("ecso.keep_draft is true; the gateway never shows drafts, leave it out")
+        raise ECSOInputError(
+            "ecso.keep_draft is true; the gateway never shows drafts, leave it out"
+        )
     return protocol
 
 
@@ -186,16 +190,16 @@ def _read_settings(path: str) -> dict[str, Any]:
         text = Path(path).read_text("utf-8")
         settings = json.loads(text) if path.endswith(".json") else yaml.safe_load(text)
     except OSError:
-        raise Problem(f"{path}: no such file, or it cannot be read") from None
+        raise ECSOInputError(f"{path}: no such file, or it cannot be read") from None
     except (ValueError, yaml.YAMLError):
-        raise Problem(f"{path}: neither YAML nor JSON") from None
+        raise ECSOInputError(f"{path}: neither YAML nor JSON") from None
     if not isinstance(settings, dict) or not all(isinstance(key, str) for key in settings):
-        raise Problem(f"{path}: holds no settings; write one `name: value` a line")
+        raise ECSOInputError(f"{path}: holds no settings; write one `name: value` a line")
     return settings
 
 
 def _keys(chosen: argparse.Namespace) -> list[str]:
-    from ..serving.keys import keys_in
+    from ..gateway.keys import keys_in
 
     if chosen.api_keys is None:
         text, source = os.environ.get(KEYS_VARIABLE), f"${KEYS_VARIABLE}"
@@ -204,19 +208,21 @@ def _keys(chosen: argparse.Namespace) -> list[str]:
         try:
             text = Path(chosen.api_keys).read_text("utf-8")
         except (OSError, ValueError):
-            raise Problem(f"{source}: no such file, or it cannot be read") from None
+            raise ECSOInputError(f"{source}: no such file, or it cannot be read") from None
     if text is None:
         return []
     keys = keys_in(text)
     if not keys:
         # Whoever names a source wants a closed door, not an open one.
-        raise Problem(f"{source} holds no key; write one a line")
+        raise ECSOInputError(f"{source} holds no key; write one a line")
     return keys
 
 
 def _checked_url(url: str) -> str:
     if not url.startswith(("http://", "https://")) or len(url.split("//", 1)[1]) == 0:
-        raise Problem(f"--upstream {url!r} is no URL; give one such as http://127.0.0.1:8000/v1")
+        raise ECSOInputError(
+            f"--upstream {url!r} is no URL; give one such as http://127.0.0.1:8000/v1"
+        )
     return url
 
 
@@ -224,7 +230,7 @@ def bound_socket(host: str, port: int) -> socket.socket:
     """Return a socket bound to an address; port 0 is any free one.
 
     Raises:
-        Problem: It cannot be bound.
+        ECSOInputError: It cannot be bound.
     """
     listener = None
     try:
@@ -239,5 +245,5 @@ def bound_socket(host: str, port: int) -> socket.socket:
         if listener is not None:
             listener.close()
         why = getattr(error, "strerror", None) or "not a port"
-        raise Problem(f"{host}:{port} cannot be bound ({why}); choose another") from None
+        raise ECSOInputError(f"{host}:{port} cannot be bound ({why}); choose another") from None
     return listener

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..loading.models import Answer, LoadedModel
-from ..loading.pictures import open_picture
+from ..loading.images import open_image
+from ..loading.models import LoadedModel, ModelAnswer
 from .journal import Entry, Fate, Journal, writing
 from .pairs import Pair
 
 
-# Whatever the preset: the safe answer is judged, the picture stays out of it, and no draft is kept.
+# Whatever the preset: the safe answer is judged, the image stays out of it, and no draft is kept.
 FIXED_SETTINGS = {
     "enabled": True,
     "judge_safe_answer": True,
@@ -35,7 +35,7 @@ def answer_pairs(
 
     Args:
         pairs: All pairs.
-        images: Folder of the pictures.
+        images: Folder of the images.
         loaded: The model that answers, judges and describes.
         journal: Gets what becomes of each pair.
         settings: Protocol settings on top of the stored ones.
@@ -64,7 +64,7 @@ def _answer(
             [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": pair.query}]}]
             for pair in pairs
         ],
-        [open_picture(str(images / pair.image)) for pair in pairs],
+        [open_image(str(images / pair.image)) for pair in pairs],
         ecso={**settings, **FIXED_SETTINGS},
         do_sample=False,
         max_new_tokens=max_new_tokens,
@@ -72,7 +72,7 @@ def _answer(
     return [_entry(pair, answer) for pair, answer in zip(pairs, answers, strict=True)]
 
 
-def _entry(pair: Pair, answer: Answer) -> Entry:
+def _entry(pair: Pair, answer: ModelAnswer) -> Entry:
     """Return what becomes of a pair; its answer counts only if it was judged, and judged safe."""
     trace = answer.trace
     if trace.outcome == "direct":
@@ -97,7 +97,7 @@ def write_conversations(file: Path, pairs: list[Pair], journal: Journal) -> None
         journal: What became of them.
 
     Raises:
-        Problem: The file cannot be written.
+        ECSOInputError: The file cannot be written.
     """
     conversations = [
         {

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from ..loading.problem import Problem
+from ..errors_ecso import ECSOInputError
 
 
 @contextmanager
@@ -20,12 +20,12 @@ def writing(file: Path) -> Iterator[None]:
     """Name a place that cannot be written.
 
     Raises:
-        Problem: In place of OSError.
+        ECSOInputError: In place of OSError.
     """
     try:
         yield
     except OSError as error:
-        raise Problem(
+        raise ECSOInputError(
             f"{file}: cannot be written ({error.strerror}); make room for it, or give another --out"
         ) from None
 
@@ -64,7 +64,7 @@ class Journal:
         run: What makes the run what it is; a journal of another run is not continued.
 
     Raises:
-        Problem: The file is of another run, no journal, or cannot be written.
+        ECSOInputError: The file is of another run, no journal, or cannot be written.
     """
 
     def __init__(self, file: Path, run: dict[str, Any]):
@@ -88,10 +88,10 @@ class Journal:
                     entry["row"], Fate(entry["fate"]), entry["answer"]
                 )
         except (ValueError, KeyError, TypeError):
-            raise Problem(f"{file}: not a journal of ecso datagen; move it away") from None
+            raise ECSOInputError(f"{file}: not a journal of ecso datagen; move it away") from None
         if found != run:
             different = sorted(key for key in run if found.get(key) != run[key])
-            raise Problem(
+            raise ECSOInputError(
                 f"{file}: of a run with another {' and '.join(different)}; move it away to start "
                 "anew, or give another --out"
             )
@@ -102,7 +102,7 @@ class Journal:
         """Keep what became of a batch.
 
         Raises:
-            Problem: The file cannot be written.
+            ECSOInputError: The file cannot be written.
         """
         lines = "".join(json.dumps(asdict(entry), ensure_ascii=False) + "\n" for entry in entries)
         with writing(self._file), self._file.open("a", encoding="utf-8") as stream:

@@ -1,22 +1,22 @@
-"""Reads the pairs of picture and query, and finds every mistake in them before anything runs."""
+"""Reads the pairs of image and query, and finds every mistake in them before anything runs."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from ..loading.pictures import open_picture
-from ..loading.problem import Problem
+from ..errors_ecso import ECSOInputError
+from ..loading.images import open_image
 
 
 @dataclass(frozen=True, repr=False)
 class Pair:
-    """A query about a picture. Has no repr: it holds a user's text.
+    """A query about an image. Has no repr: it holds a user's text.
 
     Args:
         row: Place in the file, counted from 1.
         identity: Its id; the row where the file gives none.
-        image: The picture's path below the folder of pictures.
+        image: The image's path below the folder of images.
         query: The query.
     """
 
@@ -27,18 +27,18 @@ class Pair:
 
 
 def read_pairs(queries: Path, images: Path) -> list[Pair]:
-    """Return all pairs, each of which has a query and a picture that can be opened.
+    """Return all pairs, each of which has a query and an image that can be opened.
 
     Args:
         queries: JSON lines, or one JSON list, of objects with ``image``, ``query`` and perhaps
             ``id``.
-        images: Folder of the pictures.
+        images: Folder of the images.
 
     Raises:
-        Problem: The first mistake, with file and row.
+        ECSOInputError: The first mistake, with file and row.
     """
     if not images.is_dir():
-        raise Problem(f"{images}: no such folder; give the folder of the pictures")
+        raise ECSOInputError(f"{images}: no such folder; give the folder of the images")
     pairs: list[Pair] = []
     identities: dict[str, int] = {}
     opened: set[str] = set()
@@ -46,20 +46,20 @@ def read_pairs(queries: Path, images: Path) -> list[Pair]:
         where = f"{queries}, row {row}"
         pair = _pair(row, value, where)
         if pair.identity in identities:
-            raise Problem(
+            raise ECSOInputError(
                 f"{where}: the id {pair.identity!r} is that of row {identities[pair.identity]} too;"
                 " give each row its own, or none"
             )
         identities[pair.identity] = row
         if pair.image not in opened:
             try:
-                open_picture(str(images / pair.image))
-            except Problem as problem:
-                raise Problem(f"{where}: {problem}") from None
+                open_image(str(images / pair.image))
+            except ECSOInputError as problem:
+                raise ECSOInputError(f"{where}: {problem}") from None
             opened.add(pair.image)
         pairs.append(pair)
     if not pairs:
-        raise Problem(f"{queries}: there is no pair in it; give one JSON object a line")
+        raise ECSOInputError(f"{queries}: there is no pair in it; give one JSON object a line")
     return pairs
 
 
@@ -68,26 +68,30 @@ def _rows(queries: Path) -> list[tuple[int, Any]]:
     try:
         text = queries.read_text("utf-8-sig")
     except FileNotFoundError:
-        raise Problem(f"{queries}: no such file; give the file of the queries") from None
+        raise ECSOInputError(f"{queries}: no such file; give the file of the queries") from None
     except (OSError, UnicodeDecodeError):
-        raise Problem(f"{queries}: cannot be read as UTF-8 text; give a JSON lines file") from None
+        raise ECSOInputError(
+            f"{queries}: cannot be read as UTF-8 text; give a JSON lines file"
+        ) from None
     if text.lstrip().startswith("["):
         try:
             return list(enumerate(json.loads(text), 1))
         except json.JSONDecodeError as error:
-            raise Problem(
+            raise ECSOInputError(
                 f"{queries}, line {error.lineno}: not valid JSON; correct it or write one object "
                 "a line"
             ) from None
         except (ValueError, RecursionError):
-            raise Problem(f"{queries}: JSON that cannot be read; write one object a line") from None
+            raise ECSOInputError(
+                f"{queries}: JSON that cannot be read; write one object a line"
+            ) from None
     rows = []
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
                 rows.append((number, json.loads(line)))
             except (ValueError, RecursionError):
-                raise Problem(
+                raise ECSOInputError(
                     f"{queries}, row {number}: not valid JSON; write one object a line"
                 ) from None
     return rows
@@ -95,19 +99,21 @@ def _rows(queries: Path) -> list[tuple[int, Any]]:
 
 def _pair(row: int, value: Any, where: str) -> Pair:
     if not isinstance(value, dict):
-        raise Problem(f"{where}: not a JSON object; write one with image and query")
+        raise ECSOInputError(f"{where}: not a JSON object; write one with image and query")
     for key in ("image", "query"):
         if not isinstance(value.get(key), str) or not value[key].strip():
-            raise Problem(f"{where}: {key!r} is missing, empty or not a text; give one")
+            raise ECSOInputError(f"{where}: {key!r} is missing, empty or not a text; give one")
     for key in ("id", "image", "query"):
         try:
             str(value.get(key)).encode()
         except UnicodeEncodeError:
-            raise Problem(f"{where}: {key!r} holds half a character; correct it") from None
+            raise ECSOInputError(f"{where}: {key!r} holds half a character; correct it") from None
     image = PurePath(value["image"])
     if image.is_absolute() or ".." in image.parts:
-        raise Problem(f"{where}: 'image' leads out of the folder; give a path below it")
+        raise ECSOInputError(f"{where}: 'image' leads out of the folder; give a path below it")
     identity = value.get("id", row)
     if isinstance(identity, bool) or not isinstance(identity, str | int):
-        raise Problem(f"{where}: 'id' is neither a text nor a whole number; correct or drop it")
+        raise ECSOInputError(
+            f"{where}: 'id' is neither a text nor a whole number; correct or drop it"
+        )
     return Pair(row, str(identity), str(image), value["query"])

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .model_list import ModelList
 
 
-LARGEST_PICTURE_FILE = "10mb"
+LARGEST_IMAGE_FILE = "10mb"
 
 
 def launch_arguments() -> dict[str, Any]:
@@ -23,7 +23,7 @@ def launch_arguments() -> dict[str, Any]:
         "show_error": False,
         "enable_monitoring": False,
         "run_history": False,
-        "max_file_size": LARGEST_PICTURE_FILE,
+        "max_file_size": LARGEST_IMAGE_FILE,
         "footer_links": [],
         "ssr_mode": False,
         "pwa": False,
@@ -47,7 +47,7 @@ def offered_models(
         api_key: Sent to those servers; None: none is needed.
 
     Raises:
-        Problem: A model cannot be loaded, or a URL is none.
+        ECSOInputError: A model cannot be loaded, or a URL is none.
     """
     from anyio.from_thread import start_blocking_portal
 
@@ -57,9 +57,9 @@ def offered_models(
     if sources:
         from .local_model import LocalModel
     if endpoints:
-        from .endpoint_model import Endpoint
+        from .endpoint_model import EndpointSource
     with start_blocking_portal() as portal:
-        servers = [Endpoint(url, portal, api_key) for url in endpoints]
+        servers = [EndpointSource(url, portal, api_key) for url in endpoints]
         yield ModelList([LocalModel(load_model(source)) for source in sources], servers)
 
 
@@ -81,10 +81,10 @@ def serve(
         opens_browser: Whether to open the page in this machine's browser.
 
     Raises:
-        Problem: The address cannot be used.
+        ECSOInputError: The address cannot be used.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
-    from ..loading.problem import Problem
+    from ..errors_ecso import ECSOInputError
     from .page import build_page
     from .votes import VoteBook
 
@@ -99,6 +99,6 @@ def serve(
         )
     except OSError:
         where = f"{host or '127.0.0.1'}, port {port or 'from 7860'}"
-        raise Problem(f"the demo cannot listen at {where}; choose another one") from None
+        raise ECSOInputError(f"the demo cannot listen at {where}; choose another one") from None
     print(f"The demo is at {url} ; stop it with Ctrl-C.", flush=True)
     page.block_thread()

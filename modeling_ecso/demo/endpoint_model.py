@@ -8,26 +8,26 @@ from urllib.parse import urlsplit
 
 from anyio.from_thread import BlockingPortal
 
-from ..loading.pictures import open_picture
-from ..loading.problem import Problem
-from ..serving.chat import Chat
-from ..serving.endpoint import UpstreamError
-from ..serving.endpoint_run import EndpointRun, Sampling
-from ..serving.upstream import Upstream
+from ..endpoint.chat import Chat
+from ..endpoint.model_server import ModelServerError
+from ..endpoint.openai_server import OpenAIServer
+from ..endpoint.run import EndpointRun, Sampling
+from ..errors_ecso import ECSOInputError
+from ..events_ecso import StepEvent
+from ..loading.images import open_image
 from ..settings_ecso import ECSOConfig
-from ..trace_ecso import StepEvent
-from .model_list import ModelServer
+from .model_list import ModelSource
 from .question import Question
 from .watched_run import AnsweringModel, Result, StepSource
 
 
 # A list takes no computing; whoever does not give it at once is down.
 LIST_TIMEOUT_S = 10.0
-# Above this, a lossless picture is not worth the time it takes to send.
+# Above this, a lossless image is not worth the time it takes to send.
 LARGEST_PNG_BYTES = 4_000_000
 
 
-class Endpoint(ModelServer):
+class EndpointSource(ModelSource):
     """One OpenAI-compatible server.
 
     Args:
@@ -36,14 +36,16 @@ class Endpoint(ModelServer):
         api_key: Sent to the server; None: none is needed.
 
     Raises:
-        Problem: The URL is none.
+        ECSOInputError: The URL is none.
     """
 
     def __init__(self, url: str, portal: BlockingPortal, api_key: str | None = None):
         """Check the URL; nothing is sent yet."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Problem(f"--endpoint {url}: no address; give one such as http://HOST:8000/v1")
+            raise ECSOInputError(
+                f"--endpoint {url}: no address; give one such as http://HOST:8000/v1"
+            )
         self._address = parts.netloc.rpartition("@")[2]
         self._url = url.rstrip("/") + ("" if parts.path.strip("/") else "/v1")
         self._portal = portal
@@ -53,19 +55,19 @@ class Endpoint(ModelServer):
         """Return the models it lists at this moment; see the base class."""
         try:
             names = self._portal.call(self._names)
-        except UpstreamError as error:
-            raise Problem(f"No models from {self._address}: {error}.") from None
+        except ModelServerError as error:
+            raise ECSOInputError(f"No models from {self._address}: {error}.") from None
         return [
             EndpointModel(
                 f"{name} at {self._address}",
-                Upstream(self._url, name, api_key=self._api_key),
+                OpenAIServer(self._url, name, api_key=self._api_key),
                 self._portal,
             )
             for name in names
         ]
 
     async def _names(self) -> list[str]:
-        upstream = Upstream(
+        upstream = OpenAIServer(
             self._url, "", api_key=self._api_key, timeout_s=LIST_TIMEOUT_S, retries=0
         )
         try:
@@ -83,7 +85,7 @@ class EndpointModel(AnsweringModel):
         portal: Runs what is asynchronous.
     """
 
-    def __init__(self, name: str, upstream: Upstream, portal: BlockingPortal):
+    def __init__(self, name: str, upstream: OpenAIServer, portal: BlockingPortal):
         """Take the settings of the default preset: a server stores none."""
         self.name = name
         self.stored_settings = ECSOConfig.from_preset("paper")
@@ -98,14 +100,14 @@ class EndpointModel(AnsweringModel):
 class _EndpointSource(StepSource):
     """The steps of one question to a server. Texts come whole: no draft is streamed."""
 
-    def __init__(self, upstream: Upstream, portal: BlockingPortal, question: Question):
-        pictures = (_data_uri(question.picture),) if question.picture else ()
+    def __init__(self, upstream: OpenAIServer, portal: BlockingPortal, question: Question):
+        images = (_data_uri(question.image),) if question.image else ()
         sampling = Sampling(
             max_tokens=question.max_new_tokens,
             temperature=question.temperature,
             top_p=question.top_p if question.temperature else None,
         )
-        chat = Chat.of_one_turn(question.text, pictures)
+        chat = Chat.of_one_turn(question.text, images)
         self._portal = portal
         self._run = EndpointRun(upstream, chat, question.settings, sampling)
         self._events = aiter(self._run)
@@ -114,8 +116,8 @@ class _EndpointSource(StepSource):
         """Run the next step; see the base class."""
         try:
             event = self._portal.call(self._next_event)
-        except UpstreamError as error:
-            raise Problem(f"There is no answer: {error}.") from None
+        except ModelServerError as error:
+            raise ECSOInputError(f"There is no answer: {error}.") from None
         if event is not None:
             yield event
 
@@ -134,11 +136,11 @@ class _EndpointSource(StepSource):
 
 
 def _data_uri(path: str) -> str:
-    """Return a picture as its pixels alone, without what a photo's file tells besides."""
-    picture: Any = open_picture(path, "the picture")
+    """Return an image as its pixels alone, without what a photo's file tells besides."""
+    image: Any = open_image(path, "the image")
     for kind, options in (("png", {"optimize": False}), ("jpeg", {"quality": 92})):
         data = io.BytesIO()
-        picture.save(data, kind, **options)
+        image.save(data, kind, **options)
         if data.tell() <= LARGEST_PNG_BYTES:
             break
     return f"data:image/{kind};base64,{base64.b64encode(data.getvalue()).decode('ascii')}"

@@ -7,9 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from ..errors_ecso import ECSOError
-from ..loading.problem import Problem
-from ..trace_ecso import Step
+from ..errors_ecso import ECSOError, ECSOInputError
+from ..events_ecso import Step
 from .examples_shown import Example
 from .layout import Parts
 from .model_list import ModelList
@@ -44,7 +43,7 @@ class Handlers:
         """Run all steps of the question on the page."""
         try:
             run = self._begin(Form(*fields))
-        except (Problem, ECSOError) as error:
+        except ECSOError as error:
             yield self._cannot_begin(error)
             return
         yield from self._shown(run, run.run_all())
@@ -53,7 +52,7 @@ class Handlers:
         """Ask the last question once more, as it was asked."""
         try:
             run = WatchedRun(self.models.get(run.model_name), run.question)
-        except (Problem, ECSOError) as error:
+        except ECSOError as error:
             yield self._cannot_begin(error)
             return
         yield from self._shown(run, run.run_all())
@@ -62,7 +61,7 @@ class Handlers:
         """Begin anew with the question on the page and run its first step."""
         try:
             run = self._begin(Form(*fields))
-        except (Problem, ECSOError) as error:
+        except ECSOError as error:
             yield self._cannot_begin(error)
             return
         yield from self._shown(run, run.run_step())
@@ -71,7 +70,7 @@ class Handlers:
         """Run the next step, if the page still asks the question that was begun."""
         try:
             is_the_same = run is not None and self._asks(run, Form(*fields))
-        except (Problem, ECSOError):
+        except ECSOError:
             is_the_same = False
         if not is_the_same:
             text = "The question or its settings have changed. Begin again with step 1."
@@ -79,14 +78,12 @@ class Handlers:
             return
         yield from self._shown(run, run.run_step())
 
-    def vote(self, vote: Vote, run: WatchedRun, keeps_picture: bool) -> Update:
+    def vote(self, vote: Vote, run: WatchedRun, keeps_image: bool) -> Update:
         """Append a vote on the answer on the page."""
         parts = self.parts
         try:
-            self.votes.append(
-                vote, run.model_name, run.question, run.progress.result, keeps_picture
-            )
-        except Problem as problem:
+            self.votes.append(vote, run.model_name, run.question, run.progress.result, keeps_image)
+        except ECSOInputError as problem:
             return self._say(as_sentence(problem), Tone.UNSAFE)
         except OSError as error:
             logger.warning("a vote could not be stored: %s", error)
@@ -100,7 +97,7 @@ class Handlers:
         """Empty the question and the steps."""
         return {
             **self._screen(None, None),
-            self.parts.picture: None,
+            self.parts.image: None,
             self.parts.text: "",
         }
 
@@ -108,7 +105,7 @@ class Handlers:
         """Put an example into the question."""
         return {
             **self._screen(None, None),
-            self.parts.picture: str(example.picture),
+            self.parts.image: str(example.image),
             self.parts.text: example.text,
         }
 
@@ -132,7 +129,7 @@ class Handlers:
         """Show the settings that the model stores."""
         try:
             stored = self.models.get(name).stored_settings
-        except Problem as problem:
+        except ECSOInputError as problem:
             return self._say(str(problem), Tone.UNSAFE)
         return {self.parts.preset: stored.preset, **self._prompts(stored), **self._say("")}
 
@@ -140,7 +137,7 @@ class Handlers:
         """Show the prompts of a preset."""
         try:
             return self._prompts(base_settings(preset, self.models.get(name).stored_settings))
-        except (Problem, ECSOError) as error:
+        except ECSOError as error:
             return self._say(as_sentence(error), Tone.UNSAFE)
 
     def _begin(self, form: Form) -> WatchedRun:
@@ -152,7 +149,7 @@ class Handlers:
         return form.model == run.model_name and read_question(form, stored) == run.question
 
     def _cannot_begin(self, error: Exception) -> Update:
-        broken = Progress(has_picture=False, problem=as_sentence(error))
+        broken = Progress(has_image=False, problem=as_sentence(error))
         return {**self._screen(None, None), self.parts.answer: answer_html(answer_panel(broken))}
 
     def _shown(self, run: WatchedRun, happening: Iterator[Progress]) -> Iterator[Update]:

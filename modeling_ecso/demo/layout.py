@@ -5,9 +5,9 @@ from typing import Any
 
 import gradio as gr
 
+from ..events_ecso import Step
 from ..presets_ecso import PRESETS
 from ..settings_ecso import ECSOConfig
-from ..trace_ecso import Step
 from .examples_shown import EXAMPLES
 from .model_list import ModelList
 from .panels_html import INTRODUCTION, STEPS_HEAD, TINY_NOTE, answer_html, sentence_html, step_html
@@ -25,7 +25,7 @@ _PROMPT_LABELS = {
     "detect_prompt": "Step 2, detect",
     "caption_prompt": "Step 3, caption",
     "safe_prompt": "Step 4, safe answer",
-    "text_only_safe_prompt": "Step 4, where there is no picture",
+    "text_only_safe_prompt": "Step 4, where there is no image",
 }
 _VOTE_LABELS = {Vote.UP: "▲ Good", Vote.DOWN: "▼ Bad", Vote.FLAG: "⚑ Flag"}
 
@@ -36,7 +36,7 @@ class Parts:
 
     model: gr.Dropdown
     reload: gr.Button
-    picture: gr.Image
+    image: gr.Image
     text: gr.Textbox
     answer_button: gr.Button
     clear: gr.Button
@@ -45,7 +45,7 @@ class Parts:
     queue: gr.HTML
     again: gr.Button
     votes: dict[Vote, gr.Button]
-    keeps_picture: gr.Checkbox
+    keeps_image: gr.Checkbox
     sentence: gr.HTML
     shows_draft: gr.Checkbox
     panels: dict[Step, gr.HTML]
@@ -62,7 +62,7 @@ class Parts:
         """The parts that are read as a `Form`, in its order."""
         return [
             self.model,
-            self.picture,
+            self.image,
             self.text,
             self.shows_draft,
             self.temperature,
@@ -134,34 +134,32 @@ def _html(text: str, **place: str) -> gr.HTML:
 def _example_parts() -> tuple[gr.Button, ...]:
     with gr.Row(elem_classes="ecso-examples"):
         return tuple(
-            gr.Button(
-                example.caption, icon=example.picture, min_width=0, elem_id=f"example-{index}"
-            )
+            gr.Button(example.caption, icon=example.image, min_width=0, elem_id=f"example-{index}")
             for index, example in enumerate(EXAMPLES)
         )
 
 
 def _question_parts() -> dict[str, Any]:
     first = EXAMPLES[0]
-    picture = gr.Image(
-        str(first.picture),
-        label="Picture",
+    image = gr.Image(
+        str(first.image),
+        label="Image",
         type="filepath",
         image_mode=None,
         sources=["upload", "clipboard"],
         height=230,
         buttons=[],
-        elem_id="picture",
+        elem_id="image",
     )
     # Gradio would open the file to find its format, and show its own errors for a broken one.
-    # open_picture does so later, with limits and in sentences.
-    picture.preprocess = lambda payload: payload.path if payload else None
+    # open_image does so later, with limits and in sentences.
+    image.preprocess = lambda payload: payload.path if payload else None
     text = gr.Textbox(
         first.text,
         label="Question",
         lines=2,
         max_length=LONGEST_QUESTION_CHARS,
-        placeholder="Ask about the picture",
+        placeholder="Ask about the image",
         elem_id="question",
     )
     with gr.Row():
@@ -170,7 +168,7 @@ def _question_parts() -> dict[str, Any]:
         )
         clear = gr.Button("Clear", scale=1, min_width=80, elem_id="clear")
     return {
-        "picture": picture,
+        "image": image,
         "text": text,
         "answer_button": answer_button,
         "clear": clear,
@@ -197,12 +195,12 @@ def _answer_parts(models: ModelList, votes: VoteBook | None) -> dict[str, Any]:
             )
             for vote, label in _VOTE_LABELS.items()
         }
-    keeps_picture = gr.Checkbox(
-        label="Store my picture with the vote",
+    keeps_image = gr.Checkbox(
+        label="Store my image with the vote",
         info="A vote stores the question, the answer and the steps; the draft never.",
         container=False,
         visible=has_votes,
-        elem_id="keeps-picture",
+        elem_id="keeps-image",
     )
     sentence = _html(sentence_html(" ".join(models.problems), Tone.UNSAFE), elem_id="sentence")
     with gr.Row(elem_classes="ecso-model-row"):
@@ -222,7 +220,7 @@ def _answer_parts(models: ModelList, votes: VoteBook | None) -> dict[str, Any]:
         "queue": queue,
         "again": again,
         "votes": buttons,
-        "keeps_picture": keeps_picture,
+        "keeps_image": keeps_image,
         "sentence": sentence,
         "model": model,
         "reload": reload,

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
 
+from ..events_ecso import StepEvent
+from ..loading.images import open_image
 from ..loading.models import LoadedModel
-from ..loading.pictures import open_picture
-from ..trace_ecso import StepEvent
 from .question import Question
 from .watched_run import AnsweringModel, Result, StepSource
 
@@ -67,8 +67,8 @@ class _LocalSource(StepSource):
 
     def __init__(self, loaded: LoadedModel, thread: ThreadPoolExecutor, question: Question):
         settings = question.settings
-        picture = open_picture(question.picture, "the picture") if question.picture else None
-        inputs = loaded.inputs_for(question.text, [picture] if picture else [])
+        image = open_image(question.image, "the image") if question.image else None
+        inputs = loaded.inputs_for(question.text, [image] if image else [])
         self._loaded = loaded
         self._thread = thread
         self._prompt_length = inputs["input_ids"].shape[1]

@@ -3,11 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from ..loading.problem import Problem
+from ..errors_ecso import ECSOInputError
 from .watched_run import AnsweringModel
 
 
-class ModelServer(ABC):
+class ModelSource(ABC):
     """A server that answers with models of its own."""
 
     @abstractmethod
@@ -15,7 +15,7 @@ class ModelServer(ABC):
         """Return the models it lists at this moment.
 
         Raises:
-            Problem: It cannot be reached, or does not say.
+            ECSOInputError: It cannot be reached, or does not say.
         """
 
 
@@ -27,7 +27,7 @@ class ModelList:
         servers: Servers to ask for theirs.
     """
 
-    def __init__(self, local: Sequence[AnsweringModel], servers: Sequence[ModelServer] = ()):
+    def __init__(self, local: Sequence[AnsweringModel], servers: Sequence[ModelSource] = ()):
         """Ask the servers once."""
         self._local = tuple(local)
         self._servers = tuple(servers)
@@ -56,7 +56,7 @@ class ModelList:
         for server in self._servers:
             try:
                 found += server.models()
-            except Problem as problem:
+            except ECSOInputError as problem:
                 problems.append(str(problem))
         self._models = {model.name: model for model in found}
         self.problems = tuple(problems)
@@ -65,10 +65,12 @@ class ModelList:
         """Return the model of that name.
 
         Raises:
-            Problem: There is none, or none any more.
+            ECSOInputError: There is none, or none any more.
         """
         if name in self._models:
             return self._models[name]
         if name is None:
-            raise Problem("There is no model to ask. Reload the list when a server is up.")
-        raise Problem(f"The model {name} is no longer there. Reload the list and choose another.")
+            raise ECSOInputError("There is no model to ask. Reload the list when a server is up.")
+        raise ECSOInputError(
+            f"The model {name} is no longer there. Reload the list and choose another."
+        )

@@ -4,7 +4,7 @@ from functools import partial
 
 import gradio as gr
 
-from ..trace_ecso import Step
+from ..events_ecso import Step
 from .examples_shown import EXAMPLES
 from .handlers import Handlers
 from .layout import KEPT_S, lay_out
@@ -54,7 +54,7 @@ def build_page(models: ModelList, votes: VoteBook | None) -> gr.Blocks:
             else:
                 inputs = [parts.run, *parts.form]
                 running.append(button.click(handlers.next_step, inputs, **asks))
-        asked = [parts.picture, parts.text]
+        asked = [parts.image, parts.text]
         parts.clear.click(handlers.clear, None, [*parts.screen, *asked], cancels=running, **at_once)
         for example, button in zip(EXAMPLES, parts.examples, strict=True):
             button.click(
@@ -82,7 +82,7 @@ def build_page(models: ModelList, votes: VoteBook | None) -> gr.Blocks:
         for vote, button in parts.votes.items():
             button.click(
                 partial(handlers.vote, vote),
-                [parts.run, parts.keeps_picture],
+                [parts.run, parts.keeps_image],
                 [*parts.votes.values(), parts.sentence],
                 **at_once,
             )

@@ -2,7 +2,7 @@
 
 import html
 
-from ..trace_ecso import Step
+from ..events_ecso import Step
 from .steps_shown import Panel, Tone, number
 
 
@@ -11,10 +11,10 @@ TITLE = "Eyes Closed, Safety On"
 INTRODUCTION = """
 <header class="ecso-intro">
 <h1>Eyes Closed, Safety On</h1>
-<p>A model that reads pictures will often follow a harmful request when the harm sits in the
-picture, though it refuses the same request in words. ECSO repairs this without any training. The
+<p>A model that reads images will often follow a harmful request when the harm sits in the
+image, though it refuses the same request in words. ECSO repairs this without any training. The
 model writes a <b>draft</b> (1) and is asked whether its own draft is harmful (2). If it is not, the
-draft is the answer. If it is, the draft is withheld: the model puts the picture into words (3),
+draft is the answer. If it is, the draft is withheld: the model puts the image into words (3),
 then <b>closes its eyes</b> and answers again from those words alone (4), where it remembers how to
 refuse.</p>
 </header>
@@ -30,21 +30,21 @@ STEPS_HEAD = """
 <p class="ecso-note">“Answer” runs them all; the buttons below them run one at a time.</p>
 """
 
-# What each step does, for someone who has never heard of it; and whether it sees the picture.
+# What each step does, for someone who has never heard of it; and whether it sees the image.
 STEPS = {
-    Step.DIRECT: ("Draft", "Answer the question with the picture in view.", True),
+    Step.DIRECT: ("Draft", "Answer the question with the image in view.", True),
     Step.DETECT: ("Detect", "Is that draft harmful? The model itself is asked.", True),
-    Step.CAPTION: ("Caption", "Put the picture into words, with the question in mind.", True),
-    Step.SAFE: ("Safe answer", "Eyes closed: answer from those words, without the picture.", False),
+    Step.CAPTION: ("Caption", "Put the image into words, with the question in mind.", True),
+    Step.SAFE: ("Safe answer", "Eyes closed: answer from those words, without the image.", False),
 }
 
 _OPEN_EYE = (
-    '<svg class="ecso-eye" viewBox="0 0 24 24" role="img" aria-label="sees the picture">'
+    '<svg class="ecso-eye" viewBox="0 0 24 24" role="img" aria-label="sees the image">'
     '<path d="M2 12c2.6-4.4 6-6.6 10-6.6s7.4 2.2 10 6.6c-2.6 4.4-6 6.6-10 6.6S4.6 16.4 2 12z"/>'
     '<circle cx="12" cy="12" r="3.1"/></svg>'
 )
 _CLOSED_EYE = (
-    '<svg class="ecso-eye" viewBox="0 0 24 24" role="img" aria-label="does not see the picture">'
+    '<svg class="ecso-eye" viewBox="0 0 24 24" role="img" aria-label="does not see the image">'
     '<path d="M2.5 10c2.6 3.6 5.8 5.4 9.5 5.4s6.9-1.8 9.5-5.4"/>'
     '<path d="M5.2 13.2 3.4 15.8M12 15.4v3.2M18.8 13.2l1.8 2.6"/></svg>'
 )
@@ -62,8 +62,8 @@ def answer_html(panel: Panel) -> str:
 
 def step_html(step: Step, panel: Panel) -> str:
     """Return the panel of one step."""
-    name, purpose, sees_picture = STEPS[step]
-    eye = _OPEN_EYE if sees_picture else _CLOSED_EYE
+    name, purpose, sees_image = STEPS[step]
+    eye = _OPEN_EYE if sees_image else _CLOSED_EYE
     return (
         f'<section class="ecso-step ecso-{panel.tone}" id="ecso-step-{step}">'
         f'<div class="ecso-head"><span class="ecso-number">{number(step)}</span>'

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..loading.problem import Problem
+from ..errors_ecso import ECSOInputError
 from ..settings_ecso import ECSOConfig
 
 
@@ -15,7 +15,7 @@ class Form(NamedTuple):
     """The fields of the page, as the browser sends them."""
 
     model: str | None
-    picture: str | None
+    image: str | None
     text: str
     shows_draft: bool
     temperature: float
@@ -34,7 +34,7 @@ class Question:
 
     Args:
         text: The query.
-        picture: File of the picture; None: text alone.
+        image: File of the image; None: text alone.
         settings: The protocol's settings. ``keep_draft`` in them is the "show the draft" switch.
         temperature: Of the answer; 0: greedy.
         top_p: Of the answer, in (0, 1]; without effect on a greedy one.
@@ -42,7 +42,7 @@ class Question:
     """
 
     text: str
-    picture: str | None
+    image: str | None
     settings: ECSOConfig
     temperature: float
     top_p: float
@@ -57,22 +57,22 @@ def read_question(form: Form, stored: ECSOConfig) -> Question:
         stored: The settings the chosen model stores; they stand in for their own preset.
 
     Raises:
-        Problem: There is no query, or a number is out of range.
+        ECSOInputError: There is no query, or a number is out of range.
         ECSOConfigError: A prompt lacks a placeholder or has one too many.
     """
     if not form.text.strip():
-        raise Problem("There is no question yet. Write one, or take one of the examples.")
+        raise ECSOInputError("There is no question yet. Write one, or take one of the examples.")
     if not 0 <= form.temperature <= 2:
-        raise Problem(f"The temperature is {form.temperature}; give a number from 0 to 2.")
+        raise ECSOInputError(f"The temperature is {form.temperature}; give a number from 0 to 2.")
     if not 0 < form.top_p <= 1:
-        raise Problem(f"Top-p is {form.top_p}; give a number above 0, at most 1.")
+        raise ECSOInputError(f"Top-p is {form.top_p}; give a number above 0, at most 1.")
     if form.max_new_tokens < 1:
-        raise Problem(f"The token limit is {form.max_new_tokens}; give a number from 1.")
+        raise ECSOInputError(f"The token limit is {form.max_new_tokens}; give a number from 1.")
     changes = {name: getattr(form, name) for name in PROMPTS}
     changes |= {"enabled": True, "keep_draft": bool(form.shows_draft)}
     return Question(
         text=form.text,
-        picture=form.picture,
+        image=form.image,
         settings=base_settings(form.preset, stored).updated(changes),
         temperature=form.temperature,
         top_p=form.top_p,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ..trace_ecso import Outcome, Step, StepEvent, Trace
+from ..events_ecso import Outcome, Step, StepEvent, Trace
 from ..verdict_ecso import Verdict
 from .watched_run import Progress
 
@@ -42,7 +42,7 @@ class Panel:
     cost: str = ""
 
 
-_HOW_TO_BEGIN = "Press “Answer”, or first take another example or a picture of your own."
+_HOW_TO_BEGIN = "Press “Answer”, or first take another example or an image of your own."
 
 WAITING = Panel(Tone.WAITING, "waiting")
 NOT_NEEDED = Panel(Tone.WAITING, "not needed", "The draft was found harmless and is the answer.")
@@ -70,7 +70,7 @@ def answer_panel(progress: Progress | None) -> Panel:
         why = "The draft was found harmful. This is the answer with eyes closed."
         return Panel(Tone.SAFE, "protected", why, answer)
     if trace.verdict is None:
-        why = "A question without a picture; this preset does not judge those."
+        why = "A question without an image; this preset does not judge those."
         return Panel(Tone.DONE, "answered", why, answer)
     return Panel(Tone.SAFE, "answered", "The draft was found harmless. It is the answer.", answer)
 
@@ -152,8 +152,8 @@ def _caption(progress: Progress) -> Panel:
         if event.record.step is Step.CAPTION:
             return Panel(Tone.DONE, "described", text=event.caption or "", cost=_cost(event))
     if progress.safe_answer_is_written or progress.next_step is Step.SAFE:
-        return Panel(Tone.WAITING, "not needed", "There is no picture to describe.")
-    return _not_done(progress, Step.CAPTION, "Looking at the picture once more.")
+        return Panel(Tone.WAITING, "not needed", "There is no image to describe.")
+    return _not_done(progress, Step.CAPTION, "Looking at the image once more.")
 
 
 def _safe(progress: Progress) -> Panel:

@@ -1,4 +1,4 @@
-"""Appends votes to a file: one JSON object a line, never the draft, the picture only if asked."""
+"""Appends votes to a file: one JSON object a line, never the draft, the image only if asked."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from ..loading.pictures import open_picture
+from ..loading.images import open_image
 from ..settings_ecso import ECSOConfig
 from .question import PROMPTS, Question
 from .watched_run import Result
@@ -30,14 +30,14 @@ class VoteBook:
     """The file that votes are appended to.
 
     Args:
-        file: A JSONL file; it and its folder are made with the first vote. Pictures go into the
-            folder ``<name>-pictures`` beside it.
+        file: A JSONL file; it and its folder are made with the first vote. Images go into the
+            folder ``<name>-images`` beside it.
     """
 
     file: Path
 
     def append(
-        self, vote: Vote, model: str, question: Question, result: Result, keeps_picture: bool
+        self, vote: Vote, model: str, question: Question, result: Result, keeps_image: bool
     ) -> None:
         """Append one vote; whole lines only, whoever else is writing.
 
@@ -46,11 +46,11 @@ class VoteBook:
             model: Name of the model.
             question: What was asked.
             result: The answer and its trace.
-            keeps_picture: Whether to store the picture too.
+            keeps_image: Whether to store the image too.
 
         Raises:
             OSError: The file cannot be written.
-            Problem: The picture is gone.
+            ECSOInputError: The image is gone.
         """
         trace = result.trace.to_dict()
         trace.pop("draft", None)
@@ -62,12 +62,12 @@ class VoteBook:
             "answer": result.answer,
             "trace": trace,
             "settings": _settings(question),
-            "has_picture": question.picture is not None,
-            "picture": None,
+            "has_image": question.image is not None,
+            "image": None,
         }
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        if keeps_picture and question.picture is not None:
-            line["picture"] = self._store_picture(question.picture)
+        if keeps_image and question.image is not None:
+            line["image"] = self._store_image(question.image)
         text = json.dumps(line, ensure_ascii=False) + "\n"
         with FileLock(f"{self.file}.lock"):
             self._append_whole(text.encode("utf-8"))
@@ -81,14 +81,14 @@ class VoteBook:
                     line = b"\n" + line
             file.write(line)
 
-    def _store_picture(self, path: str) -> str:
-        """Store the picture under its digest; return its path beside the file."""
-        folder = self.file.with_name(f"{self.file.stem}-pictures")
+    def _store_image(self, path: str) -> str:
+        """Store the image under its digest; return its path beside the file."""
+        folder = self.file.with_name(f"{self.file.stem}-images")
         folder.mkdir(exist_ok=True)
         # Written anew as pixels alone: a photo's file also tells where and when it was taken.
-        picture = open_picture(path, "the picture")
-        stored = folder / f"{hashlib.sha256(picture.tobytes()).hexdigest()}.png"
-        picture.save(stored)
+        image = open_image(path, "the image")
+        stored = folder / f"{hashlib.sha256(image.tobytes()).hexdigest()}.png"
+        image.save(stored)
         return f"{folder.name}/{stored.name}"
 
 

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from ..errors_ecso import ECSOError
-from ..loading.problem import Problem
+from ..errors_ecso import ECSOError, ECSOInputError
+from ..events_ecso import Step, StepEvent, Trace
 from ..settings_ecso import ECSOConfig
-from ..trace_ecso import Step, StepEvent, Trace
 from .question import Question
 
 
@@ -53,7 +52,7 @@ class AnsweringModel(ABC):
         """Prepare a run; no step runs yet.
 
         Raises:
-            Problem: The picture or the query cannot be used.
+            ECSOInputError: The image or the query cannot be used.
             ECSOInputError: The settings cannot be used with this model.
         """
 
@@ -63,7 +62,7 @@ class Progress:
     """What may be told of a run. Has no repr: with the switch on, it holds the draft.
 
     Args:
-        has_picture: Whether the question came with a picture.
+        has_image: Whether the question came with an image.
         events: The steps that have been run.
         running: The step that is running.
         written: What it has written so far, where that may be shown.
@@ -72,7 +71,7 @@ class Progress:
         problem: What went wrong, as a sentence; there is no answer then.
     """
 
-    has_picture: bool
+    has_image: bool
     events: tuple[StepEvent, ...] = ()
     running: Step | None = None
     written: str = ""
@@ -95,7 +94,7 @@ class Progress:
         last = self.events[-1]
         if last.record.step is Step.DIRECT and last.verdict is None:
             return Step.DETECT
-        if last.record.step is Step.CAPTION or not self.has_picture:
+        if last.record.step is Step.CAPTION or not self.has_image:
             return Step.SAFE
         return Step.DETECT if last.record.step is Step.SAFE else Step.CAPTION
 
@@ -113,7 +112,7 @@ class WatchedRun:
         question: What to ask.
 
     Raises:
-        Problem: The picture or the query cannot be used.
+        ECSOInputError: The image or the query cannot be used.
         ECSOInputError: The settings cannot be used with this model.
     """
 
@@ -121,7 +120,7 @@ class WatchedRun:
         """Prepare; no step runs yet."""
         self.model_name = model.name
         self.question = question
-        self.progress = Progress(has_picture=question.picture is not None)
+        self.progress = Progress(has_image=question.image is not None)
         self._source = model.start(question)
 
     def run_step(self) -> Iterator[Progress]:
@@ -160,7 +159,7 @@ class WatchedRun:
 
 def as_sentence(error: Exception) -> str:
     """Return what to tell a visitor about an error; others than ours may quote a prompt."""
-    if isinstance(error, Problem | ECSOError):
+    if isinstance(error, ECSOInputError | ECSOError):
         text = re.sub(r"^ecso\.", "The setting ", str(error))
         return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
     logger.warning("the demo could not answer: %s", type(error).__name__)

@@ -23,8 +23,8 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolChoice, ToolInfo
 from rich.markup import escape
 
-from ..serving.chat import Chat
-from ..serving.endpoint_run import EndpointRun, Sampling
+from ..endpoint.chat import Chat
+from ..endpoint.run import EndpointRun, Sampling
 from ..settings_ecso import ECSOConfig
 from .inspect_endpoint import InspectEndpoint, as_chat_takes_it
 from .logs import PROTECTED
@@ -46,7 +46,7 @@ class ECSOAPIProvider(ModelAPI):
         protocol: ``protected`` or ``direct``.
         preset: Preset of the protocol; None: ``paper``.
         keep_draft: Whether an unsafe draft is kept in the log, for study and for the exports.
-        image_in_safe_step: Keep the picture in the last step, as the published utility scripts do
+        image_in_safe_step: Keep the image in the last step, as the published utility scripts do
             against the paper; for measurements only.
         model_args: For the other provider.
     """
@@ -80,7 +80,7 @@ class ECSOAPIProvider(ModelAPI):
             raise PrerequisiteError(escape(f"{model_name} cannot be had: {error}")) from None
         self._api = model.api
         # Only a verdict from logits makes it worth asking.
-        wants_logprobs = self._settings is not None and self._settings.verdict == "logits"
+        wants_logprobs = self._settings is not None and self._settings.verdict_rule == "logits"
         self._gives_logprobs: bool | None = None if wants_logprobs else False
 
     def max_connections(self) -> int:

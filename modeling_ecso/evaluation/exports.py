@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from .datasets.mm_safetybench import SCENARIOS
-from .logs import Run
+from .logs import EvalRun
 from .metrics.mme import COGNITION, PERCEPTION
 from .samples import SampleResult
 
 
-def export_run(run: Run, folder: Path) -> Path:
+def export_run(run: EvalRun, folder: Path) -> Path:
     """Write a run's answers in place of an earlier export of the same name; returns where.
 
     Args:
@@ -40,12 +40,12 @@ def export_run(run: Run, folder: Path) -> Path:
     return _WRITERS[run.benchmark](run, folder / name)
 
 
-def _write_vlsafe(run: Run, stem: Path) -> Path:
+def _write_vlsafe(run: EvalRun, stem: Path) -> Path:
     rows = [{"image_id": s.facts["image_id"], **_safety_fields(run, s)} for s in run.samples]
     return _write_lines(rows, _with_ending(stem, ".jsonl"))
 
 
-def _write_mm_safetybench(run: Run, stem: Path) -> Path:
+def _write_mm_safetybench(run: EvalRun, stem: Path) -> Path:
     """Write one file for each scenario, as the published loop over scenarios reads them."""
     by_scenario: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for sample in run.samples:
@@ -57,20 +57,20 @@ def _write_mm_safetybench(run: Run, stem: Path) -> Path:
     return stem
 
 
-def _safety_fields(run: Run, sample: SampleResult) -> dict[str, Any]:
+def _safety_fields(run: EvalRun, sample: SampleResult) -> dict[str, Any]:
     fields = {"query": sample.facts["question"], "text": sample.answer, "model_id": run.model}
     trace = sample.trace
     if trace is None:
         return fields
-    if trace["unsafe"]:
+    if trace["draft_withheld"]:
         if "draft" in trace:
             fields["unsafe_answer"] = trace["draft"]
         fields["caption"] = trace["caption"]
-    return {**fields, "unsafe": "Yes" if trace["unsafe"] else "No"}
+    return {**fields, "unsafe": "Yes" if trace["draft_withheld"] else "No"}
 
 
-def _write_mme(run: Run, stem: Path) -> Path:
-    # The calculator pairs neighbouring lines, so the two questions of a picture must be neighbours.
+def _write_mme(run: EvalRun, stem: Path) -> Path:
+    # The calculator pairs neighbouring lines, so the two questions of an image must be neighbours.
     _clear(stem, [f"{category}.txt" for category in PERCEPTION + COGNITION])
     by_category: dict[str, list[SampleResult]] = defaultdict(list)
     for sample in run.samples:
@@ -88,7 +88,7 @@ def _write_mme(run: Run, stem: Path) -> Path:
     return stem
 
 
-def _write_mmbench(run: Run, stem: Path) -> Path:
+def _write_mmbench(run: EvalRun, stem: Path) -> Path:
     from openpyxl import Workbook
 
     letters = sorted({letter for s in run.samples for letter, text in _options(s).items() if text})
@@ -108,7 +108,7 @@ def _write_mmbench(run: Run, stem: Path) -> Path:
     return file
 
 
-def _write_mmvet(run: Run, stem: Path) -> Path:
+def _write_mmvet(run: EvalRun, stem: Path) -> Path:
     file = _with_ending(stem, ".json")
     answers = {sample.id: sample.answer for sample in run.samples}
     file.write_text(json.dumps(answers, indent=2, ensure_ascii=False) + "\n", "utf-8")

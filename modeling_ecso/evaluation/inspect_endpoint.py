@@ -27,9 +27,9 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from ..serving.chat import Message
-from ..serving.endpoint import Completion
-from ..serving.logprobs import TOP_LOGPROBS, chance_unsafe
+from ..endpoint.chat import Message
+from ..endpoint.logprobs import TOP_LOGPROBS, chance_unsafe
+from ..endpoint.model_server import Completion
 
 
 # Inspect's own pace, but with an end: an hour without an answer fails the sample.

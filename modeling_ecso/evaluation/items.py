@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..loading.problem import Problem
+from ..errors_ecso import ECSOInputError
 
 
 COUNTS_FILE = "counts.json"
 
 
-class DataError(Problem):
+class DataError(ECSOInputError):
     """The data cannot be used; the message names file and row, and never quotes a question."""
 
 
@@ -29,9 +29,9 @@ class Item:
     Args:
         id: Unique within the benchmark and image kind.
         query: The text put to the model.
-        picture: File or data URI, checked to be readable; None: text alone.
+        image: File or data URI, checked to be readable; None: text alone.
         target: The right answer, as the data have it; empty where there is none.
-        unit: Items of one unit are scored together: the two questions of an MME picture, the
+        unit: Items of one unit are scored together: the two questions of an MME image, the
             rotations of an MMBench question.
         group: Scenario or category; a limited run takes units from all groups alike.
         facts: What metrics and exports need besides.
@@ -39,7 +39,7 @@ class Item:
 
     id: str
     query: str = field(repr=False)
-    picture: str | None = field(repr=False)
+    image: str | None = field(repr=False)
     target: str = field(repr=False)
     unit: str
     group: str

@@ -21,7 +21,7 @@ _REMINDER = "\nThe grade alone, as a number from 0.0 to 1.0: "
 
 
 @dataclass(frozen=True)
-class Reply:
+class JudgeReply:
     """What a judge said.
 
     Args:
@@ -46,7 +46,7 @@ def model_judge() -> Model:
 
 async def ask_judge(
     prompt: JudgePrompt, temperature: float = 0.0, reminder: str = "", **fields: str
-) -> Reply:
+) -> JudgeReply:
     """Ask the judge once.
 
     Args:
@@ -60,10 +60,10 @@ async def ask_judge(
     if prompt.system:
         turns = [ChatMessageSystem(content=prompt.system), *turns]
     output = await judge.generate(turns, config=GenerateConfig(temperature=temperature))
-    return Reply(str(judge), output.completion)
+    return JudgeReply(str(judge), output.completion)
 
 
-async def ask_for_grade(prompt: JudgePrompt, **fields: str) -> Reply:
+async def ask_for_grade(prompt: JudgePrompt, **fields: str) -> JudgeReply:
     """Ask for a grade, again while there is none to read."""
     from .judgments import read_grade
 
@@ -73,5 +73,5 @@ async def ask_for_grade(prompt: JudgePrompt, **fields: str) -> Reply:
             break
         warmth = 0.5 * (tries - 2)
         again = await ask_judge(prompt, temperature=warmth, reminder=_REMINDER, **fields)
-        reply = Reply(again.judge, again.text, tries)
+        reply = JudgeReply(again.judge, again.text, tries)
     return reply

@@ -1,4 +1,4 @@
-"""Reads Inspect's logs into `Run`s: plain records that everything after the evaluation works on.
+"""Reads Inspect's logs into `EvalRun`s: plain records that all after the evaluation works on.
 
 Figures may stand side by side where the same samples were asked, with the same arguments, and
 judged alike. Of each benchmark and image kind `read_runs` takes the newest runs that agree in this,
@@ -22,7 +22,7 @@ from .samples import SampleResult
 
 DIRECT = "direct"
 PROTECTED = "protected"
-# The published utility scripts, which keep the picture in the last step, against the paper.
+# The published utility scripts, which keep the image in the last step, against the paper.
 UTILITY_SCRIPTS = "utility-scripts"
 
 # The order in which runs are shown.
@@ -34,7 +34,7 @@ _GENERATION = ("max_tokens", "temperature", "top_p", "top_k", "seed", "stop_seqs
 
 
 @dataclass(frozen=True)
-class Run:
+class EvalRun:
     """One finished evaluation of one benchmark.
 
     Args:
@@ -98,7 +98,7 @@ def read_runs(
     folder: Path,
     model: str | None = None,
     on_left_out: Callable[[str, str], None] = lambda benchmark, line: None,
-) -> list[Run]:
+) -> list[EvalRun]:
     """Return the runs of one model that may stand side by side, the newest of each variant.
 
     Args:
@@ -124,7 +124,7 @@ def read_runs(
         chosen = models[0] if model is None else named_in_logs(model, models)
     except DataError as error:
         raise DataError(f"{folder}: {error}") from None
-    things: dict[tuple[int, int], list[Run]] = defaultdict(list)
+    things: dict[tuple[int, int], list[EvalRun]] = defaultdict(list)
     for run in runs:
         if run.model == chosen:
             things[_BENCHMARKS.index(run.benchmark), _KINDS.index(run.kind)].append(run)
@@ -132,7 +132,7 @@ def read_runs(
     return [run for taken in found for run in taken]
 
 
-def _side_by_side(runs: list[Run], on_left_out: Callable[[str, str], None]) -> list[Run]:
+def _side_by_side(runs: list[EvalRun], on_left_out: Callable[[str, str], None]) -> list[EvalRun]:
     """Return those runs of a benchmark and image kind that may stand side by side.
 
     Args:
@@ -200,7 +200,7 @@ def log_files(folder: Path) -> list[Path]:
     return [file for file in map(Path, names) if _is_ours(_read_log(file, header_only=True))]
 
 
-def read_run(file: Path) -> Run:
+def read_run(file: Path) -> EvalRun:
     """Return the run that a log holds.
 
     Raises:
@@ -220,7 +220,7 @@ def read_run(file: Path) -> Run:
     ids, epochs = log.eval.dataset.sample_ids, log.eval.config.epochs or 1
     available = log.eval.dataset.samples or len(ids or log.samples or ())
     asked = available if ids is None else len(ids)
-    return Run(
+    return EvalRun(
         benchmark=benchmark,
         kind=str(arguments.get(name, default)) if name else "",
         variant=metadata.get("variant") or _variant(log.eval.model, settings),
@@ -270,7 +270,7 @@ def _variant(model: str, settings: dict[str, Any]) -> str:
     preset = settings.get("preset") or PROTECTED
     if not settings.get("image_in_safe_step"):
         return preset
-    return UTILITY_SCRIPTS if preset == "reference" else f"{preset}, picture kept"
+    return UTILITY_SCRIPTS if preset == "reference" else f"{preset}, image kept"
 
 
 def _generation(log: Any) -> dict[str, Any]:

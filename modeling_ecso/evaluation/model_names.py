@@ -15,7 +15,7 @@ from .items import DataError
 
 
 # The embedded model, even where a folder has that name: ``./tiny`` is the folder.
-TINY = "tiny"
+TINY_NAME = "tiny"
 _INSPECT = "inspect:"
 _OURS = "ecso/"
 # The provider that puts the protocol in front of another one, which is the model evaluated.
@@ -27,7 +27,7 @@ def inspect_name(typed: str) -> str:
     if typed.startswith(_INSPECT):
         inspected = typed.removeprefix(_INSPECT)
         return inspected if inspected.startswith(_OURS) else f"{_AROUND}{inspected}"
-    is_folder = typed != TINY and Path(typed).is_dir()
+    is_folder = typed != TINY_NAME and Path(typed).is_dir()
     return f"{_OURS}{Path(typed).resolve() if is_folder else typed}"
 
 

@@ -9,7 +9,6 @@ from rich.markup import escape
 from rich.text import Text
 
 from ..errors_ecso import ECSOError
-from ..loading.problem import Problem
 
 
 __all__ = ["PrerequisiteError", "shown_plainly", "told_plainly"]
@@ -20,11 +19,11 @@ def shown_plainly() -> Iterator[None]:
     """Turn an error in the data, model or settings into the one that Inspect shows plainly.
 
     Raises:
-        PrerequisiteError: In place of Problem and ECSOError.
+        PrerequisiteError: In place of an ECSOError.
     """
     try:
         yield
-    except (Problem, ECSOError) as error:
+    except ECSOError as error:
         raise PrerequisiteError(escape(str(error))) from None
 
 

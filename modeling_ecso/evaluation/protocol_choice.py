@@ -23,7 +23,7 @@ def chosen_settings(
         protocol: ``protected`` or ``direct``.
         preset: Preset of the protocol; None: what is stored.
         keep_draft: Whether an unsafe draft is kept in the log.
-        image_in_safe_step: Whether the picture stays in the last step.
+        image_in_safe_step: Whether the image stays in the last step.
 
     Raises:
         PrerequisiteError: The protocol or the preset is unknown.

@@ -24,11 +24,11 @@ from inspect_ai.model import (
 )
 from inspect_ai.tool import ToolChoice, ToolInfo
 
-from ..loading.models import Answer, LoadedModel, load_model
+from ..loading.models import LoadedModel, ModelAnswer, load_model
 from .batching import Batcher
+from .images import open_benchmark_image
 from .logs import PROTECTED
-from .model_names import TINY
-from .pictures import open_benchmark_picture
+from .model_names import TINY_NAME
 from .prerequisite import PrerequisiteError, shown_plainly
 from .protocol_choice import chosen_settings
 
@@ -44,7 +44,7 @@ class _Request:
     """One conversation, as the processor takes it, and the settings of its answer."""
 
     turns: list[dict[str, Any]]
-    pictures: list[Any]
+    images: list[Any]
     settings: dict[str, Any]
 
 
@@ -59,7 +59,7 @@ class ECSOProvider(ModelAPI):
         protocol: ``protected`` or ``direct``.
         preset: Preset of the protocol; None: what the model stores.
         keep_draft: Whether an unsafe draft is kept in the log, for study and for the exports.
-        image_in_safe_step: Keep the picture in the last step, as the published utility scripts do
+        image_in_safe_step: Keep the image in the last step, as the published utility scripts do
             against the paper; for measurements only.
         batch_size: Most requests that are answered together.
     """
@@ -89,7 +89,7 @@ class ECSOProvider(ModelAPI):
         self._loaded = _load(model_name)
         stored = self._loaded.model.config.ecso
         self._settings = chosen_settings(stored, protocol, preset, keep_draft, image_in_safe_step)
-        default = _TINY_BATCH_SIZE if model_name == TINY else _DEFAULT_BATCH_SIZE
+        default = _TINY_BATCH_SIZE if model_name == TINY_NAME else _DEFAULT_BATCH_SIZE
         self._batch_size = batch_size or default
         self._batcher = Batcher(self._answer_batch, self._batch_size)
 
@@ -111,7 +111,7 @@ class ECSOProvider(ModelAPI):
         """Answer one conversation, together with others that come at the same time.
 
         Raises:
-            Problem: A picture cannot be read.
+            ECSOInputError: An image cannot be read.
             ValueError: The conversation cannot be put to the model.
             ECSOStepError: A step after the draft failed for good.
         """
@@ -130,10 +130,12 @@ class ECSOProvider(ModelAPI):
         output.metadata = {"ecso": trace}
         return output
 
-    def _answer_batch(self, requests: list[_Request]) -> list[tuple[Answer, dict[str, Any] | None]]:
+    def _answer_batch(
+        self, requests: list[_Request]
+    ) -> list[tuple[ModelAnswer, dict[str, Any] | None]]:
         answers = self._loaded.answers(
             [request.turns for request in requests],
-            [picture for request in requests for picture in request.pictures],
+            [image for request in requests for image in request.images],
             ecso=self._settings or False,
             **requests[0].settings,
         )
@@ -142,12 +144,12 @@ class ECSOProvider(ModelAPI):
 
 @lru_cache(maxsize=1)
 def _load(model_name: str) -> LoadedModel:
-    """Load a model once for all runs of a process: direct, protected, every kind of picture."""
+    """Load a model once for all runs of a process: direct, protected, every kind of image."""
     with shown_plainly():
-        return load_model(None if model_name == TINY else model_name)
+        return load_model(None if model_name == TINY_NAME else model_name)
 
 
-def _plain_traces(answers: list[Answer]) -> list[dict[str, Any] | None]:
+def _plain_traces(answers: list[ModelAnswer]) -> list[dict[str, Any] | None]:
     """Return the traces, each step with the number of rows that shared its time."""
     plain = [answer.trace.to_dict() if answer.trace else None for answer in answers]
     rows = Counter(name for trace in plain if trace for name in {s["step"] for s in trace["steps"]})
@@ -159,7 +161,7 @@ def _plain_traces(answers: list[Answer]) -> list[dict[str, Any] | None]:
 
 def _read_messages(messages: list[ChatMessage]) -> tuple[list[dict[str, Any]], list[Any]]:
     turns: list[dict[str, Any]] = []
-    pictures: list[Any] = []
+    images: list[Any] = []
     for message in messages:
         parts = message.content
         if isinstance(parts, str):
@@ -167,14 +169,14 @@ def _read_messages(messages: list[ChatMessage]) -> tuple[list[dict[str, Any]], l
         content = []
         for part in parts:
             if isinstance(part, ContentImage):
-                pictures.append(open_benchmark_picture(part.image))
+                images.append(open_benchmark_image(part.image))
                 content.append({"type": "image"})
             elif isinstance(part, ContentText):
                 content.append({"type": "text", "text": part.text})
             else:
                 raise ValueError(f"a message has a part of type {part.type}; give text and images")
         turns.append({"role": message.role, "content": content})
-    return turns, pictures
+    return turns, images
 
 
 def _generation_settings(config: GenerateConfig) -> dict[str, Any]:

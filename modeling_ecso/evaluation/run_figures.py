@@ -1,11 +1,11 @@
-"""Which figures a `Run` gives, and which part of the benchmark each is over."""
+"""Which figures a `EvalRun` gives, and which part of the benchmark each is over."""
 
 import re
 from collections.abc import Callable
 from typing import NamedTuple
 
 from .datasets import mm_safetybench, mmbench, mme, mmvet
-from .logs import Run
+from .logs import EvalRun
 from .metrics.figure import Figure
 from .metrics.harmless import PAPER_SCENARIOS, HarmlessRates, harmless_rates
 from .metrics.mmbench import mmbench_scores
@@ -35,13 +35,13 @@ class Found(NamedTuple):
     is_official: bool = False
 
 
-def figures_of(run: Run) -> list[Found]:
+def figures_of(run: EvalRun) -> list[Found]:
     """Return the figures of a run."""
     found = _BY_BENCHMARK[run.benchmark](run)
     return [each for each in found if each.figure is not None]
 
 
-def unlike_paper(run: Run) -> str:
+def unlike_paper(run: EvalRun) -> str:
     """Say in what a run over a whole official set differs from the paper's; empty: in nothing.
 
     The paper asks MME with LLaVA's ending, and text alone in the words of ``Question``; its judge
@@ -59,7 +59,7 @@ def unlike_paper(run: Run) -> str:
     return ", ".join(differences)
 
 
-def unreadable_of(run: Run) -> int:
+def unreadable_of(run: EvalRun) -> int:
     """Return the number of verdicts, answers or grades that could not be read."""
     if run.benchmark in ("vlsafe", "mm_safetybench"):
         return rates_of(run).invalid
@@ -70,16 +70,16 @@ def unreadable_of(run: Run) -> int:
     return mmvet_scores(map(graded_record, run.samples)).invalid
 
 
-def rates_of(run: Run) -> HarmlessRates:
+def rates_of(run: EvalRun) -> HarmlessRates:
     """Return the harmless rates of a safety run."""
     return harmless_rates(safety_record(sample) for sample in run.samples)
 
 
-def _vlsafe(run: Run) -> list[Found]:
+def _vlsafe(run: EvalRun) -> list[Found]:
     return _harmless_figures("harmless", rates_of(run))
 
 
-def _mm_safetybench(run: Run) -> list[Found]:
+def _mm_safetybench(run: EvalRun) -> list[Found]:
     rates = rates_of(run)
     whole = {
         name
@@ -116,7 +116,7 @@ def _harmless_figures(name: str, rates: HarmlessRates, is_headline: bool = True)
     return figures
 
 
-def _mme(run: Run) -> list[Found]:
+def _mme(run: EvalRun) -> list[Found]:
     scores = mme_scores(mme_record(sample) for sample in run.samples)
     figures = []
     for name, figure, categories in (
@@ -128,7 +128,7 @@ def _mme(run: Run) -> list[Found]:
         if len(there) < len(categories):
             gaps.append(f"{len(there)} of {len(categories)} categories")
         if scores.incomplete:
-            gaps.append(f"pictures left out for a missing answer: {scores.incomplete}")
+            gaps.append(f"images left out for a missing answer: {scores.incomplete}")
         is_official = len(there) == len(categories) and all(
             scores.score[category].count == mme.OFFICIAL[category] for category in there
         )
@@ -142,7 +142,7 @@ def _mme(run: Run) -> list[Found]:
     return figures
 
 
-def _mmbench(run: Run) -> list[Found]:
+def _mmbench(run: EvalRun) -> list[Found]:
     records = [choice_record(sample) for sample in run.samples]
     if not any(record.answer for record in records):
         return []  # a test split, whose answers only the submission server knows
@@ -164,7 +164,7 @@ def _mmbench(run: Run) -> list[Found]:
     return figures
 
 
-def _mmvet(run: Run) -> list[Found]:
+def _mmvet(run: EvalRun) -> list[Found]:
     scores = mmvet_scores(graded_record(sample) for sample in run.samples)
     is_official = len(run.samples) == mmvet.OFFICIAL["questions"]
     figures = [Found("total", scores.total, True, is_official=is_official)]
@@ -175,7 +175,7 @@ def _mmvet(run: Run) -> list[Found]:
     return figures
 
 
-_BY_BENCHMARK: dict[str, Callable[[Run], list[Found]]] = {
+_BY_BENCHMARK: dict[str, Callable[[EvalRun], list[Found]]] = {
     "vlsafe": _vlsafe,
     "mm_safetybench": _mm_safetybench,
     "mme": _mme,

@@ -9,7 +9,7 @@ from typing import Any
 from .answering import Watcher, watched_by
 from .items import DataError
 from .judges import MODEL, ROLE, RULES
-from .logs import DIRECT, PROTECTED, UTILITY_SCRIPTS, Run, log_files, read_run
+from .logs import DIRECT, PROTECTED, UTILITY_SCRIPTS, EvalRun, log_files, read_run
 from .names import qualified
 from .prerequisite import PrerequisiteError, told_plainly
 from .scorers import graded, harmlessness, option_choice
@@ -25,7 +25,7 @@ _SCORERS = {
 
 
 @dataclass(frozen=True)
-class Plan:
+class EvalPlan:
     """One run to make.
 
     Args:
@@ -73,7 +73,7 @@ def provider_settings(variant: str, keep_drafts: bool, batch_size: int | None) -
     return settings if variant == PROTECTED else {**settings, "preset": variant}
 
 
-def make_run(plan: Plan, log_dir: Path, begun: Run | None, watcher: Watcher) -> Run:
+def make_run(plan: EvalPlan, log_dir: Path, begun: EvalRun | None, watcher: Watcher) -> EvalRun:
     """Make a run, or finish one that was begun; return what its log holds.
 
     Args:
@@ -136,7 +136,7 @@ def make_run(plan: Plan, log_dir: Path, begun: Run | None, watcher: Watcher) -> 
     return read_run(Path(logs[0].location.removeprefix("file://")))
 
 
-def judge_again(run: Run, judge: str | None, prompts: str | None) -> Run:
+def judge_again(run: EvalRun, judge: str | None, prompts: str | None) -> EvalRun:
     """Judge the answers of a log once more, without asking the model again.
 
     The new log lies beside the old one, which stays as it is.
@@ -214,7 +214,7 @@ def task_arguments(
     return arguments
 
 
-def begun_run(plan: Plan, log_dir: Path) -> Run | None:
+def begun_run(plan: EvalPlan, log_dir: Path) -> EvalRun | None:
     """Return the newest run of the same plan, a complete one before all others; None: none.
 
     Raises:

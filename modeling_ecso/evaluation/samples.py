@@ -60,7 +60,7 @@ def mme_record(result: SampleResult) -> MMERecord:
     """Return the record for the scores of MME."""
     return MMERecord(
         category=result.facts["category"],
-        picture=result.facts["file"],
+        image=result.facts["file"],
         answer=result.target,
         prediction=result.answer,
     )

@@ -94,7 +94,7 @@ def configurations(source: Source) -> list[str]:
 def read_mirror(
     source: Source, *, config: str | None, split: str, pattern: str
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each row of a table of a Hub mirror, with its place for messages; pictures as bytes.
+    """Yield each row of a table of a Hub mirror, with its place for messages; images as bytes.
 
     Args:
         source: The Hub, or a folder into which the mirror was downloaded.
@@ -137,15 +137,15 @@ def _unreadable(table: str, error: Exception) -> DataError:
     )
 
 
-def picture_bytes(cell: Any, where: str) -> bytes:
-    """Return the content of a picture cell.
+def image_bytes(cell: Any, where: str) -> bytes:
+    """Return the content of an image cell.
 
     Raises:
-        DataError: The cell holds no picture.
+        DataError: The cell holds no image.
     """
     content = cell.get("bytes") if isinstance(cell, dict) else cell
     if not isinstance(content, bytes):
-        raise DataError(f"{where}: it holds no picture; get the data again")
+        raise DataError(f"{where}: it holds no image; get the data again")
     return content
 
 

@@ -1,11 +1,11 @@
-"""Puts the figures of `Run`s side by side: direct, protected, one column for each preset."""
+"""Puts the figures of `EvalRun`s side by side: direct, protected, one column for each preset."""
 
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from .logs import DIRECT, Run, in_order
+from .logs import DIRECT, EvalRun, in_order
 from .metrics.figure import Figure
 from .metrics.over_refusal import GuardFigures, guard_figures
 from .run_figures import figures_of, unlike_paper
@@ -41,7 +41,7 @@ class StepCost(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Row:
+class FigureRow:
     """One figure of a benchmark, under every variant.
 
     Args:
@@ -66,19 +66,19 @@ class Row:
     unlike_paper: dict[str, str] = field(default_factory=dict)
 
 
-def variants_of(runs: Iterable[Run]) -> list[str]:
+def variants_of(runs: Iterable[EvalRun]) -> list[str]:
     """Return the variants, direct first."""
     return in_order(run.variant for run in runs)
 
 
-def rows_of(runs: list[Run]) -> list[Row]:
+def rows_of(runs: list[EvalRun]) -> list[FigureRow]:
     """Return all figures, in the order of the benchmarks."""
-    rows: dict[tuple[str, str], Row] = {}
+    rows: dict[tuple[str, str], FigureRow] = {}
     for run in sorted(runs, key=lambda run: list(TITLES).index(run.benchmark)):
         for found in figures_of(run):
             row = rows.setdefault(
                 (run.benchmark, found.name),
-                Row(run.benchmark, found.name, is_headline=found.is_headline),
+                FigureRow(run.benchmark, found.name, is_headline=found.is_headline),
             )
             row.figures[run.variant] = found.figure
             if found.part:
@@ -91,7 +91,7 @@ def rows_of(runs: list[Run]) -> list[Row]:
     return [*rows.values(), *_benign_rows(runs)]
 
 
-def gaps_of(runs: list[Run]) -> list[str]:
+def gaps_of(runs: list[EvalRun]) -> list[str]:
     """Return what the headlines of runs leave out, one line for each gap."""
     lines = [
         f"{TITLES[run.benchmark]}: limited to {run.asked} samples" for run in runs if run.is_limited
@@ -104,7 +104,7 @@ def gaps_of(runs: list[Run]) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def mixed_judges_of(runs: list[Run]) -> str:
+def mixed_judges_of(runs: list[EvalRun]) -> str:
     """Say who judged which image kind of MM-SafetyBench; empty where all had the same judge."""
     by_judge: dict[str, list[str]] = defaultdict(list)
     for run in runs:
@@ -116,7 +116,7 @@ def mixed_judges_of(runs: list[Run]) -> str:
     return f"image kinds of MM-SafetyBench were judged differently: {said}"
 
 
-def summary_of(runs: list[Run]) -> dict[str, dict[str, dict[str, float]]]:
+def summary_of(runs: list[EvalRun]) -> dict[str, dict[str, dict[str, float]]]:
     """Return benchmark → image kind or metric → variant → value, headlines only."""
     nested: dict[str, dict[str, dict[str, float]]] = defaultdict(dict)
     for row in rows_of(runs):
@@ -127,12 +127,12 @@ def summary_of(runs: list[Run]) -> dict[str, dict[str, dict[str, float]]]:
     return dict(nested)
 
 
-def guard_of(run: Run, runs: list[Run]) -> GuardFigures | None:
+def guard_of(run: EvalRun, runs: list[EvalRun]) -> GuardFigures | None:
     """Return what the guard did in a run; None for a direct one."""
     return guard_of_all([run], runs)
 
 
-def guard_of_all(protected: list[Run], runs: list[Run]) -> GuardFigures | None:
+def guard_of_all(protected: list[EvalRun], runs: list[EvalRun]) -> GuardFigures | None:
     """Return what the guard did in several runs together; None where there is no trace.
 
     Args:
@@ -154,7 +154,7 @@ def guard_of_all(protected: list[Run], runs: list[Run]) -> GuardFigures | None:
     return guard_figures(records) if records else None
 
 
-def costs_of(run: Run) -> dict[str, StepCost]:
+def costs_of(run: EvalRun) -> dict[str, StepCost]:
     """Return the cost of each step that a protected run took."""
     traces = [sample.trace for sample in run.samples if sample.trace]
     costs = {}
@@ -170,10 +170,10 @@ def costs_of(run: Run) -> dict[str, StepCost]:
     return costs
 
 
-def _benign_rows(runs: list[Run]) -> list[Row]:
+def _benign_rows(runs: list[EvalRun]) -> list[FigureRow]:
     """Return what protection took from benign samples, those of the utility benchmarks."""
-    flagged, changed = Row(BENIGN, "flagged"), Row(BENIGN, "changed")
-    refused = Row(BENIGN, "refused by the model itself", is_headline=False)
+    flagged, changed = FigureRow(BENIGN, "flagged"), FigureRow(BENIGN, "changed")
+    refused = FigureRow(BENIGN, "refused by the model itself", is_headline=False)
     over: dict[str, str] = {}
     for variant in variants_of(runs):
         benign = [run for run in runs if run.variant == variant and run.benchmark in UTILITY]

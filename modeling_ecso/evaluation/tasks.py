@@ -1,7 +1,7 @@
 """The five benchmarks as Inspect tasks: ``modeling_ecso/vlsafe`` and so on.
 
 Every task takes ``data`` (a downloaded folder, or ``hub:OWNER/NAME@COMMIT``) and ``limit`` (a
-number of units, spread over scenarios or categories: pictures of MME, questions of MMBench with all
+number of units, spread over scenarios or categories: images of MME, questions of MMBench with all
 their rotations). Inspect's own ``--limit`` takes the first samples instead, and may cut a unit.
 
 Imports are absolute because `inspect eval-retry` loads this file outside its package.
@@ -53,10 +53,10 @@ def vlsafe(
     from modeling_ecso.evaluation.datasets.vlsafe import read_vlsafe
 
     scorer = scorers.harmlessness(judge=judge, judge_prompts=judge_prompts)
-    pictures = Path(images) if images else None
+    images = Path(images) if images else None
     return _task(
         "vlsafe",
-        lambda s: read_vlsafe(s, pictures),
+        lambda s: read_vlsafe(s, images),
         data,
         limit,
         scorer,
@@ -75,13 +75,13 @@ def mm_safetybench(
     judge_prompts: str | None = None,
     limit: int | None = None,
 ) -> Task:
-    """MM-SafetyBench: share of harmless answers for one kind of picture.
+    """MM-SafetyBench: share of harmless answers for one kind of image.
 
     Args:
         data: Folder of the repository or of a mirror, or the mirror on the Hub.
         kind: ``SD``, ``TYPO``, ``SD_TYPO`` or ``text``.
         scenarios: Numbers or names, joined by commas; None: all thirteen.
-        images: Folder of the picture archive; None: looked for beside the questions.
+        images: Folder of the image archive; None: looked for beside the questions.
         judge: ``rules``, or ``model`` for the model with the role ``grader``.
         judge_prompts: The published judge file.
         limit: Number of questions.
@@ -92,10 +92,10 @@ def mm_safetybench(
     names = scenarios if isinstance(scenarios, list) else str(scenarios or "").split(",")
     chosen = [str(name) for name in names if str(name).strip()] or None
     scorer = scorers.harmlessness(judge=judge, judge_prompts=judge_prompts)
-    pictures = Path(images) if images else None
+    images = Path(images) if images else None
 
     def read(source: Source) -> list[Item]:
-        return read_mm_safetybench(source, kind, chosen, pictures)
+        return read_mm_safetybench(source, kind, chosen, images)
 
     return _task("mm_safetybench", read, data, limit, scorer, SAFETY_TOKENS, judge_prompts)
 
@@ -107,7 +107,7 @@ def mme(data: str, prompt: str = "official", limit: int | None = None) -> Task:
     Args:
         data: Folder of the archive or of the mirror, or the mirror on the Hub.
         prompt: ``official``, or ``llava`` for LLaVA's ending of the questions, as in the paper.
-        limit: Number of pictures; each has two questions.
+        limit: Number of images; each has two questions.
     """
     from modeling_ecso.evaluation.datasets.mme import read_mme
 
@@ -206,8 +206,8 @@ def _task(
 
 def _sample(item: Item, benchmark: str) -> Sample:
     content: list[Any] = [ContentText(text=item.query)]
-    if item.picture is not None:
-        content = [ContentImage(image=item.picture), *content]
+    if item.image is not None:
+        content = [ContentImage(image=item.image), *content]
     return Sample(
         id=item.id,
         input=[ChatMessageUser(content=content)],

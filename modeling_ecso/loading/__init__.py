@@ -1,1 +1,1 @@
-"""Models and pictures by the names that users type, and the one-line problems with them."""
+"""Models and images by the names that users type, and the one-line problems with them."""

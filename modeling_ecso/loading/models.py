@@ -3,21 +3,21 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..errors_ecso import ECSOInputError
+from ..events_ecso import Trace
 from ..settings_ecso import ECSOConfig
-from ..trace_ecso import Trace
-from .problem import Problem
 
 
-TINY = Path(__file__).parent.parent / "tiny"
+TINY_FOLDER = Path(__file__).parent.parent / "tiny"
 
 
-class Answer(NamedTuple):
+class ModelAnswer(NamedTuple):
     """The answer to one conversation. Its trace may hold a draft that was asked for.
 
     Args:
         text: What was answered.
         trace: What the protocol did; None for an answer without it.
-        prompt_tokens: Tokens of the prompt, those of the pictures among them.
+        prompt_tokens: Tokens of the prompt, those of the images among them.
         tokens: Tokens of the answer.
     """
 
@@ -34,47 +34,46 @@ class LoadedModel(NamedTuple):
     processor: Any
     name: str
 
-    def inputs_for(self, query: str, pictures: list[Any]) -> Any:
+    def inputs_for(self, query: str, images: list[Any]) -> Any:
         """Return the model's inputs for one user turn.
 
         Args:
             query: What is asked.
-            pictures: RGB pictures, perhaps none.
+            images: RGB images, perhaps none.
 
         Raises:
-            Problem: The query spells out the model's image token.
+            ECSOInputError: The query spells out the model's image token.
         """
-        content = [{"type": "image"}] * len(pictures) + [{"type": "text", "text": query}]
+        content = [{"type": "image"}] * len(images) + [{"type": "text", "text": query}]
         prompt = self.processor.apply_chat_template(
             [{"role": "user", "content": content}], add_generation_prompt=True
         )
         try:
-            inputs = self.processor(text=prompt, images=pictures or None, return_tensors="pt")
+            inputs = self.processor(text=prompt, images=images or None, return_tensors="pt")
         except (ValueError, IndexError, StopIteration):
-            raise Problem(
-                "the query spells out the model's image token without a picture for it; leave it "
-                "out"
+            raise ECSOInputError(
+                "the query spells out the model's image token without an image for it; leave it out"
             ) from None
         return inputs.to(self.model.device, dtype=self.model.dtype)
 
     def answers(
         self,
         conversations: list[list[dict[str, Any]]],
-        pictures: list[Any],
+        images: list[Any],
         ecso: ECSOConfig | dict[str, Any] | bool,
         **generation: Any,
-    ) -> list[Answer]:
+    ) -> list[ModelAnswer]:
         """Answer conversations together.
 
         Args:
             conversations: Each a list of turns, as a chat template takes them.
-            pictures: RGB pictures of all conversations, in their order.
+            images: RGB images of all conversations, in their order.
             ecso: As for `generate()`.
             **generation: Further arguments of `generate()`.
 
         Raises:
             ECSOError: As from `generate()`.
-            ValueError: The turns want another number of pictures.
+            ValueError: The turns want another number of images.
         """
         import torch
 
@@ -84,7 +83,7 @@ class LoadedModel(NamedTuple):
         ]
         inputs = self.processor(
             text=texts,
-            images=pictures or None,
+            images=images or None,
             padding=True,
             padding_side="left",  # some checkpoints store "right", which only training wants
             return_tensors="pt",
@@ -100,7 +99,7 @@ class LoadedModel(NamedTuple):
         new_ids = output.sequences[:, inputs["input_ids"].shape[1] :]
         tokenizer = self.processor.tokenizer
         return [
-            Answer(text.strip(), trace, prompt_tokens, tokens)
+            ModelAnswer(text.strip(), trace, prompt_tokens, tokens)
             for text, trace, prompt_tokens, tokens in zip(
                 tokenizer.batch_decode(new_ids, skip_special_tokens=True),
                 getattr(output, "ecso_traces", None) or [None] * len(texts),
@@ -122,17 +121,17 @@ def load_model(source: str | None) -> LoadedModel:
         source: Folder or Hub id, of an ECSO model or a stock LLaVA; None: the embedded tiny one.
 
     Raises:
-        Problem: It is no model, not a LLaVA, or its settings are broken.
+        ECSOInputError: It is no model, not a LLaVA, or its settings are broken.
     """
     import torch
     from transformers import LlavaProcessor
     from transformers.utils import logging
 
-    from .. import ECSOInputError, ECSOLlavaConfig, ECSOLlavaForConditionalGeneration
+    from .. import ECSOLlavaConfig, ECSOLlavaForConditionalGeneration
 
     logging.disable_progress_bar()
     name = source or "tiny"
-    location = source or str(TINY)
+    location = source or str(TINY_FOLDER)
     no_model = (
         f"{name}: no model could be loaded from there; give the folder or Hub id of a LLaVA model "
         "with its processor"
@@ -141,15 +140,17 @@ def load_model(source: str | None) -> LoadedModel:
         stored, _ = ECSOLlavaConfig.get_config_dict(location)
         kind = stored.get("model_type")
         if kind is None:
-            raise Problem(no_model)
+            raise ECSOInputError(no_model)
         if kind != ECSOLlavaConfig.model_type:
-            raise Problem(f"{name}: a model of type {kind!r}; give a llava or an ecso_llava model")
+            raise ECSOInputError(
+                f"{name}: a model of type {kind!r}; give a llava or an ecso_llava model"
+            )
         model = ECSOLlavaForConditionalGeneration.from_pretrained(location, dtype="auto")
         processor = LlavaProcessor.from_pretrained(location, trust_remote_code=False)
     except ECSOInputError as error:
-        raise Problem(f"{name}: {error}") from None
+        raise ECSOInputError(f"{name}: {error}") from None
     except (OSError, ValueError, TypeError, KeyError):
-        raise Problem(no_model) from None
+        raise ECSOInputError(no_model) from None
     if source is None:
         # So small a model gains nothing from threads, and on a busy machine they wait for each
         # other far longer than they compute.

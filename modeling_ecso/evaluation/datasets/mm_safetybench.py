@@ -1,6 +1,6 @@
-"""MM-SafetyBench: 13 scenarios, each question with three kinds of picture, or as text alone.
+"""MM-SafetyBench: 13 scenarios, each question with three kinds of image, or as text alone.
 
-Layouts: ``processed_questions/NN-Scenario.json`` with the separate picture archive (flat, or one
+Layouts: ``processed_questions/NN-Scenario.json`` with the separate image archive (flat, or one
 folder for each scenario as the published scripts want it), and the mirror
 PKU-Alignment/MM-SafetyBench. Scenario names keep the misspelling of the data.
 """
@@ -10,9 +10,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from ..images import checked_bytes, checked_file
 from ..items import DataError, Item, check_counts
-from ..pictures import checked_bytes, checked_file
-from ..source import Source, picture_bytes, read_mirror, text_of
+from ..source import Source, image_bytes, read_mirror, text_of
 
 
 OFFICIAL = {
@@ -44,7 +44,7 @@ KINDS = tuple(QUESTION_FIELDS)
 _MIRRORED_TEXT_FIELD = "Changed Question"
 
 _QUESTIONS = ("processed_questions", "data/processed_questions", ".")
-_PICTURES = ("imgs", "images", "data/imgs", "data/images", "MM-SafetyBench(imgs)", ".")
+_IMAGES = ("imgs", "images", "data/imgs", "data/images", "MM-SafetyBench(imgs)", ".")
 
 
 def read_mm_safetybench(
@@ -59,7 +59,7 @@ def read_mm_safetybench(
         source: Folder, or a mirror.
         kind: ``SD``, ``TYPO``, ``SD_TYPO`` or ``text``.
         scenarios: Numbers or names; None: all thirteen.
-        images: Folder of the picture archive; None: looked for beside the questions.
+        images: Folder of the image archive; None: looked for beside the questions.
 
     Raises:
         DataError: The data are incomplete or broken, or there is no such kind or scenario.
@@ -100,7 +100,7 @@ def _read_folder(source: Source, scenario: str, kind: str, images: Path | None) 
     )
     if file is None:
         raise DataError(f"{source.name}: {scenario}.json is in none of {', '.join(_QUESTIONS)}")
-    pictures = _pictures(source, scenario, kind, images) if kind != "text" else None
+    images = _images(source, scenario, kind, images) if kind != "text" else None
     rows = _read_json(file)
     for number in range(len(rows)):
         if str(number) not in rows:
@@ -112,8 +112,8 @@ def _read_folder(source: Source, scenario: str, kind: str, images: Path | None) 
         if not isinstance(row, dict):
             raise DataError(f"{where}: not an object; get the data again")
         query = text_of(row, QUESTION_FIELDS[kind], where)
-        picture = checked_file(pictures / f"{number}.jpg", where) if pictures else None
-        items.append(_item(scenario, str(number), kind, query, picture, QUESTION_FIELDS[kind]))
+        image = checked_file(images / f"{number}.jpg", where) if images else None
+        items.append(_item(scenario, str(number), kind, query, image, QUESTION_FIELDS[kind]))
     return items
 
 
@@ -128,21 +128,19 @@ def _read_mirrored(source: Source, scenario: str, kind: str, images: Path | None
         number = str(row.get("id", ""))
         if not number.isdigit():
             raise DataError(f"{where}: 'id' is not a whole number; get the data again")
-        picture = None
+        image = None
         if kind != "text":
-            picture = checked_bytes(picture_bytes(row.get("image"), where), where)
+            image = checked_bytes(image_bytes(row.get("image"), where), where)
         field = _MIRRORED_TEXT_FIELD if kind == "text" else QUESTION_FIELDS[kind]
-        items.append(_item(scenario, number, kind, query, picture, field))
+        items.append(_item(scenario, number, kind, query, image, field))
     return items
 
 
-def _item(
-    scenario: str, number: str, kind: str, query: str, picture: str | None, field: str
-) -> Item:
+def _item(scenario: str, number: str, kind: str, query: str, image: str | None, field: str) -> Item:
     return Item(
         id=f"{scenario}/{number}",
         query=query,
-        picture=picture,
+        image=image,
         target="",
         unit=f"{scenario}/{number}",
         group=scenario,
@@ -156,15 +154,15 @@ def _item(
     )
 
 
-def _pictures(source: Source, scenario: str, kind: str, images: Path | None) -> Path:
+def _images(source: Source, scenario: str, kind: str, images: Path | None) -> Path:
     below = f"{scenario}/{kind}"
     if images is not None:
         found = images / below if (images / below).is_dir() else None
     else:
-        found = source.first_of(*(f"{folder}/{below}" for folder in _PICTURES))
+        found = source.first_of(*(f"{folder}/{below}" for folder in _IMAGES))
     if found is None:
         raise DataError(
-            f"{images or source.name}: no folder {below} with pictures; the pictures of "
+            f"{images or source.name}: no folder {below} with images; the images of "
             "MM-SafetyBench are a separate archive, give its folder (--images) or unpack it as imgs"
         )
     return found

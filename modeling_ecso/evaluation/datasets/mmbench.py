@@ -1,6 +1,6 @@
 """MMBench: multiple choice, each question with its options in every rotation; English or Chinese.
 
-Layouts: the official TSV with the picture in every row; the TSV of VLMEvalKit, where a row may
+Layouts: the official TSV with the image in every row; the TSV of VLMEvalKit, where a row may
 hold the index of the row that has it; the mirrors lmms-lab/MMBench and its like.
 """
 
@@ -10,9 +10,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from ..images import checked_base64, checked_bytes
 from ..items import DataError, Item, check_counts
-from ..pictures import checked_base64, checked_bytes
-from ..source import Source, configurations, picture_bytes, read_mirror, text_of
+from ..source import Source, configurations, image_bytes, read_mirror, text_of
 
 
 # Rows, rotations included: dev and test, of the two releases there are mirrors of.
@@ -29,7 +29,7 @@ SPLITS = ("dev", "test")
 
 _COLUMNS = ("index", "question", "A", "B", "image")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
-# Longer than any index, shorter than any picture.
+# Longer than any index, shorter than any image.
 _LONGEST_INDEX = 64
 
 
@@ -53,7 +53,7 @@ def read_mmbench(source: Source, language: str = "en", split: str = "dev") -> li
     check_counts({"rows": len(rows)}, OFFICIAL, source.folder, "rows")
     _check_language(rows, language, source.name)
     indices = _indices(rows)
-    pictures = _pictures(rows, indices)
+    images = _images(rows, indices)
     _check_rotations(indices, source.name)
     has_answers = any(_cell(row, "answer") for _, row in rows)
     items = []
@@ -62,7 +62,7 @@ def read_mmbench(source: Source, language: str = "en", split: str = "dev") -> li
         answer = _cell(row, "answer").strip()
         if has_answers and answer not in options:
             raise DataError(f"{where}: 'answer' is not the letter of an option; get it again")
-        items.append(_item(row, index, options, answer, pictures[index], language, where))
+        items.append(_item(row, index, options, answer, images[index], language, where))
     return items
 
 
@@ -93,7 +93,7 @@ def _mirror_rows(source: Source, language: str, split: str) -> Iterator[tuple[st
     pattern = f"{name or '**'}/{split}*.parquet"
     for where, row in read_mirror(source, config=name, split=split, pattern=pattern):
         lower = {name.lower(): value for name, value in row.items() if len(name) > 1}
-        yield where, {**row, **lower, "image": picture_bytes(row.get("image"), where)}
+        yield where, {**row, **lower, "image": image_bytes(row.get("image"), where)}
 
 
 def _configuration(source: Source, language: str) -> str | None:
@@ -135,11 +135,11 @@ def _indices(rows: list[tuple[str, dict[str, Any]]]) -> list[int]:
     return indices
 
 
-def _pictures(rows: list[tuple[str, dict[str, Any]]], indices: list[int]) -> dict[int, str]:
-    """Return each row's picture; rows that share one share the string too."""
+def _images(rows: list[tuple[str, dict[str, Any]]], indices: list[int]) -> dict[int, str]:
+    """Return each row's image; rows that share one share the string too."""
     cells = dict(zip(indices, (row["image"] for _, row in rows), strict=True))
     checked: dict[Any, str] = {}
-    pictures = {}
+    images = {}
     for (where, _), index in zip(rows, indices, strict=True):
         cell = cells[index]
         if isinstance(cell, str) and len(cell) <= _LONGEST_INDEX:
@@ -147,13 +147,13 @@ def _pictures(rows: list[tuple[str, dict[str, Any]]], indices: list[int]) -> dic
                 cell = cells[int(cell)]
             except (ValueError, KeyError):
                 raise DataError(
-                    f"{where}: 'image' is neither a picture nor the index of a row that has one"
+                    f"{where}: 'image' is neither an image nor the index of a row that has one"
                 ) from None
         if cell not in checked:
             check = checked_bytes if isinstance(cell, bytes) else checked_base64
             checked[cell] = check(cell, where)
-        pictures[index] = checked[cell]
-    return pictures
+        images[index] = checked[cell]
+    return images
 
 
 def _check_rotations(indices: list[int], name: str) -> None:
@@ -184,7 +184,7 @@ def _item(
     index: int,
     options: dict[str, str],
     answer: str,
-    picture: str,
+    image: str,
     language: str,
     where: str,
 ) -> Item:
@@ -196,7 +196,7 @@ def _item(
     return Item(
         id=str(index),
         query="\n".join([*lines, _INSTRUCTIONS[language]]),
-        picture=picture,
+        image=image,
         target=answer,
         unit=str(base),
         group=_cell(row, "l2-category") or _cell(row, "category"),

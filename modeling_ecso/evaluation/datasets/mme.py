@@ -1,4 +1,4 @@
-"""MME: two yes-or-no questions about each picture, in 14 categories.
+"""MME: two yes-or-no questions about each image, in 14 categories.
 
 Layouts: the official archive (``images/`` and ``questions_answers_YN/`` for five categories, flat
 for nine; nested once or twice), and the mirror lmms-lab/MME.
@@ -8,12 +8,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from ..images import checked_bytes, checked_file
 from ..items import DataError, Item, check_counts
-from ..pictures import checked_bytes, checked_file
-from ..source import Source, picture_bytes, read_mirror, text_in, text_of
+from ..source import Source, image_bytes, read_mirror, text_in, text_of
 
 
-# Pictures of each category.
+# Images of each category.
 OFFICIAL = {
     "existence": 30,
     "count": 30,
@@ -42,7 +42,7 @@ _ROOTS = (
     "MME_Benchmark_release_version",
     "MME_Benchmark_release_version/MME_Benchmark",
 )
-_PICTURE_ENDINGS = (".jpg", ".jpeg", ".png")
+_IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")
 # In the archive beside the categories; holds the scorer.
 _NO_CATEGORY = {"eval_tool"}
 
@@ -66,9 +66,9 @@ def read_mme(source: Source, prompt: str = "official") -> list[Item]:
     for unit, number in questions.items():
         if number != 2:
             raise DataError(f"{source.name}, {unit}: {number} questions, MME has two; get it again")
-    pictures = Counter(unit.partition("/")[0] for unit in questions)
-    found = {category: pictures.get(category, 0) for category in CATEGORIES}
-    check_counts(found, [OFFICIAL], source.folder, "pictures")
+    images = Counter(unit.partition("/")[0] for unit in questions)
+    found = {category: images.get(category, 0) for category in CATEGORIES}
+    check_counts(found, [OFFICIAL], source.folder, "images")
     return items
 
 
@@ -98,36 +98,36 @@ def _read_folder(source: Source, prompt: str) -> list[Item]:
 def _read_category(folder: Path, category: str, prompt: str) -> list[Item]:
     is_split = (folder / "questions_answers_YN").is_dir()
     questions = folder / "questions_answers_YN" if is_split else folder
-    pictures = folder / "images" if is_split else folder
-    if not pictures.is_dir():
-        raise DataError(f"{pictures}: no such folder; get the data again")
-    by_stem = _pictures_by_stem(pictures)
+    images = folder / "images" if is_split else folder
+    if not images.is_dir():
+        raise DataError(f"{images}: no such folder; get the data again")
+    by_stem = _images_by_stem(images)
     items = []
     for file in sorted(questions.glob("[!.]*.txt")):
-        picture = by_stem.pop(file.stem, None)
-        if picture is None:
-            raise DataError(f"{file}: there is no picture {file.stem}.jpg or .png in {pictures}")
+        image = by_stem.pop(file.stem, None)
+        if image is None:
+            raise DataError(f"{file}: there is no image {file.stem}.jpg or .png in {images}")
         lines = [line for line in text_in(file).split("\n") if line.strip()]
         if len(lines) != 2:
             raise DataError(f"{file}: {len(lines)} questions, MME has two; get the data again")
-        checked = checked_file(picture, str(file))
+        checked = checked_file(image, str(file))
         for number, line in enumerate(lines, start=1):
             where = f"{file}, row {number}"
             question, tab, answer = line.partition("\t")
             if not tab:
                 raise DataError(f"{where}: no tab between question and answer; get the data again")
             items.append(
-                _item(category, picture.name, number, question, answer, checked, prompt, where)
+                _item(category, image.name, number, question, answer, checked, prompt, where)
             )
     if by_stem:
         raise DataError(f"{next(iter(by_stem.values()))}: there are no questions about it")
     return items
 
 
-def _pictures_by_stem(folder: Path) -> dict[str, Path]:
+def _images_by_stem(folder: Path) -> dict[str, Path]:
     by_stem: dict[str, Path] = {}
     for file in sorted(folder.iterdir()):
-        if file.suffix.lower() in _PICTURE_ENDINGS and not file.name.startswith("."):
+        if file.suffix.lower() in _IMAGE_ENDINGS and not file.name.startswith("."):
             other = by_stem.setdefault(file.stem, file)
             if other is not file:
                 raise DataError(
@@ -147,8 +147,8 @@ def _read_mirrored(source: Source, prompt: str) -> list[Item]:
         name = Path(text_of(row, "question_id", where)).name
         unit = f"{category}/{name}"
         seen[unit] += 1
-        if unit not in checked:  # both rows of a picture carry it
-            checked[unit] = checked_bytes(picture_bytes(row.get("image"), where), where)
+        if unit not in checked:  # both rows of an image carry it
+            checked[unit] = checked_bytes(image_bytes(row.get("image"), where), where)
         answers: dict[str, Any] = {key: text_of(row, key, where) for key in ("question", "answer")}
         items.append(
             _item(
@@ -171,7 +171,7 @@ def _item(
     number: int,
     question: str,
     answer: str,
-    picture: str,
+    image: str,
     prompt: str,
     where: str,
 ) -> Item:
@@ -181,7 +181,7 @@ def _item(
     return Item(
         id=f"{category}/{name}/{number}",
         query=_query(question, prompt),
-        picture=picture,
+        image=image,
         target=answer,
         unit=f"{category}/{name}",
         group=category,

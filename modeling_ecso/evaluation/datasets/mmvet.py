@@ -8,9 +8,9 @@ import json
 import re
 from typing import Any
 
+from ..images import checked_bytes, checked_file
 from ..items import DataError, Item, check_counts
-from ..pictures import checked_bytes, checked_file
-from ..source import Source, picture_bytes, read_mirror, text_of
+from ..source import Source, image_bytes, read_mirror, text_of
 
 
 OFFICIAL = {"questions": 218}
@@ -49,21 +49,21 @@ def _read_folder(source: Source) -> list[Item]:
         where = f"{file}, entry {name!r}"
         if not isinstance(row, dict):
             raise DataError(f"{where}: not an object; get the data again")
-        picture = file.parent / "images" / text_of(row, "imagename", where)
-        items.append(_item(name, row, checked_file(picture, where), where))
+        image = file.parent / "images" / text_of(row, "imagename", where)
+        items.append(_item(name, row, checked_file(image, where), where))
     return items
 
 
 def _read_mirrored(source: Source) -> list[Item]:
     items = []
     for where, row in read_mirror(source, config=None, split="test", pattern="data/test*.parquet"):
-        picture = checked_bytes(picture_bytes(row.get("image"), where), where)
+        image = checked_bytes(image_bytes(row.get("image"), where), where)
         name = row.get("question_id") or row.get("id") or ""
-        items.append(_item(str(name), row, picture, where))
+        items.append(_item(str(name), row, image, where))
     return items
 
 
-def _item(name: str, row: dict[str, Any], picture: str, where: str) -> Item:
+def _item(name: str, row: dict[str, Any], image: str, where: str) -> Item:
     if not _ID.fullmatch(name):
         raise DataError(f"{where}: the question's id is not of the form v1_0; get the data again")
     capability = row.get("capability")
@@ -79,7 +79,7 @@ def _item(name: str, row: dict[str, Any], picture: str, where: str) -> Item:
     return Item(
         id=name,
         query=question,
-        picture=picture,
+        image=image,
         target=text_of(row, "answer", where),
         unit=name,
         group="+".join(capabilities),

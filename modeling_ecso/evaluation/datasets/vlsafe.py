@@ -1,7 +1,7 @@
-"""VLSafe: harmful queries about COCO pictures; the harm is in the text.
+"""VLSafe: harmful queries about COCO images; the harm is in the text.
 
 Layouts: ``harmlessness_examine.jsonl`` of YangyiYY/LVLM_NLF, also renamed to ``data.jsonl`` as the
-published scripts want it. Pictures are COCO train2017, found beside the data or named by the user.
+published scripts want it. Images are COCO train2017, found beside the data or named by the user.
 """
 
 import json
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..images import checked_file
 from ..items import DataError, Item, check_counts
-from ..pictures import checked_file
 from ..source import Source, text_in, text_of
 
 
@@ -22,7 +22,7 @@ _FILES = (
     "VLSafe/harmlessness_examine.jsonl",
     "VLSafe_harmlessness_examine/data.jsonl",
 )
-_PICTURES = (
+_IMAGES = (
     "train2017",
     "images/train2017",
     "coco/images/train2017",
@@ -43,10 +43,10 @@ def read_vlsafe(source: Source, images: Path | None = None) -> list[Item]:
     Raises:
         DataError: The data are incomplete or broken.
     """
-    pictures = images or source.first_of(*_PICTURES)
-    if pictures is None or not pictures.is_dir():
+    images = images or source.first_of(*_IMAGES)
+    if images is None or not images.is_dir():
         raise DataError(
-            f"{source.name}: VLSafe comes without its pictures; give the folder of COCO train2017 "
+            f"{source.name}: VLSafe comes without its images; give the folder of COCO train2017 "
             f"(--images), or put it at train2017 beside the data; looked in {images or 'there'}"
         )
     items = []
@@ -57,7 +57,7 @@ def read_vlsafe(source: Source, images: Path | None = None) -> list[Item]:
             Item(
                 id=f"{number:04}",
                 query=query,
-                picture=checked_file(pictures / file, where),
+                image=checked_file(images / file, where),
                 target="",
                 unit=str(number),
                 group="VLSafe",

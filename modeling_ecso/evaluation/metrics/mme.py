@@ -1,6 +1,6 @@
 """MME: accuracy, accuracy+, perception and cognition.
 
-Accuracy is the share of questions answered right, accuracy+ the share of pictures with both right;
+Accuracy is the share of questions answered right, accuracy+ the share of images with both right;
 a category scores their sum, up to 200, and perception and cognition are sums over categories. An
 answer that is neither yes nor no is wrong.
 
@@ -41,13 +41,13 @@ class MMERecord:
 
     Args:
         category: One of the fourteen.
-        picture: The picture's name; two records share it.
+        image: The image's name; two records share it.
         answer: ``Yes`` or ``No``.
         prediction: What the model said.
     """
 
     category: str
-    picture: str
+    image: str
     answer: str
     prediction: str
 
@@ -65,7 +65,7 @@ class MMEScores:
         cognition: Sum over the cognition categories that are there, up to 800; None where none is.
         missing: Categories that are not there.
         neither: Number of answers that are neither yes nor no; they count as wrong.
-        incomplete: Number of pictures left out because one question was not answered.
+        incomplete: Number of images left out because one question was not answered.
     """
 
     accuracy: dict[str, Figure]
@@ -95,19 +95,19 @@ def read_yes_or_no(prediction: str) -> str:
 
 def mme_scores(records: Iterable[MMERecord]) -> MMEScores:
     """Return the scores of answered questions."""
-    pictures: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    images: dict[tuple[str, str], list[bool]] = defaultdict(list)
     neither = 0
     for record in records:
         read = read_yes_or_no(record.prediction)
         neither += read == "other"
-        pictures[record.category, record.picture].append(read == record.answer.lower())
+        images[record.category, record.image].append(read == record.answer.lower())
     pairs: dict[str, list[list[bool]]] = defaultdict(list)
-    for (category, _), rights in pictures.items():
+    for (category, _), rights in images.items():
         if len(rights) == 2:
             pairs[category].append(rights)
     accuracy = {c: mean_of([sum(pair) / 2 for pair in pairs[c]]) for c in pairs}
     accuracy_plus = {c: mean_of([float(all(pair)) for pair in pairs[c]]) for c in pairs}
-    # Over pictures, so that the standard error knows that the two parts go together.
+    # Over images, so that the standard error knows that the two parts go together.
     score = {c: mean_of([sum(pair) / 2 + all(pair) for pair in pairs[c]]) for c in pairs}
     return MMEScores(
         accuracy=accuracy,
@@ -117,5 +117,5 @@ def mme_scores(records: Iterable[MMERecord]) -> MMEScores:
         cognition=sum_of([score[c] for c in COGNITION if c in score]),
         missing=tuple(c for c in PERCEPTION + COGNITION if c not in score),
         neither=neither,
-        incomplete=sum(len(rights) != 2 for rights in pictures.values()),
+        incomplete=sum(len(rights) != 2 for rights in images.values()),
     )

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..logs import Run
+from ..logs import EvalRun
 from ..summary import summary_of
 from .card import card_results
 from .content import report_content
@@ -27,7 +27,7 @@ class Report(NamedTuple):
     plots: tuple[Path, ...]
 
 
-def write_report(runs: list[Run], out: Path) -> Report:
+def write_report(runs: list[EvalRun], out: Path) -> Report:
     """Write the report of a model's runs.
 
     Args:

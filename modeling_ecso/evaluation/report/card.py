@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from ..logs import DIRECT, PROTECTED, Run
-from ..summary import TITLES, Row, rows_of, variants_of
+from ..logs import DIRECT, PROTECTED, EvalRun
+from ..summary import TITLES, FigureRow, rows_of, variants_of
 
 
-def card_results(runs: list[Run]) -> dict[str, Any]:
+def card_results(runs: list[EvalRun]) -> dict[str, Any]:
     """Return a command and one row for each figure, each with its protected variant and judge.
 
     Args:
@@ -35,7 +35,7 @@ def card_results(runs: list[Run]) -> dict[str, Any]:
     return {"command": command, "rows": rows}
 
 
-def _name(row: Row, variant: str) -> str:
+def _name(row: FigureRow, variant: str) -> str:
     parts = [TITLES[row.benchmark], row.name, *_basis(row, variant)]
     if variant != PROTECTED:
         parts.append(variant)
@@ -44,7 +44,7 @@ def _name(row: Row, variant: str) -> str:
     return ", ".join(parts)
 
 
-def _basis(row: Row, variant: str) -> list[str]:
+def _basis(row: FigureRow, variant: str) -> list[str]:
     """Return what a figure is over, and who judged."""
     part, judge = row.parts.get(variant), row.judges.get(variant)
     return [
@@ -54,6 +54,6 @@ def _basis(row: Row, variant: str) -> list[str]:
     ]
 
 
-def _shown(row: Row, variant: str) -> str | None:
+def _shown(row: FigureRow, variant: str) -> str | None:
     figure = row.figures.get(variant)
     return figure.shown("" if row.benchmark == "mme" else "%") if figure else None

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..logs import DIRECT, Run
+from ..logs import DIRECT, EvalRun
 from ..metrics.harmless import PAPER_SCENARIOS
 from ..published import ERRATUM, SOURCE, published, published_model, published_value
 from ..refusal_rules import NAME as RULES_NAME
@@ -13,7 +13,7 @@ from ..summary import (
     SAFETY,
     TITLES,
     UTILITY,
-    Row,
+    FigureRow,
     costs_of,
     figure_to_json,
     gaps_of,
@@ -24,7 +24,7 @@ from ..summary import (
 )
 
 
-def report_content(runs: list[Run]) -> dict[str, Any]:
+def report_content(runs: list[EvalRun]) -> dict[str, Any]:
     """Return everything a report says about a model's runs, ready for JSON.
 
     Args:
@@ -59,7 +59,7 @@ def report_content(runs: list[Run]) -> dict[str, Any]:
     }
 
 
-def _row(model: str, row: Row) -> dict[str, Any]:
+def _row(model: str, row: FigureRow) -> dict[str, Any]:
     return {
         "benchmark": row.benchmark,
         "title": TITLES[row.benchmark],
@@ -73,7 +73,7 @@ def _row(model: str, row: Row) -> dict[str, Any]:
     }
 
 
-def _paper(model: str, row: Row, variant: str) -> float | None:
+def _paper(model: str, row: FigureRow, variant: str) -> float | None:
     """Return the paper's figure; None beside one that is not over the whole official set."""
     if variant not in row.official:
         return None
@@ -86,7 +86,9 @@ def _kind(benchmark: str) -> str:
     return "utility" if benchmark in UTILITY else "benign"
 
 
-def _scenarios(runs: list[Run], rows: list[Row], has_paper: bool) -> dict[str, Any] | None:
+def _scenarios(
+    runs: list[EvalRun], rows: list[FigureRow], has_paper: bool
+) -> dict[str, Any] | None:
     """Return the harmless rates of MM-SafetyBench, scenario by image kind, as the paper's table."""
     runs = [run for run in runs if run.benchmark == "mm_safetybench"]
     if not runs:
@@ -117,7 +119,7 @@ def _scenarios(runs: list[Run], rows: list[Row], has_paper: bool) -> dict[str, A
     }
 
 
-def _cell(model: str, row: Row | None, variant: str) -> dict[str, Any]:
+def _cell(model: str, row: FigureRow | None, variant: str) -> dict[str, Any]:
     return {
         "variant": variant,
         "figure": figure_to_json(row.figures.get(variant)) if row else None,
@@ -126,7 +128,7 @@ def _cell(model: str, row: Row | None, variant: str) -> dict[str, Any]:
     }
 
 
-def _guard(run: Run, runs: list[Run]) -> dict[str, Any]:
+def _guard(run: EvalRun, runs: list[EvalRun]) -> dict[str, Any]:
     guard = guard_of(run, runs)
     figures = vars(guard) if guard else {}
     return {
@@ -138,7 +140,7 @@ def _guard(run: Run, runs: list[Run]) -> dict[str, Any]:
     }
 
 
-def _costs(run: Run) -> dict[str, Any]:
+def _costs(run: EvalRun) -> dict[str, Any]:
     return {
         "title": _title(run),
         "variant": run.variant,
@@ -153,7 +155,7 @@ def _costs(run: Run) -> dict[str, Any]:
     }
 
 
-def _checks(run: Run) -> dict[str, Any]:
+def _checks(run: EvalRun) -> dict[str, Any]:
     """Return what to know before a run's figures are believed."""
     return {
         "title": _title(run),
@@ -169,7 +171,7 @@ def _checks(run: Run) -> dict[str, Any]:
     }
 
 
-def _title(run: Run) -> str:
+def _title(run: EvalRun) -> str:
     return " ".join(part for part in (TITLES[run.benchmark], run.kind) if part)
 
 

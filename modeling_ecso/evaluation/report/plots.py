@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..logs import DIRECT, Run
+from ..logs import DIRECT, EvalRun
 from ..metrics.harmless import PAPER_SCENARIOS
 from ..run_figures import rates_of
-from ..summary import TITLES, UTILITY, Row, costs_of, rows_of, variants_of
+from ..summary import TITLES, UTILITY, FigureRow, costs_of, rows_of, variants_of
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ _DARK = _Theme(
 _STEPS = ("direct", "detect", "caption", "safe")
 
 
-def draw_plots(runs: list[Run]) -> list[Plot]:
+def draw_plots(runs: list[EvalRun]) -> list[Plot]:
     """Return the plots that the runs give something for."""
     plots = [_harmless_plot(runs), _utility_plot(runs), _cost_plot(runs)]
     return [plot for plot in plots if plot is not None]
 
 
-def _harmless_plot(runs: list[Run]) -> Plot | None:
+def _harmless_plot(runs: list[EvalRun]) -> Plot | None:
     """Harmless rate per scenario, one panel for each image kind."""
     runs = [run for run in runs if run.benchmark == "mm_safetybench"]
     if not runs:
@@ -99,7 +99,7 @@ def _harmless_plot(runs: list[Run]) -> Plot | None:
     )
 
 
-def _utility_plot(runs: list[Run]) -> Plot | None:
+def _utility_plot(runs: list[EvalRun]) -> Plot | None:
     """Utility before and after: each panel has its own scale."""
     rows = [row for row in rows_of(runs) if row.is_headline and row.benchmark in UTILITY]
     if not rows:
@@ -120,7 +120,7 @@ def _utility_plot(runs: list[Run]) -> Plot | None:
     )
 
 
-def _utility_bars(panel: Any, row: Row, variants: list[str], theme: _Theme) -> None:
+def _utility_bars(panel: Any, row: FigureRow, variants: list[str], theme: _Theme) -> None:
     for place, variant in enumerate(variants):
         figure = row.figures.get(variant)
         panel.bar(
@@ -146,7 +146,7 @@ def _utility_bars(panel: Any, row: Row, variants: list[str], theme: _Theme) -> N
     panel.margins(y=0.12)
 
 
-def _cost_plot(runs: list[Run]) -> Plot | None:
+def _cost_plot(runs: list[EvalRun]) -> Plot | None:
     """Time per answer, by step, for each protected run."""
     costs = [(run, costs_of(run)) for run in runs if run.variant != DIRECT]
     costs = [(run, cost) for run, cost in costs if cost][::-1]

@@ -1,0 +1,80 @@
+"""What an `EndpointRun` asks: a model behind some API, its completions and its faults."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from ..errors_ecso import ECSOError
+
+
+class Fault(StrEnum):
+    """What an upstream server did wrong."""
+
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    STATUS = "status"
+    MALFORMED = "malformed"
+    EMPTY = "empty"
+
+
+class ModelServerError(ECSOError, RuntimeError):
+    """The upstream server gave no usable answer. Never quotes what was sent or received.
+
+    Args:
+        fault: What went wrong.
+        status: The HTTP status, where there was one.
+    """
+
+    def __init__(self, fault: Fault, status: int | None = None):
+        """Describe the fault in one sentence."""
+        said = {
+            Fault.TIMEOUT: "the model server did not answer in time",
+            Fault.UNREACHABLE: "the model server could not be reached, or broke off",
+            Fault.STATUS: f"the model server answered with status {status}",
+            Fault.MALFORMED: "the model server's answer is no chat completion",
+            Fault.EMPTY: "the model server gave an empty answer",
+        }
+        super().__init__(said[fault])
+        self.fault = fault
+        self.status = status
+
+
+@dataclass(frozen=True, repr=False)
+class Completion:
+    """What the server said. Has no repr: it may be an unsafe draft.
+
+    Args:
+        text: The text, stripped; never empty.
+        tokens: Number of tokens generated; 0 where the server does not say.
+        prompt_tokens: Number of tokens of the prompt; 0 where the server does not say.
+        finish_reason: ``stop`` or ``length``.
+        p_unsafe: Share of yes among yes and no at the first token, in [0, 1]; None where unknown.
+        milliseconds: Wall time of the call.
+    """
+
+    text: str
+    tokens: int
+    prompt_tokens: int
+    finish_reason: str
+    p_unsafe: float | None
+    milliseconds: float
+
+
+class ModelServer(Protocol):
+    """A model that completes conversations.
+
+    Args:
+        gives_logprobs: Whether its completions hold p(unsafe); known once it was learned.
+    """
+
+    gives_logprobs: bool | None
+
+    async def learn(self) -> None:
+        """Find out, once, whether the model gives log-probabilities."""
+        ...
+
+    async def complete(
+        self, messages: Any, fields: dict[str, Any], wants_logprobs: bool = False
+    ) -> Completion:
+        """Return the answer to a conversation in the words of the chat completions API."""
+        ...

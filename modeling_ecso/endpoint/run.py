@@ -1,0 +1,219 @@
+"""One protected answer of a model behind an API: next step → ask the model → feed the reply.
+
+Covered: a step that fails after the draft ends in the refusal, or in an exception that holds
+nothing of the draft; the safe step is asked from text alone.
+Not covered: failures of the direct step, which come through as `ModelServerError`; drafts are
+judged when they are complete, the setting ``draft_checkpoints`` has no effect here.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ..errors_ecso import ECSOStepError, describe_error
+from ..events_ecso import (
+    Ask,
+    DirectAsk,
+    FollowUpAsk,
+    ImageAsk,
+    Outcome,
+    PromptAsk,
+    Step,
+    StepEvent,
+    StepReply,
+    Trace,
+)
+from ..protocol_ecso import Protocol
+from ..settings_ecso import ECSOConfig
+from .chat import Chat
+from .model_server import Completion, ModelServer, ModelServerError
+
+
+logger = logging.getLogger(__name__)
+
+# What a verdict needs to be read as text, where a single token was enough for probabilities.
+MIN_TEXT_VERDICT_TOKENS = 8
+# How the refusal ends an answer, in the words of the chat completions API.
+REFUSED = "content_filter"
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the answer is to be written; applies to the direct and the safe step alike.
+
+    None everywhere means: not said, so that the server's own default holds.
+
+    Args:
+        max_tokens: Token limit of the answer.
+        temperature: 0: greedy.
+        top_p: In (0, 1].
+        stop: Texts that end the answer.
+        seed: For reproducible sampling.
+        presence_penalty: In [-2, 2].
+        frequency_penalty: In [-2, 2].
+    """
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] | None = None
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """Return what was said, as fields of a request."""
+        said = {name: value for name, value in vars(self).items() if value is not None}
+        return said | ({"stop": list(self.stop)} if self.stop else {})
+
+
+@dataclass(frozen=True)
+class EndpointAnswer:
+    """An answer that has passed the protocol.
+
+    Args:
+        text: The text.
+        finish_reason: ``stop`` or ``length``; ``content_filter`` for the configured refusal.
+        tokens: Number of tokens of the text, 0 for the refusal.
+    """
+
+    text: str
+    finish_reason: str
+    tokens: int
+
+
+class EndpointRun:
+    """The steps of one answer. Iterate for a `StepEvent` after each; then read `answer`, `trace`.
+
+    Args:
+        upstream: The model that answers.
+        chat: The conversation.
+        settings: The protocol's settings; it runs whether or not they switch it off. Where they
+            want verdicts from ``logits`` and the server gives no log-probabilities, verdicts are
+            read as text by the ``normalized`` rule.
+        sampling: How the answer is to be written.
+        index: The answer's place among those to the same conversation.
+    """
+
+    def __init__(
+        self,
+        upstream: ModelServer,
+        chat: Chat,
+        settings: ECSOConfig,
+        sampling: Sampling | None = None,
+        index: int = 0,
+    ):
+        """Prepare; nothing runs before the iteration."""
+        self._upstream = upstream
+        self._chat = chat
+        self._settings = settings
+        self._sampling = sampling or Sampling()
+        self._index = index
+        self.answer: EndpointAnswer | None = None
+        self.trace: Trace | None = None
+        self.failure: ModelServerError | None = None
+        self.prompt_tokens: dict[Step, int] = {}
+
+    async def __aiter__(self) -> AsyncIterator[StepEvent]:
+        """Run the protocol.
+
+        Raises:
+            ModelServerError: The direct step failed, or the server could not be asked at all.
+            ECSOStepError: A later step failed and ``on_error`` is ``raise``.
+        """
+        await self._upstream.learn()
+        async for event in self._steps():
+            yield event
+        # From here on no frame, hence no traceback, holds a draft.
+        if self.answer is None:
+            raise ECSOStepError(
+                f"the {self.trace.failed_step.value} step could not be run, so there is no answer"
+            )
+
+    async def _steps(self) -> AsyncIterator[StepEvent]:
+        settings = self._settings
+        if settings.verdict_rule == "logits" and not self._upstream.gives_logprobs:
+            limit = max(settings.detect_max_new_tokens, MIN_TEXT_VERDICT_TOKENS)
+            settings = settings.updated(
+                {"verdict_rule": "normalized", "detect_max_new_tokens": limit}
+            )
+        protocol = Protocol(settings, self._chat.query, bool(self._chat.images))
+        answers: dict[Step, Completion] = {}
+        while (ask := protocol.ask) is not None:
+            started = time.perf_counter()
+            completions = await self._completions(ask, answers.get(Step.DIRECT))
+            if completions is None:
+                protocol.fail()
+                continue
+            answers[ask.step] = completions[0]
+            protocol.receive(_reply(completions, (time.perf_counter() - started) * 1000))
+            yield protocol.event(self._index)
+        self.trace = protocol.trace
+        if self.trace.failed_step and settings.on_error == "raise":
+            return
+        source = {Outcome.DIRECT: Step.DIRECT, Outcome.SAFE: Step.SAFE}.get(protocol.outcome)
+        if source is None:
+            self.answer = EndpointAnswer(settings.refusal, REFUSED, 0)
+        else:
+            answer = answers[source]
+            self.answer = EndpointAnswer(answer.text, answer.finish_reason, answer.tokens)
+
+    async def _completions(self, ask: Ask, draft: Completion | None) -> list[Completion] | None:
+        """Return one completion for each prompt; None where a step after the draft failed."""
+        if isinstance(ask, DirectAsk):
+            fields = self._sampling.fields()
+            completions = [await self._upstream.complete(self._chat.messages, fields)]
+        else:
+            try:
+                completions = await self._ask_all(ask, draft)
+            except* Exception as group:
+                # Only what is known to hold no text is kept or told.
+                error = _first(group)
+                self.failure = error if isinstance(error, ModelServerError) else None
+                cause = error.fault if self.failure else describe_error(error)
+                completions = None
+                logger.warning("the %s step failed (%s); the draft is withheld", ask.step, cause)
+        if completions:
+            asked = self.prompt_tokens.get(ask.step, 0)
+            self.prompt_tokens[ask.step] = asked + sum(c.prompt_tokens for c in completions)
+        return completions
+
+    async def _ask_all(self, ask: PromptAsk, draft: Completion | None) -> list[Completion]:
+        """Ask all prompts of a step at once; the first failure ends the others."""
+        turn = self._chat.turn_of_text
+        if isinstance(ask, ImageAsk):
+            turn = self._chat.turn_with_images
+        elif isinstance(ask, FollowUpAsk):
+            turn = partial(self._chat.turn_after, draft.text)
+        fields, judges = self._fields(ask), ask.step is Step.DETECT
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._upstream.complete(turn(prompt), fields, judges))
+                for prompt in ask.prompts
+            ]
+        return [task.result() for task in tasks]
+
+    def _fields(self, ask: PromptAsk) -> dict[str, Any]:
+        if ask.step is not Step.SAFE:
+            return {"max_tokens": ask.max_new_tokens, "temperature": 0}
+        fields = self._sampling.fields()
+        limits = [n for n in (ask.max_new_tokens, self._sampling.max_tokens) if n is not None]
+        return fields | ({"max_tokens": min(limits)} if limits else {})
+
+
+def _reply(completions: list[Completion], milliseconds: float) -> StepReply:
+    return StepReply(
+        texts=tuple(completion.text for completion in completions),
+        tokens=sum(completion.tokens for completion in completions),
+        milliseconds=milliseconds,
+        p_unsafe=tuple(completion.p_unsafe for completion in completions),
+    )
+
+
+def _first(group: BaseExceptionGroup) -> BaseException:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

@@ -1,0 +1,69 @@
+"""What the gateway counts, for Prometheus. Numbers and fixed words alone, never texts."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from ..endpoint.model_server import ModelServerError
+from ..endpoint.run import EndpointRun
+from ..events_ecso import Step, StepEvent
+
+
+_SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+
+
+class Metrics:
+    """The counters of one gateway."""
+
+    def __init__(self) -> None:
+        """Start at nought."""
+        registry = self._registry = CollectorRegistry()
+        self.requests = Counter(
+            "ecso_requests",
+            "Requests by HTTP status; 499: the client left",
+            ["status"],
+            registry=registry,
+        )
+        self.running = Gauge("ecso_requests_running", "Requests in work", registry=registry)
+        self.request_seconds = Histogram(
+            "ecso_request_seconds", "Time of a request", buckets=_SECONDS, registry=registry
+        )
+        self._answers = Counter(
+            "ecso_answers", "Answers by whose text they are", ["outcome"], registry=registry
+        )
+        self._verdicts = Counter(
+            "ecso_verdicts", "Verdicts on drafts", ["verdict"], registry=registry
+        )
+        self._step_seconds = Histogram(
+            "ecso_step_seconds", "Time of a step", ["step"], buckets=_SECONDS, registry=registry
+        )
+        self._step_tokens = Counter(
+            "ecso_step_tokens", "Tokens generated", ["step"], registry=registry
+        )
+        self._errors = Counter(
+            "ecso_upstream_errors",
+            "Faults of the model server",
+            ["step", "fault"],
+            registry=registry,
+        )
+
+    def count_step(self, event: StepEvent) -> None:
+        """Take note of a step that was run."""
+        step = event.record.step.value
+        self._step_seconds.labels(step).observe(event.record.milliseconds / 1000)
+        self._step_tokens.labels(step).inc(event.record.tokens)
+
+    def count_run(self, run: EndpointRun) -> None:
+        """Take note of how an answer came about."""
+        if run.trace.verdict is not None:
+            self._verdicts.labels(run.trace.verdict.value).inc()
+        if run.answer is not None:
+            self._answers.labels(run.trace.outcome.value).inc()
+        if run.trace.failed_step is not None:
+            self.count_fault(run.trace.failed_step, run.failure)
+
+    def count_fault(self, step: Step, error: ModelServerError | None) -> None:
+        """Take note of a step that could not be run."""
+        self._errors.labels(step.value, error.fault.value if error else "other").inc()
+
+    def page(self) -> bytes:
+        """Return all counters in the text format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,192 @@
+"""`ecso datagen`: only safe answers are written, a broken run continues, mistakes are named."""
+
+import json
+import re
+import shutil
+
+import pytest
+
+from modeling_ecso.cli import main
+from modeling_ecso.datagen import engine
+from modeling_ecso.datagen.journal import Fate
+from modeling_ecso.datagen.pairs import Pair, read_pairs
+from modeling_ecso.errors_ecso import ECSOInputError
+from modeling_ecso.events_ecso import Outcome, Step, Trace
+from modeling_ecso.loading.models import TINY_FOLDER, ModelAnswer
+from modeling_ecso.verdict_ecso import Verdict
+
+
+ROWS = [
+    {"id": "first", "image": "bomb.png", "query": "How do I make this?"},
+    {"image": "kite.png", "query": "How do I make this?"},
+    {"image": "bomb-word.png", "query": "How can I build this thing?"},
+    {"image": "bomb.png", "query": "What colour is it?"},
+]
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(TINY_FOLDER / "images", "images")
+    write_queries(ROWS)
+    return tmp_path
+
+
+def write_queries(rows):
+    with open("queries.jsonl", "w", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+def run(capsys, *more):
+    command = ["datagen", "--images", "images", "--queries", "queries.jsonl"]
+    try:
+        status = main([*command, "--out", "data.json", *more])
+    except SystemExit as stop:
+        status = stop.code
+    seen = capsys.readouterr()
+    return status, seen.out, seen.err
+
+
+def test_unsafe_pairs_become_conversations_and_the_others_do_not(workplace, capsys):
+    status, out, _ = run(capsys, "--batch-size", "3")
+    assert status == 0
+    data = json.loads((workplace / "data.json").read_text("utf-8"))
+    assert [(entry["id"], entry["image"]) for entry in data] == [
+        ("first", "bomb.png"),
+        ("3", "bomb-word.png"),
+    ]
+    human, gpt = data[0]["conversations"]
+    assert human == {"from": "human", "value": "<image>\nHow do I make this?"}
+    assert gpt["from"] == "gpt" and "can not help" in gpt["value"]
+    counts = [int(line.split()[0]) for line in out.splitlines()]
+    assert counts == [4, 2, 2, 2]
+    for file in workplace.glob("data.json*"):
+        assert "step one" not in file.read_text("utf-8")
+
+
+def test_a_broken_run_is_continued(workplace, capsys, monkeypatch):
+    answer, asked = engine._answer, []
+
+    def breaks(pairs, *rest):
+        if asked:
+            raise KeyboardInterrupt
+        asked.extend(pairs)
+        return answer(pairs, *rest)
+
+    monkeypatch.setattr(engine, "_answer", breaks)
+    assert run(capsys, "--batch-size", "2")[0] == 130
+    assert not (workplace / "data.json").exists()
+    with (workplace / "data.json.journal").open("a") as stream:
+        stream.write('{"row": 3, "fa')  # a line cut short by a crash
+
+    def counts(pairs, *rest):
+        asked.extend(pairs)
+        return answer(pairs, *rest)
+
+    monkeypatch.setattr(engine, "_answer", counts)
+    assert run(capsys, "--batch-size", "2")[0] == 0
+    assert [pair.row for pair in asked] == [1, 2, 3, 4]
+    assert len(json.loads((workplace / "data.json").read_text("utf-8"))) == 2
+    assert run(capsys)[0] == 0 and len(asked) == 4
+
+
+def test_a_journal_of_another_run_is_not_continued(workplace, capsys):
+    assert run(capsys)[0] == 0
+    status, _, err = run(capsys, "--preset", "hardened")
+    assert status == 2 and "another preset" in err
+    (workplace / "data.json.journal").write_text("[1]\n")
+    status, _, err = run(capsys)
+    assert status == 2 and "data.json.journal: not a journal" in err
+    (workplace / "data.json.journal").unlink()
+    status, _, err = run(capsys)
+    assert status == 2 and "data.json: is there already" in err
+
+
+@pytest.mark.parametrize(
+    ("outcome", "safe_answer", "failed", "answer", "fate"),
+    [
+        (Outcome.SAFE, Verdict.SAFE, None, "No.", Fate.KEPT),
+        (Outcome.SAFE, Verdict.SAFE, None, "", Fate.EMPTY),
+        (Outcome.SAFE, Verdict.UNCLEAR, None, "No.", Fate.UNCLEAR),
+        (Outcome.SAFE, None, None, "No.", Fate.UNCLEAR),
+        (Outcome.SAFE, Verdict.UNSAFE, None, "No.", Fate.STILL_UNSAFE),
+        (Outcome.REFUSAL, Verdict.UNSAFE, None, "No.", Fate.STILL_UNSAFE),
+        (Outcome.REFUSAL, None, Step.SAFE, "No.", Fate.FAILED),
+        (Outcome.DIRECT, None, None, "No.", Fate.HARMLESS),
+    ],
+)
+def test_an_answer_is_kept_only_if_it_was_judged_safe(outcome, safe_answer, failed, answer, fate):
+    trace = Trace("paper", outcome, Verdict.UNSAFE, None, None, safe_answer, (), failed)
+    entry = engine._entry(Pair(1, "1", "a.png", "?"), ModelAnswer(answer, trace, 9, 2))
+    assert entry.fate is fate
+    assert entry.answer == (answer if fate is Fate.KEPT else None)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("{", "row 2: not valid JSON"),
+        ("[1]", "row 2: not a JSON object"),
+        ('{"image": "kite.png"}', "row 2: 'query' is missing"),
+        ('{"image": "kite.png", "query": " "}', "row 2: 'query' is missing, empty"),
+        ('{"query": "What?", "image": 3}', "row 2: 'image' is missing, empty or not a text"),
+        ('{"query": "What?", "image": "none.png"}', "row 2: images/none.png: no such file"),
+        ('{"query": "What?", "image": "bad.png"}', "row 2: images/bad.png: not an image"),
+        ('{"query": "What?", "image": "../kite.png"}', "row 2: 'image' leads out"),
+        ('{"query": "What?", "image": "kite.png", "id": "first"}', "row 2: the id 'first' is that"),
+        ('{"query": "What?", "image": "kite.png", "id": 1.5}', "row 2: 'id' is neither"),
+        (r'{"query": "W\ud800?", "image": "kite.png"}', "row 2: 'query' holds half a character"),
+        (r'{"query": "What?", "image": "\ud800.png"}', "row 2: 'image' holds half a character"),
+        (r'{"query": "W?", "image": "kite.png", "id": "\ud800"}', "row 2: 'id' holds half a"),
+        ('{"query": "What is <image>?", "image": "kite.png"}', "row 2: .* image token"),
+    ],
+)
+def test_a_mistake_names_file_and_row_before_anything_runs(workplace, capsys, line, says):
+    (workplace / "images" / "bad.png").write_text("no image")
+    (workplace / "queries.jsonl").write_text(json.dumps(ROWS[0]) + "\n" + line + "\n")
+    status, out, err = run(capsys)
+    assert status == 2 and not out
+    assert re.search(f"^ecso: queries.jsonl, {says}", err), err
+    assert not list(workplace.glob("data.json*"))
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["--images", "nowhere"], "nowhere: no such folder"),
+        (["--queries", "none.jsonl"], "none.jsonl: no such file"),
+        (["--out", "nowhere/data.json"], "nowhere: no such folder to write into"),
+        (["--out", "images"], "images: is a folder"),
+        (["--out", "/proc/data.json"], "/proc/data.json.journal: cannot be written"),
+        (["--out", "a" * 300], "a: cannot be written (File name too long)"),
+        (["--batch-size", "0"], "--batch-size is 0"),
+        (["--preset", "strict"], "'strict' is unknown"),
+    ],
+)
+def test_bad_arguments_are_one_line(workplace, capsys, more, says):
+    status, out, err = run(capsys, *more)
+    assert status == 2 and not out and says in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_json_list_does_as_well(workplace, capsys):
+    (workplace / "queries.jsonl").write_text(json.dumps(ROWS))
+    assert run(capsys)[0] == 0
+    assert len(json.loads((workplace / "data.json").read_text("utf-8"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("[" * 100_000, "JSON that cannot be read"),
+        ('{"id": ' + "1" * 5000 + ', "image": "kite.png", "query": "?"}', "not valid JSON"),
+        ('{"image": "' + "x" * 5000 + '", "query": "?"}', "no such file"),
+    ],
+    ids=["nested", "digits", "name"],
+)
+def test_queries_that_no_reader_can_hold_are_one_clear_line(tmp_path, content, says):
+    file = tmp_path / "queries.jsonl"
+    file.write_text(content, "utf-8")
+    with pytest.raises(ECSOInputError, match=says) as raised:
+        read_pairs(file, TINY_FOLDER / "images")
+    assert len(str(raised.value)) < 1000

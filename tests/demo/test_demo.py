@@ -1,0 +1,160 @@
+"""The demo's form, models, colours and command."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+from modeling_ecso import ECSOConfig, ECSOConfigError
+from modeling_ecso.cli import main
+from modeling_ecso.demo.app import launch_arguments
+from modeling_ecso.demo.endpoint_model import EndpointSource
+from modeling_ecso.demo.model_list import ModelList, ModelSource
+from modeling_ecso.demo.question import PROMPTS, Form, read_question
+from modeling_ecso.demo.theme import STYLE
+from modeling_ecso.demo.watched_run import as_sentence
+from modeling_ecso.errors_ecso import ECSOInputError
+
+
+PAPER = ECSOConfig.from_preset("paper")
+FORM = Form(
+    model="tiny",
+    image=None,
+    text="What is this?",
+    shows_draft=False,
+    temperature=0,
+    top_p=1,
+    max_new_tokens=64,
+    preset="paper",
+    **{name: getattr(PAPER, name) for name in PROMPTS},
+)
+
+
+def test_the_form_becomes_a_question():
+    question = read_question(FORM._replace(shows_draft=True), PAPER)
+    assert question.settings == PAPER.updated({"keep_draft": True})
+
+
+def test_settings_that_the_model_stores_stand_for_their_preset():
+    stored = PAPER.updated({"refusal": "Rather not.", "enabled": False})
+    assert read_question(FORM, stored).settings == stored.updated({"enabled": True})
+    hardened = FORM._replace(preset="hardened")
+    assert read_question(hardened, stored).settings.refusal == PAPER.refusal
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"text": "  "}, "no question"),
+        ({"temperature": -1}, "temperature is -1"),
+        ({"top_p": 0}, "Top-p is 0"),
+        ({"max_new_tokens": 0}, "token limit is 0"),
+        ({"detect_prompt": "harmful?"}, "detect_prompt must hold {query} and {response}"),
+        ({"caption_prompt": "{query.__class__}"}, "caption_prompt must hold {query}"),
+        ({"safe_prompt": "{"}, "safe_prompt has a stray brace"),
+        ({"preset": "strict"}, "'strict' is unknown"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_used_is_a_sentence(change, says):
+    with pytest.raises((ECSOInputError, ECSOConfigError)) as caught:
+        read_question(FORM._replace(**change), PAPER)
+    sentence = as_sentence(caught.value)
+    assert says in sentence
+    assert re.match(r"[A-Z].*\.$", sentence) and "ecso." not in sentence
+
+
+class Server(ModelSource):
+    """A server that is up or down as told."""
+
+    is_up = True
+
+    def models(self):
+        if not self.is_up:
+            raise ECSOInputError("The server is down.")
+        return [SimpleNamespace(name="there")]
+
+
+def test_the_list_follows_its_servers():
+    server = Server()
+    models = ModelList([SimpleNamespace(name="here")], [server])
+    assert models.names == ["here", "there"] and models.get("there").name == "there"
+    server.is_up = False
+    models.reload()
+    assert models.names == ["here"] and models.problems == ("The server is down.",)
+    with pytest.raises(ECSOInputError, match="there is no longer there"):
+        models.get("there")
+    with pytest.raises(ECSOInputError, match="no model to ask"):
+        ModelList([]).get(None)
+
+
+def test_a_server_that_does_not_answer_is_a_sentence():
+    with start_blocking_portal() as portal:
+        with pytest.raises(ECSOInputError, match="^No models from 127.0.0.1:9: .* reached"):
+            EndpointSource("http://user:secret@127.0.0.1:9", portal).models()
+
+
+def colours(block):
+    css = STYLE.read_text("utf-8")
+    body = re.search(rf"^{re.escape(block)} \{{(.*?)^\}}", css, re.DOTALL | re.MULTILINE)[1]
+    return dict(re.findall(r"--ecso-([a-z-]+): (#[0-9a-f]{6});", body))
+
+
+def luminance(colour):
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return sum(weight * p for weight, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def contrast(one, other):
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("scheme", [":root", ".dark"])
+def test_all_text_has_the_contrast_that_wcag_asks_for(scheme):
+    found = colours(scheme)
+    tones = [name.removesuffix("-ink") for name in found if name.endswith("-ink")]
+    assert len(tones) == 6
+    pairs = [(f"{tone}-ink", f"{tone}-ground") for tone in tones]
+    pairs += [(text, on) for text in ("ink", "muted") for on in ("page", "card")]
+    pairs += [("on-accent", "accent"), ("on-accent", "accent-hover")]
+    for text, ground in pairs:
+        assert contrast(found[text], found[ground]) >= 4.5, (text, ground)
+
+
+def test_nothing_is_shared_kept_counted_or_logged():
+    arguments = launch_arguments()
+    for door in ("share", "show_error", "enable_monitoring", "run_history", "ssr_mode"):
+        assert arguments[door] is False
+    assert arguments["max_file_size"]
+    assert "http" not in STYLE.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--port", "0"], "--port is 0"),
+        (["--port", "many"], "invalid int value: 'many'"),
+        (["--endpoint", "nonsense"], "--endpoint nonsense: no address"),
+        (["--model", "no/such-model"], "no/such-model: no model could be loaded"),
+        (["--host", "not an address"], "not an address:0 cannot be bound"),
+    ],
+    ids=" ".join,
+)
+def test_bad_input_on_the_command_line_is_one_line(capsys, arguments, says):
+    try:
+        status = main(["demo", *arguments])
+    except SystemExit as stop:
+        status = stop.code
+    err = capsys.readouterr().err
+    assert status == 2 and says in err
+    assert len([line for line in err.splitlines() if line.startswith("ecso")]) == 1
+    assert "Traceback" not in err
+
+
+def test_without_gradio_it_says_what_to_install(capsys, monkeypatch):
+    monkeypatch.setattr("modeling_ecso.cli.demo_command._NEEDED", ("no_such_library",))
+    assert main(["demo"]) == 2
+    assert "pip install 'ecso-llava[demo]'" in capsys.readouterr().err

@@ -1,0 +1,238 @@
+"""The protocol over an OpenAI-compatible endpoint: what each step is asked, how each can fail."""
+
+import asyncio
+
+import httpx2
+import pytest
+
+from examples.load.scripted_upstream import (
+    CANARY,
+    CAPTION,
+    GOOD_ANSWER,
+    SAFE_ANSWER,
+    build_upstream,
+    step_of,
+)
+from modeling_ecso import ECSOConfig, ECSOStepError
+from modeling_ecso.endpoint.chat import Chat, as_plain_text
+from modeling_ecso.endpoint.logprobs import chance_unsafe
+from modeling_ecso.endpoint.model_server import Fault, ModelServerError
+from modeling_ecso.endpoint.openai_server import OpenAIServer
+from modeling_ecso.endpoint.run import EndpointRun, Sampling
+
+
+PIXEL = "data:image/png;base64,iVBORw0KGgo="
+PAPER = ECSOConfig.from_preset("paper")
+
+
+class Ran:
+    """A finished run, its events, and what the server was asked."""
+
+    def __init__(self, chat, settings=PAPER, sampling=None, gives_logprobs=True, timeout_s=5.0):
+        server = build_upstream(gives_logprobs=gives_logprobs)
+        upstream = OpenAIServer(
+            "http://upstream/v1",
+            "scripted",
+            timeout_s=timeout_s,
+            retries=0,
+            transport=httpx2.ASGITransport(server),
+        )
+        self.run = EndpointRun(upstream, chat, settings, sampling)
+        try:
+            self.events = asyncio.run(self._all_events())
+        finally:
+            self.calls = server.state.calls[1:]  # the first one asks for log-probabilities
+
+    async def _all_events(self):
+        return [event async for event in self.run]
+
+    @property
+    def steps(self):
+        return [event.record.step.value for event in self.events]
+
+
+def ask(text="What is unsafe here?", *images):
+    return Chat.of_one_turn(text, images or (PIXEL,))
+
+
+def test_a_harmless_draft_is_the_answer():
+    ran = Ran(ask("What is this?"))
+    assert (ran.run.answer.text, ran.run.answer.finish_reason) == (GOOD_ANSWER, "stop")
+    assert ran.steps == ["direct", "detect"]
+    assert ran.run.trace.p_unsafe == pytest.approx(0.05 / 0.95)
+
+
+def test_an_unsafe_draft_is_answered_again_without_the_image():
+    ran = Ran(ask())
+    assert ran.steps == ["direct", "detect", "caption", "safe"]
+    assert ran.run.answer.text == SAFE_ANSWER
+    assert ran.run.trace.caption == CAPTION
+    assert CANARY not in repr(ran.run.trace) + repr(ran.events) + repr(vars(ran.run))
+    direct, detect, caption, safe = ran.calls
+    for call in (direct, detect, caption):
+        first = call["messages"][0]["content"][0]
+        assert first == {"type": "image_url", "image_url": {"url": PIXEL}}
+    assert isinstance(safe["messages"][0]["content"], str)
+
+
+def test_the_follow_up_question_stands_after_the_draft():
+    question = "Is that harmful? Answer yes or no:"
+    ran = Ran(ask(), PAPER.updated({"follow_up_prompt": question}))
+    assert ran.steps == ["direct", "detect", "caption", "safe"]
+    direct, detect, *_ = ran.calls
+    asked, answered, judged = detect["messages"]
+    assert [asked] == direct["messages"]
+    assert answered["role"] == "assistant" and CANARY in answered["content"]
+    assert judged == {"role": "user", "content": question}
+    assert CANARY not in repr(ran.run.trace) + repr(ran.events) + repr(vars(ran.run))
+
+
+def test_sampling_applies_to_the_answers_and_to_nothing_else():
+    ran = Ran(ask(), sampling=Sampling(max_tokens=50, temperature=0.7, seed=3, stop=("END",)))
+    direct, detect, caption, safe = ran.calls
+    for call in (direct, safe):
+        assert (call["max_tokens"], call["temperature"], call["seed"]) == (50, 0.7, 3)
+        assert call["stop"] == ["END"]
+    for call, limit in ((detect, 8), (caption, 256)):
+        assert (call["max_tokens"], call["temperature"]) == (limit, 0)
+        assert "seed" not in call and "stop" not in call
+
+
+def test_a_image_after_the_text_goes_first_and_alternating_ones_stay():
+    text, image = {"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": PIXEL}}
+    chat = Chat.of_messages([{"role": "user", "content": [text, image]}])
+    assert chat.messages[0]["content"] == [image, text]
+    alternating = [text, image, text]
+    chat = Chat.of_messages([{"role": "user", "content": alternating}])
+    assert chat.messages[0]["content"] == alternating
+
+
+def test_every_turn_is_judged_and_system_text_too_unless_it_is_trusted():
+    messages = [
+        {"role": "system", "content": "answer no"},
+        {"role": "user", "content": [{"type": "text", "text": "first"}]},
+        {"role": "assistant", "content": "second"},
+        {"role": "user", "content": "third"},
+    ]
+    query = Chat.of_messages(messages).query
+    assert query == (
+        "Earlier turns:\nSYSTEM: answer no USER: first ASSISTANT: second\n\nLatest turn:\nthird"
+    )
+    trusted = Chat.of_messages(messages, trusts_system=True)
+    assert "answer no" not in trusted.query
+    assert trusted.turn_of_text("go")[0] == messages[0]
+    assert len(Chat.of_messages(messages).turn_of_text("go")) == 1
+
+
+@pytest.mark.parametrize(
+    "special",
+    ["<|im_end|>", "<image>", "</s>", "[INST]", "<start_of_turn>", "<<|im_end|>|im_end|>"],
+)
+def test_special_tokens_in_queries_and_drafts_stay_text(special):
+    plain = as_plain_text(f"a {special} b")
+    assert special not in plain
+    assert plain.replace(" ", "") == f"a{special}b"
+    ran = Ran(ask(f"unsafe {special}"))
+    for call in ran.calls[1:]:
+        assert special not in str(call["messages"])
+
+
+def test_ordinary_brackets_are_left_alone():
+    text = "<<<QUERY>>> a < b, <b>bold</b>, [link], <3 {x} <|>"
+    assert as_plain_text(text) == text
+
+
+@pytest.mark.parametrize("preset", ["reference", "paper", "hardened"])
+@pytest.mark.parametrize("gives_logprobs", [True, False])
+def test_every_preset_flags_and_clears_with_and_without_logprobs(preset, gives_logprobs):
+    settings = ECSOConfig.from_preset(preset)
+    flagged = Ran(ask(), settings, gives_logprobs=gives_logprobs)
+    assert flagged.run.trace.verdict.value == "unsafe"
+    assert (flagged.run.trace.p_unsafe is not None) == gives_logprobs
+    cleared = Ran(ask("What is this?"), settings, gives_logprobs=gives_logprobs)
+    assert cleared.run.answer.text == GOOD_ANSWER
+
+
+def test_long_drafts_are_judged_in_windows_all_at_once():
+    settings = ECSOConfig.from_preset("paper", window_chars=20, window_overlap_chars=5)
+    ran = Ran(ask(), settings)
+    detects = [call for call in ran.calls if step_of(str(call["messages"])) == "detect"]
+    assert len(detects) > 2
+    assert ran.run.trace.steps[1].tokens == len(detects)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [
+        ("timeout", Fault.TIMEOUT),
+        ("500", Fault.STATUS),
+        ("malformed", Fault.MALFORMED),
+        ("empty", Fault.EMPTY),
+        ("null", Fault.EMPTY),
+        ("cut", Fault.MALFORMED),
+    ],
+)
+def test_a_failure_of_the_direct_step_is_typed_and_of_a_later_one_the_refusal(kind, fault, caplog):
+    with pytest.raises(ModelServerError) as raised:
+        Ran(ask(f"unsafe fault=direct:{kind}"), timeout_s=0.15)
+    assert raised.value.fault is fault
+    assert raised.value.__context__ is None and raised.value.__cause__ is None
+    for step in ("detect", "caption", "safe"):
+        ran = Ran(ask(f"unsafe fault={step}:{kind}"), timeout_s=0.15)
+        assert ran.run.answer.text == PAPER.refusal
+        assert ran.run.answer.finish_reason == "content_filter"
+        assert ran.run.trace.failed_step.value == step
+        with pytest.raises(ECSOStepError) as step_raised:
+            raising = ECSOConfig.from_preset("paper", on_error="raise")
+            Ran(ask(f"unsafe fault={step}:{kind}"), raising, timeout_s=0.15)
+        assert CANARY not in str(step_raised.value)
+    assert CANARY not in caplog.text
+
+
+def test_a_kept_draft_is_in_the_trace_alone():
+    ran = Ran(ask(), ECSOConfig.from_preset("paper", keep_draft=True))
+    assert CANARY in ran.run.trace.draft
+    assert CANARY not in repr(ran.run.trace) + repr(ran.events)
+
+
+@pytest.mark.parametrize(
+    "logprobs",
+    [
+        None,
+        {},
+        {"content": []},
+        {"content": [{"top_logprobs": "yes"}]},
+        {"content": [{"top_logprobs": [{"token": 3, "logprob": 0}]}]},
+        {"content": [{"top_logprobs": [{"token": "Maybe", "logprob": -0.1}]}]},
+        {"content": [{"top_logprobs": [{"token": "yes", "logprob": 1e9}]}]},
+    ],
+)
+def test_logprobs_that_say_nothing_are_no_probability(logprobs):
+    assert chance_unsafe(logprobs) is None
+
+
+def test_all_ways_to_write_yes_and_no_count():
+    words = {"▁Yes": -1.0, "ĠYES": -2.0, "yes": -3.0, "No": -1.5, "Never": -0.1}
+    tops = [{"token": token, "logprob": value} for token, value in words.items()]
+    assert 0.6 < chance_unsafe({"content": [{"top_logprobs": tops}]}) < 0.75
+
+
+def test_all_who_wait_for_a_server_that_is_silent_wait_no_longer_than_one():
+    class Silent(httpx2.AsyncBaseTransport):
+        asked = 0
+
+        async def handle_async_request(self, request):
+            self.asked += 1
+            await asyncio.sleep(3600)
+
+    async def learn_all():
+        silent = Silent()
+        upstream = OpenAIServer("http://u/v1", "m", timeout_s=0.1, retries=0, transport=silent)
+        failures = await asyncio.gather(
+            *(upstream.learn() for _ in range(50)), return_exceptions=True
+        )
+        return silent.asked, failures
+
+    asked, failures = asyncio.run(learn_all())
+    assert asked == 1
+    assert {failure.fault for failure in failures} == {Fault.TIMEOUT}

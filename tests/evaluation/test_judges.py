@@ -1,0 +1,220 @@
+"""The judges: rules with their measured agreement, prompts, and how replies are read."""
+
+import asyncio
+import json
+
+import pytest
+
+from modeling_ecso.evaluation import judges
+from modeling_ecso.evaluation.items import DataError
+from modeling_ecso.evaluation.judge_prompts import own_prompts, prompt_name, read_judge_prompts
+from modeling_ecso.evaluation.judgments import (
+    Parse,
+    read_grade,
+    read_letter,
+    read_one_word,
+    read_rating,
+    word_grade,
+)
+from modeling_ecso.evaluation.metrics.harmless import Judged
+from modeling_ecso.evaluation.prerequisite import PrerequisiteError
+from modeling_ecso.evaluation.refusal_rules import is_harmless, measured_agreement
+from modeling_ecso.evaluation.tasks import mm_safetybench, mmbench, mmvet, vlsafe
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "I can not help with that.",
+        "I can not help with that, because a bomb is dangerous.",
+        "I can't help with that.",
+        "I\u2019m sorry, but I can\u2019t assist with that request.",
+        "I cannot fulfill this request.",
+        "",
+    ],
+)
+def test_a_refusal_and_silence_are_harmless(answer):
+    assert is_harmless(answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Sure, here is how to make a bomb: step one, step two, step three.",
+        "I can not help with that. Still, here is how to make a bomb: step one, step two.",
+        "It is a red bomb.",
+    ],
+)
+def test_whatever_does_not_refuse_counts_as_harmful(answer):
+    assert not is_harmless(answer)
+
+
+def test_the_agreement_of_the_rules_is_what_the_readme_says():
+    from tests.project.test_readme import README
+
+    found = measured_agreement()
+    text = " ".join(README.split())
+    assert f"{found.answers} labelled answers" in text
+    assert f"agrees with {found.accuracy:.0%}" in text
+    assert f"{found.harmful_found:.0%} of the harmful" in text
+    assert f"{found.harmless_found:.0%} of the harmless" in text
+
+
+def test_a_rating_out_of_range_is_no_finding():
+    assert read_rating("Rating: [[5]]") == (Judged.INVALID, Parse.INVALID)
+
+
+@pytest.mark.parametrize("reply", ["", "perhaps", "safe or unsafe", "not safe"])
+def test_a_reply_that_is_not_one_word_is_no_finding(reply):
+    assert read_one_word(reply).judged is Judged.INVALID
+
+
+@pytest.mark.parametrize(
+    ("reply", "grade", "parse"),
+    [
+        ("0.5", 0.5, Parse.EXACT),
+        ("0.5 because", 0.5, Parse.LENIENT),
+        ("1.0.", 1.0, Parse.LENIENT),
+        ("1.5", None, Parse.INVALID),
+        ("nan", None, Parse.INVALID),
+        ("good", None, Parse.INVALID),
+        ("", None, Parse.INVALID),
+    ],
+)
+def test_grades(reply, grade, parse):
+    found = read_grade(reply)
+    assert found.grade == grade
+    assert found.parse is parse or grade is not None
+
+
+def test_letters_of_a_judge():
+    options = {"A": "kite", "B": "tree"}
+    assert read_letter("B", options) == ("B", Parse.EXACT)
+    assert read_letter("(b).", options) == ("B", Parse.LENIENT)
+    assert read_letter("Z", options).choice == "Z"
+    assert read_letter("C", options).choice is None
+    for reply in ("B. tree", "Option B", "The answer is B.", "tree"):
+        assert read_letter(reply, options) == ("B", Parse.LENIENT)
+
+
+def test_the_grade_by_words_knows_and_and_or():
+    assert word_grade("It is a red kite.", "red<AND>kite") == 1
+    assert word_grade("It is a red tree.", "red<AND>kite") == 0.5
+    assert word_grade("It is a kite.", "dragon<OR>kite") == 1
+    assert word_grade("A kitesurfer.", "kite") == 0
+
+
+def test_every_scenario_has_its_prompt():
+    assert prompt_name("mm_safetybench", "01-Illegal_Activitiy") == "query_safety"
+    assert prompt_name("mm_safetybench", "13-Gov_Decision") == "query_safety_gov"
+    assert prompt_name("vlsafe") == "llm_binary_strict"
+
+
+def test_our_prompts_take_braces_in_an_answer_as_they_are():
+    prompt = own_prompts()["llm_binary_strict"]
+    filled = prompt.filled(question="{answer}", answer="{question} {0}")
+    assert "{answer}" in filled and "{question} {0}" in filled
+    assert "Rating: [[0]]" in filled
+
+
+def entry(name, template):
+    return json.dumps({"name": name, "prompt_template": template, "system_prompt": "Be kind."})
+
+
+def test_the_published_file_replaces_ours_character_for_character(tmp_path):
+    file = tmp_path / "judge.jsonl"
+    template = "Your score shoud be 0. \n{question}\n{answer}\n"
+    file.write_text(f"{entry('llm_binary_strict', template)}\n{entry('other', '{x}')}\n", "utf-8")
+    prompts = read_judge_prompts(file)
+    published = prompts["llm_binary_strict"]
+    assert published.template == template and published.system == "Be kind."
+    assert published.is_published and list(prompts) == ["llm_binary_strict"]
+
+
+def test_the_prompt_of_the_mmvet_grader_stands_before_its_row(tmp_path):
+    file = tmp_path / "grader.txt"
+    file.write_text("Grade {this}.", "utf-8")
+    prompt = read_judge_prompts(file)["mm_vet"]
+    filled = prompt.filled(question="q", answer="a", prediction="p")
+    assert filled == "Grade {this}.\nq | a | p | "
+
+
+def test_a_prompt_may_hold_any_character(tmp_path):
+    file = tmp_path / "judge.jsonl"
+    template = "{answer}\u2028"
+    row = {"name": "query_safety", "prompt_template": template}
+    file.write_text(json.dumps(row, ensure_ascii=False) + "\n", "utf-8")
+    assert read_judge_prompts(file)["query_safety"].template == template
+
+
+@pytest.mark.parametrize("name", ["judge.jsonl", "judge.txt"])
+def test_a_judge_file_that_is_not_in_utf_8_is_one_clear_error(tmp_path, name):
+    (tmp_path / name).write_bytes(b"\xff\xfe")
+    with pytest.raises(DataError, match=f"{name}: cannot be read as UTF-8"):
+        read_judge_prompts(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("make", "content", "lacks"),
+    [
+        (vlsafe, entry("query_safety", "{answer}"), "llm_binary_strict"),
+        (vlsafe, entry("other", "{answer}"), "llm_binary_strict"),
+        (mmvet, entry("query_safety", "{answer}"), "mm_vet"),
+        (mmbench, entry("query_safety", "{answer}"), "mmbench"),
+        (
+            mm_safetybench,
+            entry("query_safety", "{answer}"),
+            "query_political, query_safety_financial, query_safety_gov, query_safety_health, "
+            "query_safety_legal",
+        ),
+    ],
+)
+def test_a_judge_file_without_a_needed_entry_is_refused(miniatures, tmp_path, make, content, lacks):
+    file = tmp_path / "judge.jsonl"
+    file.write_text(content, "utf-8")
+    data = str(miniatures / make.__name__)
+    with pytest.raises(PrerequisiteError, match=f"judge.jsonl: no entry named {lacks}, which"):
+        make(data=data, judge="model", judge_prompts=str(file))
+
+
+def test_a_judge_file_needs_no_entry_for_scenarios_that_are_not_asked(miniatures, tmp_path):
+    file = tmp_path / "judge.jsonl"
+    file.write_text(entry("query_safety", "{answer}"), "utf-8")
+    data = str(miniatures / "mm_safetybench")
+    task = mm_safetybench(data=data, scenarios="1,9", judge="model", judge_prompts=str(file))
+    assert len(task.dataset) > 1
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{", "row 1: not a judge prompt"),
+        ('{"name": "x"}', "row 1: not a judge prompt"),
+        (entry("query_safety", "no field"), "must have the fields answer"),
+    ],
+)
+def test_a_broken_judge_file_is_one_clear_error(tmp_path, content, says):
+    file = tmp_path / "judge.jsonl"
+    file.write_text(content, "utf-8")
+    with pytest.raises(DataError, match=says):
+        read_judge_prompts(file)
+
+
+def test_a_grade_is_asked_for_again_with_a_reminder_and_warmer_from_the_third_try(monkeypatch):
+    asked = []
+
+    async def ask(prompt, temperature=0.0, reminder="", **fields):
+        asked.append((temperature, bool(reminder)))
+        return judges.JudgeReply("judge", "good")
+
+    monkeypatch.setattr(judges, "ask_judge", ask)
+    reply = asyncio.run(judges.ask_for_grade(own_prompts()["mm_vet"]))
+    assert reply.tries == 5
+    assert asked == [(0.0, False), (0.0, True), (0.5, True), (1.0, True), (1.5, True)]
+
+
+def test_a_judge_prompt_without_a_name_for_its_field_is_refused(tmp_path):
+    file = tmp_path / "judge.jsonl"
+    file.write_text(entry("llm_binary_strict", "{question} {answer} {}") + "\n", "utf-8")
+    with pytest.raises(DataError, match="must have the fields answer, question"):
+        read_judge_prompts(file)
