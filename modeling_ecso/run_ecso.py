@@ -114,12 +114,14 @@ class ProtectedRun:
         for index, protocol in enumerate(protocols):
             protocol.receive(replies[index])
             answers[index, Outcome.DIRECT] = drafts[index]
-            yield protocol.event(index)
+        self._finish_if_over(protocols, direct, answers)
+        yield from [protocol.event(index) for index, protocol in enumerate(protocols)]
 
         while waiting := {i: p.ask for i, p in enumerate(protocols) if not p.is_over}:
             step = min((ask.step for ask in waiting.values()), key=_ORDER.index)
             group = {index: ask for index, ask in waiting.items() if ask.step is step}
             results = self._run_step(step, list(group.items()))
+            events = []
             for index, result in zip(group, results, strict=True):
                 if result is None:
                     protocols[index].fail()
@@ -130,13 +132,24 @@ class ProtectedRun:
                 if answer is not None:
                     answers[index, Outcome.SAFE] = answer
                 protocols[index].receive(reply)
-                yield protocols[index].event(index)
+                events.append(protocols[index].event(index))
+            self._finish_if_over(protocols, direct, answers)
+            yield from events
+        return None
 
+    def _finish_if_over(
+        self,
+        protocols: list[Protocol],
+        direct: Any,
+        answers: dict[tuple[int, Outcome], GeneratedAnswer],
+    ) -> None:
+        """Put the output together once all protocols have ended: before the last events."""
+        if not all(protocol.is_over for protocol in protocols):
+            return
         outcomes = [protocol.outcome for protocol in protocols]
         self._traces = tuple(protocol.trace for protocol in protocols)
         sources = [answers.get((i, outcome)) for i, outcome in enumerate(outcomes)]
         self._output = self._assemble(direct, sources)
-        return None
 
     def _unsafe_beginnings(self, protocols: list[Protocol], written: dict[int, str]) -> set[int]:
         """Judge drafts that are still being written; return those to abandon."""

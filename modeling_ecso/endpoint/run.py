@@ -151,7 +151,16 @@ class EndpointRun:
                 continue
             answers[ask.step] = completions[0]
             protocol.receive(_reply(completions, (time.perf_counter() - started) * 1000))
+            if protocol.is_over:
+                self._finish(protocol, answers, settings)
             yield protocol.event(self._index)
+        if self.trace is None:
+            self._finish(protocol, answers, settings)
+
+    def _finish(
+        self, protocol: Protocol, answers: dict[Step, Completion], settings: ECSOConfig
+    ) -> None:
+        """Set trace and answer; no answer where a failed step is to raise."""
         self.trace = protocol.trace
         if self.trace.failed_step and settings.on_error == "raise":
             return
