@@ -156,7 +156,7 @@ def _query_parts() -> dict[str, Any]:
     image.preprocess = lambda payload: payload.path if payload else None  # type: ignore[method-assign]
     query = gr.Textbox(
         first.query,
-        label="DemoRequest",
+        label="Query",
         lines=2,
         max_length=LONGEST_QUERY_CHARS,
         placeholder="Ask about the image",
