@@ -37,10 +37,11 @@ def run(chosen: argparse.Namespace) -> int:
     images = [open_image(path) for path in chosen.images]
     loaded = load_model(chosen.model)
     show = _RunScreen(chosen, loaded)
-    if chosen.no_ecso:
-        report = _answer_unprotected(chosen, loaded, images)
-    else:
-        report = _answer_protected(chosen, loaded, images, show.step)
+    with loaded.one_line_errors():
+        if chosen.no_ecso:
+            report = _answer_unprotected(chosen, loaded, images)
+        else:
+            report = _answer_protected(chosen, loaded, images, show.step)
     if chosen.json:
         print(json.dumps(report, ensure_ascii=False))
     else:

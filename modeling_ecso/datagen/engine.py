@@ -59,17 +59,20 @@ def _answer(
     ecso_config: dict[str, Any],
     max_new_tokens: int,
 ) -> list[JournalEntry]:
-    answers = loaded.answers(
-        [
-            [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": pair.query}]}]
-            for pair in pairs
-        ],
-        [open_image(str(images / pair.image)) for pair in pairs],
-        ecso={**ecso_config, **FIXED_ECSO_CONFIG},
-        do_sample=False,
-        max_new_tokens=max_new_tokens,
-    )
+    opened = [open_image(str(images / pair.image)) for pair in pairs]
+    with loaded.one_line_errors():
+        answers = loaded.answers(
+            [_turns(pair) for pair in pairs],
+            opened,
+            ecso={**ecso_config, **FIXED_ECSO_CONFIG},
+            do_sample=False,
+            max_new_tokens=max_new_tokens,
+        )
     return [_entry(pair, answer) for pair, answer in zip(pairs, answers, strict=True)]
+
+
+def _turns(pair: ImageQueryPair) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": pair.query}]}]
 
 
 def _entry(pair: ImageQueryPair, answer: ModelAnswer) -> JournalEntry:

@@ -1,14 +1,25 @@
 """Loads the model that a user names: the embedded one, a folder or a Hub id."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors_ecso import ECSOError, ECSOInputError
+from ..errors_ecso import ECSOError, ECSOInputError, describe_error
 from ..events_ecso import Trace
 from ..settings_ecso import ECSOConfig
+from .fitting import (
+    check_image_inputs,
+    check_parts,
+    check_processor,
+    check_weights,
+    complete_processor,
+)
+from .model_files import fault_of_error, fault_of_folder
 
 
 TINY_FOLDER = Path(__file__).parent.parent / "tiny"
+TINY_NAME = "tiny"
 
 
 class ModelAnswer(NamedTuple):
@@ -42,18 +53,25 @@ class LoadedModel(NamedTuple):
             images: RGB images, perhaps none.
 
         Raises:
-            ECSOInputError: The query spells out the model's image token.
+            ECSOInputError: The query spells out the model's image token, or is longer than the
+                model reads.
         """
+        if self.processor.image_token in query:
+            raise ECSOInputError(
+                "the query spells out the model's image token without an image for it; leave it out"
+            )
         content = [{"type": "image"}] * len(images) + [{"type": "text", "text": query}]
         prompt = self.processor.apply_chat_template(
             [{"role": "user", "content": content}], add_generation_prompt=True
         )
-        try:
-            inputs = self.processor(text=prompt, images=images or None, return_tensors="pt")
-        except (ValueError, IndexError, StopIteration):
+        inputs = self.processor(text=prompt, images=images or None, return_tensors="pt")
+        tokens = inputs["input_ids"].shape[1]
+        longest = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        if longest is not None and tokens >= longest:
             raise ECSOInputError(
-                "the query spells out the model's image token without an image for it; leave it out"
-            ) from None
+                f"query and images take {tokens} tokens and the model reads {longest}, the answer "
+                "included; shorten the query"
+            )
         return inputs.to(self.model.device, dtype=self.model.dtype)
 
     def answers(
@@ -109,6 +127,25 @@ class LoadedModel(NamedTuple):
             )
         ]
 
+    @contextmanager
+    def one_line_errors(self) -> Iterator[None]:
+        """Let whatever goes wrong while the model answers be one line.
+
+        Of a library's error only its kind and place are told: its message may quote what was asked.
+
+        Raises:
+            ECSOError: In place of any other error.
+        """
+        try:
+            yield
+        except ECSOError:
+            raise
+        except Exception as error:
+            raise ECSOInputError(
+                f"{self.name}: the model could not answer ({describe_error(error)}); see whether "
+                "generation_config.json is right, and whether there is memory enough"
+            ) from None
+
     def text_of(self, ids: Any) -> str:
         """Return the text of generated ids."""
         return self.processor.decode(ids, skip_special_tokens=True).strip()
@@ -121,38 +158,83 @@ def load_model(source: str | None) -> LoadedModel:
         source: Folder or Hub id, of an ECSO model or a stock LLaVA; None: the embedded tiny one.
 
     Raises:
-        ECSOInputError: It is no model, not a LLaVA, or its settings are broken.
+        ECSOError: It is no model, not a LLaVA, its files are broken or do not belong together, or
+            its settings are broken. The message begins with the model's name and is one line.
     """
     import torch
-    from transformers import LlavaProcessor
-    from transformers.utils import logging
 
-    from .. import ECSOLlavaConfig, ECSOLlavaForConditionalGeneration
-
-    logging.disable_progress_bar()
-    name = source or "tiny"
-    location = source or str(TINY_FOLDER)
-    no_model = (
-        "no model could be loaded from there; give the folder or Hub id of a LLaVA model with its "
-        "processor"
-    )
-    try:
-        stored, _ = ECSOLlavaConfig.get_config_dict(location)
-        kind = stored.get("model_type")
-        if kind is None:
-            raise ECSOInputError(no_model)
-        if kind != ECSOLlavaConfig.model_type:
-            raise ECSOInputError(f"a model of type {kind!r}; give a llava or an ecso_llava model")
-        model = ECSOLlavaForConditionalGeneration.from_pretrained(location, dtype="auto")
-        processor = LlavaProcessor.from_pretrained(location, trust_remote_code=False)
-    except ECSOError as error:
-        error.args = (f"{name}: {error}",)  # several models may be loaded
-        raise
-    except (OSError, ValueError, TypeError, KeyError):
-        raise ECSOInputError(f"{name}: {no_model}") from None
+    name = source or TINY_NAME
+    with _explained(name, source or str(TINY_FOLDER)), _quiet_transformers():
+        loaded = _load(source or str(TINY_FOLDER), name)
+        _try_inputs(loaded)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        if loaded.model.device.type != device:  # quantized ones are there already
+            loaded.model.to(device)
+        loaded.model.eval()
     if source is None:
         # So small a model gains nothing from threads, and on a busy machine they wait for each
         # other far longer than they compute.
         torch.set_num_threads(1)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return LoadedModel(model.eval().to(device), processor, name)
+    return loaded
+
+
+def _load(location: str, name: str) -> LoadedModel:
+    from transformers import LlavaProcessor
+
+    from .. import ECSOLlavaConfig, ECSOLlavaForConditionalGeneration
+
+    stored, _ = ECSOLlavaConfig.get_config_dict(location)
+    if not stored:
+        raise FileNotFoundError("there is no config.json")
+    check_parts(stored)
+    model, loading = ECSOLlavaForConditionalGeneration.from_pretrained(
+        location,
+        dtype="auto",
+        use_safetensors=True,
+        ignore_mismatched_sizes=True,  # to be named below, with other weights that do not fit
+        output_loading_info=True,
+    )
+    check_weights(loading)
+    processor = LlavaProcessor.from_pretrained(location, trust_remote_code=False)
+    complete_processor(processor, model.config)
+    check_processor(processor, model.config, model.get_input_embeddings().num_embeddings)
+    return LoadedModel(model, processor, name)
+
+
+def _try_inputs(loaded: LoadedModel) -> None:
+    """Prepare a run about an empty image, without running it: what cannot be read fails here."""
+    from PIL import Image
+
+    inputs = loaded.inputs_for("Is it so?", [Image.new("RGB", (32, 32))])
+    check_image_inputs(inputs, loaded.model.config)
+    loaded.model.protected_run(
+        **inputs, ecso={"enabled": True}, processor=loaded.processor, max_new_tokens=1
+    )
+
+
+@contextmanager
+def _explained(name: str, location: str) -> Iterator[None]:
+    """Let errors say which model they are of, and libraries' errors what to do."""
+    try:
+        yield
+    except ECSOError as error:
+        error.args = (f"{name}: {error}",)
+        raise
+    except Exception as error:
+        folder = Path(location)
+        fault = fault_of_folder(folder) if folder.is_dir() else None
+        raise ECSOInputError(f"{name}: {fault or fault_of_error(error)}") from None
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Keep what transformers would print of a model, which is an error here or of no use."""
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)

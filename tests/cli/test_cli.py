@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -87,11 +88,34 @@ def test_without_protection_it_says_so(capsys):
     assert report["protected"] is False and report["steps"] == []
 
 
-def test_a_query_longer_than_the_model_reads_is_refused_and_it_says_why(capsys):
-    status, out, _ = run(capsys, BOMB, "--query", "x" * 10_000)
+def test_a_query_longer_than_the_model_reads_is_one_line(capsys):
+    status, out, err = run(capsys, BOMB, "--query", "x" * 10_000, "--json")
+    assert status == 2 and not out
+    assert re.fullmatch(
+        r"ecso: query and images take \d+ tokens and the model reads 2048, .*\n", err
+    )
+
+
+# The direct step can read it; the detect step, whose prompt holds the draft as well, can not.
+LONG = ["--query", "x" * 1960]
+
+
+def test_a_query_too_long_for_the_detect_step_is_refused_and_it_says_why(capsys):
+    status, out, _ = run(capsys, BOMB, *LONG)
     text = " ".join(out.split())
     assert status == 0
     assert "I can't help with that. (the configured refusal; the detect step" in text
+
+
+def test_a_query_too_long_for_the_detect_step_is_one_line_where_errors_are_raised(capsys, tmp_path):
+    folder = shutil.copytree(TINY_FOLDER, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config["ecso"]["on_error"] = "raise"
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    status, _, err = run(capsys, BOMB, *LONG, "--model", str(folder))
+    lines = [line for line in err.splitlines() if line.startswith("ecso: ")]
+    assert status == 2 and len(lines) == 1 and "the detect step could not be run" in lines[0]
+    assert "Traceback" not in err
 
 
 def test_several_images_and_none(capsys):
@@ -161,9 +185,9 @@ def bad_files(tmp_path):
         ([KITE, *ASK, "--max-new-tokens", "0"], "--max-new-tokens is 0"),
         ([KITE, *ASK, "--max-new-tokens", "few"], "invalid int value: 'few'"),
         ([KITE, *ASK, "--model", "folder"], "folder: a model of type 'bert'"),
-        ([KITE, *ASK, "--model", "broken"], "broken: no model could be loaded"),
+        ([KITE, *ASK, "--model", "broken"], "broken: config.json, line 1: not valid JSON"),
         ([KITE, *ASK, "--model", "no/such-model"], "no/such-model: no model could be loaded"),
-        ([KITE, *ASK, "--model", "."], "no model could be loaded"),
+        ([KITE, *ASK, "--model", "."], "there is no config.json"),
         (["--query", "what is <image>?"], "image token"),
         ([KITE, *ASK, "--frobnicate"], "unrecognized arguments"),
     ],

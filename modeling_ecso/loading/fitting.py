@@ -1,0 +1,131 @@
+"""Makes sure that the weights, the configuration and the processor of a LLaVA belong together."""
+
+from typing import Any
+
+from ..errors_ecso import ECSOInputError
+
+
+# Image features beside those of the patches, by the kind of vision tower.
+_CLASS_FEATURES = {"clip_vision_model": 1, "siglip_vision_model": 0}
+
+
+def check_parts(config: dict[str, Any]) -> None:
+    """Refuse a stored configuration that would be filled up with the defaults of a 7B model.
+
+    Raises:
+        ECSOInputError: It is not that of a LLaVA, or in another layout.
+    """
+    kind = config.get("model_type")
+    if kind in ("llava_llama", "llava_mistral", "llava_qwen") or (
+        kind in ("llava", "ecso_llava") and not _has_parts(config)
+    ):
+        raise ECSOInputError(
+            "config.json is in another layout than that of transformers (no text_config and "
+            "vision_config); take the converted model, whose name often ends in -hf"
+        )
+    if kind not in ("llava", "ecso_llava"):
+        raise ECSOInputError(f"a model of type {kind!r}; give a llava or an ecso_llava model")
+
+
+def _has_parts(config: dict[str, Any]) -> bool:
+    return all(isinstance(config.get(part), dict) for part in ("text_config", "vision_config"))
+
+
+def check_weights(loading: dict[str, Any]) -> None:
+    """Refuse weights of which some are left over, or have been made up.
+
+    Args:
+        loading: What `from_pretrained` tells with ``output_loading_info=True``.
+
+    Raises:
+        ECSOInputError: The weights are not those of the configuration.
+    """
+    for fault in ("missing", "unexpected", "mismatched"):
+        keys = sorted(loading.get(f"{fault}_keys") or ())
+        if keys:
+            first = (
+                keys[0] if isinstance(keys[0], str) else keys[0][0]
+            )  # a name, perhaps with sizes
+            raise ECSOInputError(
+                f"the weights do not fit config.json: {len(keys)} {fault}, such as {first}; get "
+                "both again from one place"
+            )
+
+
+def complete_processor(processor: Any, config: Any) -> None:
+    """Fill in what older checkpoints leave out, from the model's own configuration.
+
+    How many features an image has is the model's to say; a processor that says otherwise fails.
+    """
+    class_features = _CLASS_FEATURES.get(config.vision_config.model_type)
+    if class_features is None:
+        return
+    processor.patch_size = config.vision_config.patch_size
+    processor.vision_feature_select_strategy = config.vision_feature_select_strategy
+    processor.num_additional_image_tokens = class_features
+
+
+def check_processor(processor: Any, config: Any, embeddings: int) -> None:
+    """Refuse a processor that is another model's.
+
+    Args:
+        processor: The processor.
+        config: The model's configuration.
+        embeddings: Number of tokens that the model has an embedding of.
+
+    Raises:
+        ECSOInputError: Tokens or chat template do not fit the model.
+    """
+    token, expected = processor.image_token, config.image_token_id
+    found = processor.tokenizer.convert_tokens_to_ids(token)
+    if found != expected:
+        raise ECSOInputError(
+            f"the image token {token} is token {found} of the tokenizer and token {expected} of "
+            "config.json; get both again from one place"
+        )
+    largest = max(processor.tokenizer.get_vocab().values())
+    if largest >= embeddings:
+        raise ECSOInputError(
+            f"the tokenizer has token {largest} and the model embeddings of {embeddings} tokens; "
+            "get both again from one place"
+        )
+    _check_template(processor)
+
+
+def _check_template(processor: Any) -> None:
+    query = "Is it so?"
+    remedy = "put the model's own beside it as chat_template.jinja"
+    if not getattr(processor, "chat_template", None):
+        raise ECSOInputError(f"there is no chat template; {remedy}")
+    content = [{"type": "image"}, {"type": "text", "text": query}]
+    try:
+        prompt = processor.apply_chat_template(
+            [{"role": "user", "content": content}], add_generation_prompt=True
+        )
+    except Exception as error:  # whatever a template does wrong
+        raise ECSOInputError(
+            f"the chat template does not take images and texts ({type(error).__name__}); {remedy}"
+        ) from None
+    if prompt.count(processor.image_token) != 1 or prompt.count(query) != 1 or "{'" in prompt:
+        raise ECSOInputError(f"the chat template does not put in images and texts; {remedy}")
+
+
+def check_image_inputs(inputs: Any, config: Any) -> None:
+    """Refuse a processor that makes images of another size than the model takes.
+
+    Args:
+        inputs: The model's inputs for one image.
+        config: The model's configuration.
+
+    Raises:
+        ECSOInputError: The size is another.
+    """
+    if config.vision_config.model_type not in _CLASS_FEATURES:
+        return
+    expected = config.vision_config.image_size
+    height, width = inputs["pixel_values"].shape[-2:]
+    if (height, width) != (expected, expected):
+        raise ECSOInputError(
+            f"the processor makes images of {width} x {height} pixels and the model takes "
+            f"{expected} x {expected}; get both again from one place"
+        )
