@@ -1,12 +1,12 @@
 """What the commands of this package have in common: mistakes in one line, exit status."""
 
 import argparse
-import sys
 from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
 from ..errors_ecso import ECSOError
+from .terminal import print_error
 
 
 class _CommandParser(argparse.ArgumentParser):
@@ -14,7 +14,8 @@ class _CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the mistake and exit with status 2."""
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+        print_error(self.prog, f"{message}; see {self.prog} --help")
+        self.exit(2)
 
 
 def run_program(
@@ -40,10 +41,10 @@ def run_program(
     try:
         return chosen.function(chosen)
     except ECSOError as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        print_error(name, str(error))
         return 2
     except KeyboardInterrupt:
-        print(f"{name}: interrupted", file=sys.stderr)
+        print_error(name, "interrupted")
         return 130
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from ..errors_ecso import ECSOInputError
 from ..loading.models import LoadedModel, load_model
 from .model_options import add_model_options
+from .terminal import console
 
 
 def add_to(commands: Any) -> None:
@@ -98,14 +99,13 @@ def _answer_all(
     chosen: argparse.Namespace, pairs: list[Any], loaded: LoadedModel, journal: Any
 ) -> None:
     """Answer what is still to be answered, with a progress bar on standard error."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from ..datagen.engine import answer_pairs, write_conversations
 
     ecso_config = {"preset": chosen.preset} if chosen.preset else {}
     columns = (BarColumn(), MofNCompleteColumn(), "pairs", TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=console(to_stderr=True), transient=True) as progress:
         bar = progress.add_task("", total=len(pairs), completed=len(journal.entries))
         for done in answer_pairs(
             pairs,
@@ -123,7 +123,6 @@ def _answer_all(
 def _print_summary(chosen: argparse.Namespace, pairs: list[Any], journal: Any) -> None:
     from collections import Counter
 
-    from rich.console import Console
     from rich.text import Text
 
     from ..datagen.journal import PairStatus
@@ -135,7 +134,7 @@ def _print_summary(chosen: argparse.Namespace, pairs: list[Any], journal: Any) -
         PairStatus.EMPTY: "dropped: the safe answer was empty",
         PairStatus.FAILED: "dropped: a step could not be run",
     }
-    console = Console(highlight=False)
+    screen = console()
     lines = [
         (len(pairs), "pairs asked"),
         (counts[PairStatus.HARMLESS], "draft judged harmless, nothing to learn from"),
@@ -145,4 +144,4 @@ def _print_summary(chosen: argparse.Namespace, pairs: list[Any], journal: Any) -
     ]
     for count, said in lines:
         # Text, since a folder's name may hold brackets, which are markup to a plain string.
-        console.print(Text(f"{count:>7}  {said}"), soft_wrap=True)
+        screen.print(Text(f"{count:>7}  {said}"), soft_wrap=True)

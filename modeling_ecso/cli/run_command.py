@@ -1,7 +1,6 @@
 """`ecso run`: one protected answer, with the four steps shown as they happen."""
 
 import argparse
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +8,7 @@ from ..errors_ecso import ECSOInputError
 from ..loading.images import open_image
 from ..loading.models import LoadedModel, load_model
 from .model_options import add_model_options
+from .terminal import console, print_json
 
 
 def add_to(commands: Any) -> None:
@@ -43,7 +43,7 @@ def run(chosen: argparse.Namespace) -> int:
         else:
             report = _answer_protected(chosen, loaded, images, show.step)
     if chosen.json:
-        print(json.dumps(report, ensure_ascii=False))
+        print_json(report)
     else:
         show.answer(report)
     return 0
@@ -125,10 +125,9 @@ class _RunScreen:
     """Prints the steps and the answer for a person; silent with ``--json``."""
 
     def __init__(self, chosen: argparse.Namespace, loaded: LoadedModel):
-        from rich.console import Console
         from rich.text import Text
 
-        self._console = Console(quiet=chosen.json, highlight=False)
+        self._console = console(is_quiet=chosen.json)
         self._has_image = bool(chosen.images)
         protection = "off" if chosen.no_ecso else "on"
         # Text, since a folder's name may hold brackets, which are markup to a plain string.

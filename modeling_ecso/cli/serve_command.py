@@ -241,9 +241,9 @@ def bound_socket(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         if listener is not None:
             listener.close()
-        why = getattr(error, "strerror", None) or "not a port"
+        why = getattr(error, "strerror", None) or "no such address"
         raise ECSOInputError(f"{host}:{port} cannot be bound ({why}); choose another") from None
     return listener
