@@ -44,6 +44,12 @@ def add_to(commands: Any) -> None:
         "--port", type=int, metavar="N", help="port (default: the first free one from 7860)"
     )
     parser.add_argument(
+        "--root-path",
+        metavar="PATH_OR_URL",
+        help="where a proxy in front serves the page, such as /demo or https://HOST/demo "
+        "(default: at the root of the address that the browser knows)",
+    )
+    parser.add_argument(
         "--votes",
         type=Path,
         default=Path("ecso-votes.jsonl"),
@@ -67,8 +73,9 @@ def run(chosen: argparse.Namespace) -> int:
             )
     if chosen.port is not None and not 0 < chosen.port < 65536:
         raise ECSOInputError(f"--port is {chosen.port}; give a number from 1 to 65535")
+    _check_root_path(chosen.root_path)
     if chosen.host or chosen.port:
-        # Found out first: gradio would try each of a hundred ports, for minutes.
+        # Found out first: models take their time to load.
         bound_socket(chosen.host or "127.0.0.1", chosen.port or 0).close()
     from ..demo.app import offered_models, serve
 
@@ -79,7 +86,15 @@ def run(chosen: argparse.Namespace) -> int:
             models,
             host=chosen.host,
             port=chosen.port,
+            root_path=chosen.root_path,
             votes=chosen.votes,
             opens_browser=chosen.open,
         )
     return 0
+
+
+def _check_root_path(root_path: str | None) -> None:
+    if root_path is not None and not root_path.startswith(("/", "http://", "https://")):
+        raise ECSOInputError(
+            f"--root-path is {root_path}; give a path that begins with / or a whole URL"
+        )

@@ -1,25 +1,38 @@
-"""Starts the demo, with everything of gradio's that it does not need switched off."""
+"""Starts the demo, with everything of gradio's that it does not need switched off.
 
+Gradio's own `launch` is not used: it asks the page for itself, through whatever proxy the
+environment names, and gives up where a busy machine takes more than a few seconds.
+"""
+
+import asyncio
 import os
+import socket
+import webbrowser
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors_ecso import ECSOInputError
+
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from .model_list import ModelList
 
 
 LARGEST_IMAGE_FILE = "10mb"
+FIRST_PORT, LAST_PORT = 7860, 7959
+# Every open page holds a connection, and none is to keep the server from stopping.
+STOPPING_S = 1
 
 
-def launch_arguments() -> dict[str, Any]:
-    """Return how to serve the page: nothing shared, kept, counted or fetched from elsewhere."""
+def page_arguments() -> dict[str, Any]:
+    """Return how to serve the page: nothing kept, counted or fetched from elsewhere."""
     from .theme import STYLE, make_theme
 
     return {
-        "share": False,
         "show_error": False,
         "enable_monitoring": False,
         "run_history": False,
@@ -30,8 +43,7 @@ def launch_arguments() -> dict[str, Any]:
         "mcp_server": False,
         "theme": make_theme(),
         "css_paths": [STYLE],
-        "favicon_path": Path(__file__).parent / "favicon.png",
-        "quiet": True,
+        "favicon_path": str(Path(__file__).parent / "favicon.png"),
     }
 
 
@@ -47,7 +59,7 @@ def offered_models(
         api_key: Sent to those servers; None: none is needed.
 
     Raises:
-        ECSOInputError: A model cannot be loaded, or a URL is none.
+        ECSOError: A model cannot be loaded, or a URL is none.
     """
     from anyio.from_thread import start_blocking_portal
 
@@ -68,6 +80,7 @@ def serve(
     *,
     host: str | None = None,
     port: int | None = None,
+    root_path: str | None = None,
     votes: Path | None = None,
     opens_browser: bool = False,
 ) -> None:
@@ -77,28 +90,80 @@ def serve(
         models: What can be asked.
         host: Address to listen at; None: what ``GRADIO_SERVER_NAME`` says, else 127.0.0.1.
         port: Port to listen at; None: ``GRADIO_SERVER_PORT``, else the first free one from 7860.
+        root_path: Where a proxy serves the page: a path such as ``/demo``, or a whole URL; None:
+            ``GRADIO_ROOT_PATH``, else at the root of whatever address the browser knows.
         votes: File for votes; None: the page has no vote buttons.
         opens_browser: Whether to open the page in this machine's browser.
 
     Raises:
         ECSOInputError: The address cannot be used.
     """
+    listener = _listener(host or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1", port)
+    server = _server(models, votes, root_path, listener)
+    try:
+        asyncio.run(_serve(server, listener, opens_browser))
+    except KeyboardInterrupt:
+        pass
+    finally:
+        listener.close()
+
+
+def _server(
+    models: "ModelList", votes: Path | None, root_path: str | None, listener: socket.socket
+) -> "uvicorn.Server":
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
-    from ..errors_ecso import ECSOInputError
+    import gradio as gr
+    import uvicorn
+    from fastapi import FastAPI
+
     from .page import build_page
     from .votes import VoteFile
 
-    page = build_page(models, VoteFile(votes) if votes else None)
-    try:
-        _, url, _ = page.launch(
-            server_name=host,
-            server_port=port,
-            inbrowser=opens_browser,
-            prevent_thread_lock=True,
-            **launch_arguments(),
-        )
-    except OSError:
-        where = f"{host or '127.0.0.1'}, port {port or 'from 7860'}"
-        raise ECSOInputError(f"the demo cannot listen at {where}; choose another one") from None
-    print(f"The demo is at {url} ; stop it with Ctrl-C.", flush=True)
-    page.block_thread()
+    host, port = listener.getsockname()[:2]
+    app = gr.mount_gradio_app(
+        FastAPI(openapi_url=None),
+        build_page(models, VoteFile(votes) if votes else None),
+        path="/",
+        server_name=host,
+        server_port=port,
+        root_path=root_path or os.environ.get("GRADIO_ROOT_PATH"),
+        **page_arguments(),
+    )
+    config = uvicorn.Config(
+        app, log_level="critical", access_log=False, timeout_graceful_shutdown=STOPPING_S
+    )
+    return uvicorn.Server(config)
+
+
+async def _serve(server: "uvicorn.Server", listener: socket.socket, opens_browser: bool) -> None:
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.02)
+    if server.started:
+        host, port = listener.getsockname()[:2]
+        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+        url = f"http://{shown}:{port}/"
+        print(f"The demo is at {url} ; stop it with Ctrl-C.", flush=True)
+        if opens_browser:
+            webbrowser.open(url)
+    await serving
+
+
+def _listener(host: str, port: int | None) -> socket.socket:
+    from ..cli.serve_command import bound_socket
+
+    wanted = port if port is not None else os.environ.get("GRADIO_SERVER_PORT")
+    if wanted is not None:
+        return bound_socket(host, _port(wanted))
+    for free in range(FIRST_PORT, LAST_PORT):
+        try:
+            return bound_socket(host, free)
+        except ECSOInputError:
+            continue
+    return bound_socket(host, LAST_PORT)
+
+
+def _port(value: int | str) -> int:
+    if str(value).isdecimal() and 0 < int(value) < 65536:
+        return int(value)
+    raise ECSOInputError(f"the port is {value}; give a number from 1 to 65535")

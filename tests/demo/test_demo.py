@@ -8,7 +8,7 @@ from anyio.from_thread import start_blocking_portal
 
 from modeling_ecso import ECSOConfig
 from modeling_ecso.cli import main
-from modeling_ecso.demo.app import launch_arguments
+from modeling_ecso.demo.app import page_arguments
 from modeling_ecso.demo.demo_request import PROMPTS, DemoForm, read_request
 from modeling_ecso.demo.demo_run import error_sentence
 from modeling_ecso.demo.model_list import ModelCatalog, ModelList
@@ -128,9 +128,9 @@ def test_all_text_has_the_contrast_that_wcag_asks_for(scheme):
         assert contrast(found[text], found[ground]) >= 4.5, (text, ground)
 
 
-def test_nothing_is_shared_kept_counted_or_logged():
-    arguments = launch_arguments()
-    for feature in ("share", "show_error", "enable_monitoring", "run_history", "ssr_mode"):
+def test_nothing_is_kept_counted_or_logged():
+    arguments = page_arguments()
+    for feature in ("show_error", "enable_monitoring", "run_history", "ssr_mode", "mcp_server"):
         assert arguments[feature] is False
     assert arguments["max_file_size"]
     assert "http" not in STYLE.read_text("utf-8")
@@ -143,6 +143,7 @@ def test_nothing_is_shared_kept_counted_or_logged():
         (["--port", "many"], "invalid int value: 'many'"),
         (["--endpoint", "nonsense"], "--endpoint nonsense: no address"),
         (["--model", "no/such-model"], "no/such-model: no model could be loaded"),
+        (["--root-path", "below"], "--root-path is below; give a path that begins with /"),
         (["--host", "not an address"], "not an address:0 cannot be bound"),
     ],
     ids=" ".join,
