@@ -99,7 +99,7 @@ def _write_method(recipe: Recipe, base: Base, folder: Path) -> None:
     settings = pprint.pformat(recipe.settings, width=98, sort_dicts=False)
     (method / "stored_settings.py").write_text(STORED_SETTINGS + settings + "\n", "utf-8")
     of_the_class = {"modeling_ecso.py", "configuration_ecso.py", "generation_ecso.py"}
-    of_the_class.add("thin_ecso.py")
+    of_the_class.add("sources_ecso.py")
     for file in code_files():
         if file.name not in of_the_class:
             shutil.copyfile(file, method / file.name)

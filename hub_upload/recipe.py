@@ -172,7 +172,7 @@ class _Reader:
 
     def _check_base(self, base: dict[str, Any]) -> None:
         from modeling_ecso import ECSOConfigError
-        from modeling_ecso.thin_ecso import checked_source
+        from modeling_ecso.sources_ecso import checked_source
 
         if base["repo_id"] == EMBEDDED:
             if base["revision"] is not None:

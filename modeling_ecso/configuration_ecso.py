@@ -14,7 +14,7 @@ from transformers.models.llava.configuration_llava import LlavaConfig
 
 from .errors_ecso import ECSOConfigError
 from .settings_ecso import ECSOConfig
-from .thin_ecso import checked_source
+from .sources_ecso import checked_source
 
 
 _CLASS_NAMES = (MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES, MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES)
@@ -26,7 +26,7 @@ class ECSOLlavaConfig(LlavaConfig):
     Takes what `LlavaConfig` takes, and ``ecso``: an `ECSOConfig`, or a complete dictionary of its
     settings; without it, the ``paper`` preset. Assigning a dictionary to ``config.ecso`` later
     changes only the settings it holds. ``weights_from`` names the repository that a thin one takes
-    its weights from; see `thin_ecso.py`.
+    its weights from; see `sources_ecso.py`.
 
     Raises:
         ECSOConfigError: A setting under ``ecso`` is missing, unknown or not allowed, or

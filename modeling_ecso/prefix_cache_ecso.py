@@ -29,8 +29,7 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 class PrefixCache:
     """The beginnings of all sequences, wherever they lie in the direct step's cache.
 
-    Usable while the draft is still being written; `keep_drafts` and `keep_prefixes` free everything
-    else after that.
+    Usable while the draft is still being written; everything else is freed after that.
 
     Args:
         cache: The direct step's cache; empty before that step.
@@ -74,21 +73,25 @@ class PrefixCache:
         """
         self._keep(list(range(len(lengths))), lengths)
 
-    def keep_prefixes(self) -> None:
+    def _keep_prefixes(self) -> None:
         """Drop all but the prefixes, once for each row."""
-        if self._holds_prefixes_alone:
-            return
         first_copies = range(0, len(self._starts), self._copies)
         self._keep(list(first_copies), [len(prefix) for prefix in self.prefixes])
         self._copies = 1
         self._holds_prefixes_alone = True
 
-    def for_rows(self, rows: list[int]) -> DynamicCache:
+    def for_rows(self, rows: list[int], is_written: bool) -> DynamicCache:
         """Return a cache that holds the prefixes of ``rows``, in that order, some perhaps twice.
 
         Keys and values are (rows, heads, longest prefix, head size), shorter prefixes padded at the
         left. The caller may fill the cache until the next call; what is kept does not change.
+
+        Args:
+            rows: Their places in the batch.
+            is_written: Whether the drafts are complete: then all but the prefixes is dropped.
         """
+        if is_written and not self._holds_prefixes_alone:
+            self._keep_prefixes()
         sequences = [row * self._copies for row in rows]
         return self._lend(sequences, [len(self.prefixes[row]) for row in rows])
 

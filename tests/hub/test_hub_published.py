@@ -98,7 +98,9 @@ print("again", processor.decode(ids[0], skip_special_tokens=True))
     assert "Trace(preset='paper', outcome=<Outcome.SAFE" in done.stdout
     pushed = hub.repositories["tester/again"]
     files = pushed.commits[pushed.heads["main"]]
-    assert {"model.safetensors", "modeling_ecso.py", "thin_ecso.py", "tokenizer.json"} <= set(files)
+    assert {"model.safetensors", "modeling_ecso.py", "sources_ecso.py", "tokenizer.json"} <= set(
+        files
+    )
 
 
 THIN = """
