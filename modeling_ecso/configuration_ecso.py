@@ -6,6 +6,10 @@ the stock class without a word when remote code is not trusted, and the protecti
 
 from typing import Any
 
+from .requirements_ecso import check_requirements  # first: says what is missing
+
+
+# isort: split
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
     MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES,
@@ -35,7 +39,7 @@ class ECSOLlavaConfig(LlavaConfig):
 
     model_type = "ecso_llava"
 
-    ecso: ECSOConfig | dict | None = None
+    ecso: Any = None  # an ECSOConfig from the first assignment on
     weights_from: dict | None = None
 
     def __setattr__(self, key: str, value: Any) -> None:

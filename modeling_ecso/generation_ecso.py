@@ -170,8 +170,10 @@ class ECSOGenerationMixin:
     The class it is mixed into sets `processor_class` and has an `ECSOConfig` in ``config.ecso``.
     """
 
+    config: Any
     processor_class: type
     processor: Any = None
+    _hub_arguments: dict[str, Any]
 
     @torch.no_grad()
     def generate(
@@ -219,7 +221,8 @@ class ECSOGenerationMixin:
 
         Source: arXiv 2403.09572, section 4.
         """
-        by_place = inspect.signature(super().generate).bind(inputs, generation_config, *args)
+        parent: Any = super()
+        by_place = inspect.signature(parent.generate).bind(inputs, generation_config, *args)
         arguments = {**by_place.arguments, **kwargs}
         protection = self._protection()
         if protection.is_off(ecso):
@@ -259,7 +262,8 @@ class ECSOGenerationMixin:
                 "continuous batching (generate_batch, cache_implementation='paged') does not run "
                 "the protocol; use generate() with a batch, or set config.ecso.enabled = False"
             )
-        return super().init_continuous_batching(*args, **kwargs)
+        parent: Any = super()
+        return parent.init_continuous_batching(*args, **kwargs)
 
     def _protection(self) -> Protection:
         return Protection(
@@ -274,4 +278,5 @@ class ECSOGenerationMixin:
         )
 
     def _generate_plainly(self, **kwargs: Any) -> Any:
-        return super().generate(**kwargs)
+        parent: Any = super()
+        return parent.generate(**kwargs)

@@ -49,8 +49,8 @@ class StepInputs:
         self._call = call
         self._text_config = call.model.config.get_text_config(decoder=True)
         self._longest_prompt = getattr(self._text_config, "max_position_embeddings", None)
-        self._cache: PrefixCache | None = None
-        self._drafts: list[list[int]] | None = None
+        self._cache: Any = None  # a PrefixCache, where one is kept
+        self._drafts: Any = None  # ids by sequence, once they are written
         self._draft_lengths: list[int] = []
 
     def direct_cache(self) -> DynamicCache | None:
@@ -72,7 +72,7 @@ class StepInputs:
         if not any(prefixes) and call.ecso_config.follow_up_prompt is None:
             return None  # no later step begins with what the direct step has read
         cache = DynamicCache(config=self._text_config)
-        padding = [row.padding for row in request.rows]
+        padding = [row.padding or 0 for row in request.rows]
         self._cache = PrefixCache(cache, prefixes, padding, request.sequences_per_row)
         return cache
 
@@ -145,16 +145,15 @@ class StepInputs:
 
     def _after_draft(self, prompts: list[StepPrompt]) -> dict[str, Any]:
         self._cache.keep_drafts(self._draft_lengths)
-        drafts = [prompt.draft for prompt in prompts]
+        drafts = [prompt.draft for prompt in prompts if prompt.draft is not None]
         lengths = [self._draft_lengths[draft] for draft in drafts]
         return self._after(self._cache.for_sequences(drafts, lengths), lengths, prompts)
 
     def _after_prefix(self, prompts: list[StepPrompt]) -> dict[str, Any]:
         rows = [prompt.row for prompt in prompts]
         lengths = [len(self._cache.prefixes[row]) for row in rows]
-        return self._after(
-            self._cache.for_rows(rows, is_written=self._drafts is not None), lengths, prompts
-        )
+        cache = self._cache.for_rows(rows, is_written=self._drafts is not None)
+        return self._after(cache, lengths, prompts)
 
     def _after(
         self, cache: DynamicCache, lengths: list[int], prompts: list[StepPrompt]

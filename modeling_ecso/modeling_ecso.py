@@ -6,6 +6,10 @@ these lines, and follows them one level deep when it loads from a local folder.
 
 from typing import Any
 
+from .requirements_ecso import check_requirements  # first: says what is missing
+
+
+# isort: split
 from transformers import (
     AutoConfig,
     AutoModel,

@@ -22,6 +22,8 @@ Not covered, and run the plain way with the same result: caches that are not pla
 (static, quantized, offloaded, sliding windows), prompts whose images are not at their beginning.
 """
 
+from typing import Any
+
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
@@ -43,7 +45,7 @@ class PrefixCache:
     ):
         """Note where each sequence will start."""
         self.prefixes = prefixes
-        self._cache = cache
+        self._cache: Any = cache  # once usable, its layers are all DynamicLayers
         self._starts = [start for start in padding for _ in range(copies)]
         self._copies = copies
         self._kept: list[int] | None = None  # lengths, once the cache holds nothing else
@@ -109,7 +111,7 @@ class PrefixCache:
         if self._kept == lengths and sequences == list(range(len(lengths))):
             # Lent as it is, so that nothing is held twice while the step runs.
             return self._cache
-        cache = DynamicCache()
+        cache: Any = DynamicCache()
         for layer in self._cache.layers:
             chosen = DynamicLayer()
             chosen.lazy_initialization(layer.keys, layer.values)

@@ -281,7 +281,7 @@ class Protocol:
         _State.RECHECK: _after_recheck,
     }
 
-    def _move_to(self, state: _State, ask: Ask | None) -> None:
+    def _move_to(self, state: _State, ask: PromptAsk | None) -> None:
         # The ask that was answered goes: it may have quoted a draft.
         self._state, self.ask = state, ask
 

@@ -148,8 +148,8 @@ def read_call(
     generation_config, model_arguments = model._prepare_generation_config(given, **model_inputs)
     # What a decoding loop of the caller takes besides is for it alone.
     loop = arguments.get("custom_generate")
-    own = set(inspect.signature(loop).parameters) if callable(loop) else set()
-    own = {k: v for k, v in model_arguments.items() if k in own and k not in MODEL_INPUTS}
+    taken = set(inspect.signature(loop).parameters) if callable(loop) else set()
+    own = {k: v for k, v in model_arguments.items() if k in taken and k not in MODEL_INPUTS}
     # The switches for more output stand in the generation settings too.
     not_carried = {*MODEL_INPUTS, "output_attentions", "output_hidden_states", *own}
     rows = _rows(model, reader, generation_config, arguments)

@@ -13,7 +13,7 @@ import torch
 from transformers.utils import logging
 
 from .errors_ecso import ECSOProtocolError, ECSOStepError, describe_error, strip_frames
-from .events_ecso import Outcome, PromptAsk, Step, StepEvent, StepReply, Trace
+from .events_ecso import Outcome, Step, StepEvent, StepReply, Trace
 from .outputs_ecso import replaced_output, with_traces
 from .protocol_ecso import Protocol
 from .request_ecso import Call
@@ -45,7 +45,7 @@ class ProtectedRun:
         self.output = None
         self.traces = ()
         self._call = call
-        self._steps: Steps | None = Steps(call)
+        self._steps: Any = Steps(call)  # None once it is over
         rows = call.request.rows
         copies = call.request.answers_per_row
         conversations = [row.conversation for row in rows for _ in range(copies)]
@@ -136,7 +136,7 @@ class ProtectedRun:
         return unsafe
 
     def _results(
-        self, step: Step, asks: list[tuple[int, PromptAsk]]
+        self, step: Step, asks: list[tuple[int, Any]]
     ) -> list[tuple[StepReply, GeneratedAnswer | None] | None]:
         """Return reply and, for the safe step, answer for each ask; None where it failed."""
         try:

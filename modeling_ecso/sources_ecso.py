@@ -7,7 +7,7 @@ safetensors is taken from there, above all no code.
 
 import os
 import re
-from typing import Any
+from typing import Any, cast
 
 from transformers import GenerationConfig
 
@@ -65,6 +65,8 @@ def checked_source(value: Any) -> dict[str, str | None] | None:
 class BorrowedWeights:
     """Mixin: a model whose configuration may name another repository that holds its weights."""
 
+    config_class: Any
+
     @classmethod
     def from_pretrained(
         cls, pretrained_model_name_or_path: Any, *args: Any, config: Any = None, **kwargs: Any
@@ -77,21 +79,21 @@ class BorrowedWeights:
             ECSOWeightsError: The base's weights cannot be had.
             Whatever the parent class raises.
         """
-        thin = pretrained_model_name_or_path
+        thin, parent = pretrained_model_name_or_path, cast(Any, super())
         if thin is None or kwargs.get("state_dict") is not None:
-            return super().from_pretrained(thin, *args, config=config, **kwargs)
+            return parent.from_pretrained(thin, *args, config=config, **kwargs)
         hub = {name: kwargs[name] for name in HUB_ARGUMENTS if name in kwargs}
         own = {name: kwargs[name] for name in ("revision", "subfolder") if name in kwargs}
         if not hasattr(config, "to_dict"):
             config_source = thin if config is None else config
             stored, _ = cls.config_class.get_config_dict(config_source, **hub, **own)
             if stored.get("weights_from") is None:
-                return super().from_pretrained(thin, *args, config=config, **kwargs)
+                return parent.from_pretrained(thin, *args, config=config, **kwargs)
             # The parent class would look for the configuration at the base's revision.
             config, kwargs = _absorbed(cls.config_class, config_source, kwargs)
         source = getattr(config, "weights_from", None)
         if source is None:
-            return super().from_pretrained(thin, *args, config=config, **kwargs)
+            return parent.from_pretrained(thin, *args, config=config, **kwargs)
 
         if kwargs.get("generation_config") is None:
             kwargs["generation_config"] = _generation_config(thin, config, hub | own)
@@ -105,7 +107,7 @@ class BorrowedWeights:
         # Trust was given to the thin repository, and the base's code is not wanted anyway.
         kwargs["trust_remote_code"] = False
         try:
-            loaded = super().from_pretrained(base, *args, config=config, **kwargs)
+            loaded = parent.from_pretrained(base, *args, config=config, **kwargs)
         except OSError as error:
             at = f" at revision {revision}" if revision else ""
             raise ECSOWeightsError(
@@ -119,7 +121,7 @@ class BorrowedWeights:
         return loaded
 
 
-def _absorbed(config_class: type, source: Any, kwargs: dict[str, Any]) -> tuple[Any, dict]:
+def _absorbed(config_class: Any, source: Any, kwargs: dict[str, Any]) -> tuple[Any, dict]:
     """Return the configuration with the arguments that are its own, and the other arguments."""
     # Meant for the loading of weights; the configuration would keep them for itself.
     for_weights = {
@@ -153,7 +155,7 @@ def find_processor(
     passed: Any,
     tokenizer: Any,
     attached: Any,
-    processor_class: type,
+    processor_class: Any,
     source: str | None,
     hub_arguments: dict[str, Any],
     trusts_source: bool,
@@ -203,7 +205,8 @@ class RememberSource:
         """Load the model as its parent class does."""
         kept = ("revision", "token", "cache_dir", "local_files_only", "subfolder")
         hub_arguments = {key: kwargs[key] for key in kept if kwargs.get(key) is not None}
-        loaded = super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+        parent: Any = super()
+        loaded = parent.from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         model._hub_arguments = hub_arguments
         return loaded

@@ -7,6 +7,10 @@ where the settings are stored: beside this file.
 import functools
 from typing import Any
 
+from .requirements_ecso import check_requirements  # first: says what is missing
+
+
+# isort: split
 import torch
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
