@@ -126,6 +126,11 @@ class EndpointRun:
         return self._trace is not None
 
     @property
+    def has_answer(self) -> bool:
+        """Whether there is an answer; not at the end either, if a step failed and that raises."""
+        return self._answer is not None
+
+    @property
     def answer(self) -> EndpointAnswer:
         """The answer. Raises ECSOProtocolError where there is none (yet)."""
         if self._answer is None:
