@@ -124,7 +124,7 @@ class _EndpointSource(StepSource):
     @property
     def result(self) -> Result | None:
         """How the run ended; None before."""
-        if self._run.answer is None:
+        if not self._run.is_over:
             return None
         return Result(self._run.answer.text, self._run.trace)
 
