@@ -97,7 +97,7 @@ def _push(chosen: argparse.Namespace) -> int:
     from .screen import show_plan, show_pushed
 
     target = PushTarget(chosen.repo_id, chosen.revision, chosen.private, chosen.create_pr)
-    # What is wrong with name or token is told before the minutes that a large model takes.
+    # What is wrong with name or token is said before the minutes that a large model takes.
     head, plan = plan_push(chosen.folder, target, needs_token=not chosen.dry_run)
     if _verify(chosen):
         raise ECSOInputError(

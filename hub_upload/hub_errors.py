@@ -1,4 +1,4 @@
-"""What can go wrong between here and the Hub, told in one line."""
+"""What can go wrong between here and the Hub, each in one line."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
