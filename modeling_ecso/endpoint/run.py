@@ -167,7 +167,7 @@ class EndpointRun:
             ecso_config = ecso_config.updated(
                 {"verdict_rule": "normalized", "detect_max_new_tokens": limit}
             )
-        protocol = Protocol(ecso_config, self._chat.query, bool(self._chat.images))
+        protocol = Protocol(ecso_config, self._chat.query, bool(self._chat.images), self._index)
         answers: dict[Step, Completion] = {}
         while (ask := protocol.ask) is not None:
             started = time.perf_counter()
@@ -176,8 +176,17 @@ class EndpointRun:
                 protocol.fail()
                 continue
             answers[ask.step] = completions[0]
-            protocol.receive(_reply(completions, (time.perf_counter() - started) * 1000))
-            yield protocol.event(self._index)
+            event = protocol.receive(_reply(completions, (time.perf_counter() - started) * 1000))
+            if protocol.is_over:
+                self._finish(protocol, answers, ecso_config)
+            yield event
+        if not self.is_over:
+            self._finish(protocol, answers, ecso_config)
+
+    def _finish(
+        self, protocol: Protocol, answers: dict[Step, Completion], ecso_config: ECSOConfig
+    ) -> None:
+        """Set trace and answer; no answer where a failed step is to raise."""
         self._trace = protocol.trace
         if self._trace.failed_step and ecso_config.on_error == "raise":
             return
