@@ -117,7 +117,7 @@ class _RemoteRun(StepwiseRun):
     @property
     def result(self) -> RunResult | None:
         """How the run ended; None before."""
-        if self._run.answer is None or self._run.trace is None:
+        if not self._run.is_over:
             return None
         return RunResult(self._run.answer.text, self._run.trace)
 
