@@ -10,6 +10,12 @@ from ..settings_ecso import ECSOConfig
 # The prompts that can be edited on the page, in the order of its fields.
 PROMPTS = ("detect_prompt", "caption_prompt", "safe_prompt", "text_only_safe_prompt")
 
+# The page keeps to these as well; whoever asks by a program does not go through the page.
+LONGEST_QUERY_CHARS = 8000
+LONGEST_PROMPT_CHARS = 4000
+MOST_NEW_TOKENS = 1024
+HIGHEST_TEMPERATURE = 2
+
 
 class DemoForm(NamedTuple):
     """The fields of the page, as the browser sends them."""
@@ -57,17 +63,19 @@ def read_request(form: DemoForm, stored: ECSOConfig) -> DemoRequest:
         stored: The settings the chosen model stores; they stand in for their own preset.
 
     Raises:
-        ECSOInputError: There is no query, a number is out of range, or a prompt lacks a
-            placeholder or has one too many.
+        ECSOInputError: There is no query, a text is too long, a number is out of range, or a
+            prompt lacks a placeholder or has one too many.
     """
+    _check_text("query", form.query, LONGEST_QUERY_CHARS)
     if not form.query.strip():
         raise ECSOInputError("there is no query yet; write one, or take one of the examples")
-    if not 0 <= form.temperature <= 2:
-        raise ECSOInputError(f"the temperature is {form.temperature}; give a number from 0 to 2")
-    if not 0 < form.top_p <= 1:
-        raise ECSOInputError(f"top-p is {form.top_p}; give a number above 0, at most 1")
-    if form.max_new_tokens < 1:
-        raise ECSOInputError(f"the token limit is {form.max_new_tokens}; give a number from 1")
+    for name in PROMPTS:
+        _check_text(name, getattr(form, name), LONGEST_PROMPT_CHARS)
+    if form.image is not None:
+        _check_text("image", form.image, LONGEST_PROMPT_CHARS)
+    _check_number("the temperature", form.temperature, 0, HIGHEST_TEMPERATURE)
+    _check_number("top-p", form.top_p, 0.01, 1)
+    _check_number("the token limit", form.max_new_tokens, 1, MOST_NEW_TOKENS)
     changes = {name: getattr(form, name) for name in PROMPTS}
     changes |= {"enabled": True, "keep_draft": bool(form.shows_draft)}
     return DemoRequest(
@@ -78,6 +86,21 @@ def read_request(form: DemoForm, stored: ECSOConfig) -> DemoRequest:
         top_p=form.top_p,
         max_new_tokens=int(form.max_new_tokens),
     )
+
+
+def _check_text(name: str, value: object, longest: int) -> None:
+    if not isinstance(value, str):
+        raise ECSOInputError(f"the {name} is no text; write one")
+    if len(value) > longest:
+        raise ECSOInputError(
+            f"the {name} has {len(value)} characters; shorten it to {longest} at most"
+        )
+
+
+def _check_number(name: str, value: object, least: float, most: float) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not least <= value <= most:
+        raise ECSOInputError(f"{name} is {value!r:.40}; give a number from {least} to {most}")
 
 
 def config_of_preset(preset: str, stored: ECSOConfig) -> ECSOConfig:

@@ -9,15 +9,19 @@ from ..events_ecso import Step
 from ..presets_ecso import PRESETS
 from ..settings_ecso import ECSOConfig
 from .demo_examples import EXAMPLES
-from .demo_request import PROMPTS
+from .demo_request import (
+    HIGHEST_TEMPERATURE,
+    LONGEST_PROMPT_CHARS,
+    LONGEST_QUERY_CHARS,
+    MOST_NEW_TOKENS,
+    PROMPTS,
+)
 from .model_list import ModelList
 from .panels import PanelTone, answer_panel, number, step_panels
 from .panels_html import INTRODUCTION, STEPS_HEAD, TINY_NOTE, answer_html, sentence_html, step_html
 from .votes import Vote, VoteFile
 
 
-LONGEST_QUERY_CHARS = 8000
-MOST_NEW_TOKENS = 1024
 # What one visitor's run may hold on the server, and for how long after the last click.
 KEPT_S = 3600
 
@@ -246,7 +250,12 @@ def _settings_parts(stored: ECSOConfig) -> dict[str, Any]:
     with gr.Row():
         with gr.Column(min_width=280):
             temperature = gr.Slider(
-                0, 2, value=0, step=0.05, label="Temperature", info="0: always the likeliest word"
+                0,
+                HIGHEST_TEMPERATURE,
+                value=0,
+                step=0.05,
+                label="Temperature",
+                info="0: always the likeliest word",
             )
             top_p = gr.Slider(0.05, 1, value=1, step=0.05, label="Top-p")
             max_new_tokens = gr.Slider(
@@ -266,6 +275,7 @@ def _settings_parts(stored: ECSOConfig) -> dict[str, Any]:
                     label=_PROMPT_LABELS[name],
                     lines=3,
                     max_lines=8,
+                    max_length=LONGEST_PROMPT_CHARS,
                     elem_id=name,
                 )
                 for name in PROMPTS

@@ -48,15 +48,27 @@ def test_settings_that_the_model_stores_stand_for_their_preset():
     ("change", "says"),
     [
         ({"query": "  "}, "no query"),
+        ({"query": "x" * 8001}, "query has 8001 characters; shorten it to 8000 at most"),
+        ({"query": None}, "query is no text"),
+        ({"query": ["x"]}, "query is no text"),
+        ({"image": 3}, "image is no text"),
         ({"temperature": -1}, "temperature is -1"),
+        ({"temperature": "hot"}, "temperature is 'hot'"),
+        ({"temperature": float("nan")}, "temperature is nan"),
         ({"top_p": 0}, "Top-p is 0"),
+        ({"top_p": None}, "Top-p is None"),
         ({"max_new_tokens": 0}, "token limit is 0"),
+        ({"max_new_tokens": 1025}, "token limit is 1025; give a number from 1 to 1024"),
+        ({"max_new_tokens": float("inf")}, "token limit is inf"),
+        ({"max_new_tokens": True}, "token limit is True"),
+        ({"detect_prompt": "{query} {response}" + "x" * 4000}, "detect_prompt has 4018 characters"),
+        ({"safe_prompt": None}, "safe_prompt is no text"),
         ({"detect_prompt": "harmful?"}, "detect_prompt must hold {query} and {response}"),
         ({"caption_prompt": "{query.__class__}"}, "caption_prompt must hold {query}"),
         ({"safe_prompt": "{"}, "safe_prompt has a stray brace"),
         ({"preset": "strict"}, "'strict' is unknown"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:30],
 )
 def test_what_cannot_be_used_is_a_sentence(change, says):
     with pytest.raises(ECSOInputError) as caught:

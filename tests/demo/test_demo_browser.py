@@ -7,11 +7,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from modeling_ecso import ECSOConfig
+from modeling_ecso.demo.demo_request import PROMPTS
 from modeling_ecso.loading.models import TINY_FOLDER
 from tests.support.browser import chromium
 from tests.support.demo_process import NOBODY_LISTENS, SECRET
@@ -292,6 +294,23 @@ def test_it_fits_a_phone(visit, scheme):
     assert one.page.evaluate("document.documentElement.scrollWidth") <= 390
     colour = {"light": "rgb(255, 255, 255)", "dark": "rgb(26, 32, 43)"}[scheme]
     expect(one.page.locator("#ecso-step-safe")).to_have_css("background-color", colour)
+
+
+def test_the_limits_hold_for_programs_too(demo):
+    form = ["tiny", None, "x" * 20_000, False, 0, 1, 64, "paper"]
+    prompts = [getattr(ECSOConfig.from_preset("paper"), name) for name in PROMPTS]
+    # The first thing on the page that can be clicked is the answer button.
+    body = {"data": [*form, *prompts], "fn_index": 0, "session_hash": "program"}
+    post = Request(
+        demo[0] + "gradio_api/queue/join",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    started = time.monotonic()
+    urlopen(post).read()
+    said = urlopen(demo[0] + "gradio_api/queue/data?session_hash=program").read().decode()
+    assert "The query has 20000 characters; shorten it to 8000 at most." in said
+    assert time.monotonic() - started < 10
 
 
 def test_prompts_are_not_kept_in_the_browser_and_nothing_is_monitored(visit, demo):

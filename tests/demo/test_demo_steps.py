@@ -200,6 +200,11 @@ def test_a_broken_image_is_named_without_the_path_of_the_server(tiny, tmp_path):
         DemoRun(tiny, ask(image=str(tmp_path / "broken.png")))
 
 
+def test_a_query_longer_than_the_model_reads_is_refused_before_anything_runs(tiny):
+    with pytest.raises(ECSOInputError, match=r"take \d+ tokens and the model reads 2048"):
+        DemoRun(tiny, ask(query="x" * 8000))
+
+
 def test_nothing_that_holds_a_text_has_a_repr_of_it(tiny):
     run = DemoRun(tiny, dataclasses.replace(ask(keep_draft=True), query="private words"))
     shown(run)

@@ -271,6 +271,10 @@ BROKEN = {
         written("chat_template.jinja", ROLES + TEXTS + ANSWER),
         "the chat template does not put in images and texts",
     ),
+    "beams": (
+        edited("generation_config.json", "num_beams", to="many"),
+        "no model could be loaded from there",
+    ),
     "end token": (
         edited("generation_config.json", "eos_token_id", to="</s>"),
         "no model could be loaded from there",
@@ -291,7 +295,6 @@ MENDED = {
 
 # What only shows when the model answers.
 FAILING = {
-    "beams": edited("generation_config.json", "num_beams", to="many"),
     "temperature": all_of(
         edited("generation_config.json", "do_sample", to=True),
         edited("generation_config.json", "temperature", to=0.0),
