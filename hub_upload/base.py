@@ -1,13 +1,13 @@
 """The model underneath a repository: the embedded one, a folder, or a repository of the Hub."""
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modeling_ecso.errors_ecso import ECSOInputError
 from modeling_ecso.loading.models import TINY_FOLDER
+from modeling_ecso.thin_ecso import COMMIT, REPO_ID
 
 from .allowed import NOTICES, PROCESSOR_FILES, SECRET_NAMES
 from .hub_errors import as_input_errors
@@ -22,7 +22,7 @@ class BaseCheckpoint:
     Args:
         folder: Where its files are.
         repo_id: Its repository on the Hub; None for a folder.
-        revision: The commit or tag of that repository.
+        revision: The commit of that repository, 40 hex digits.
     """
 
     folder: Path
@@ -81,6 +81,31 @@ def find_base(recipe: Recipe, wanted: str | None) -> BaseCheckpoint:
     return base
 
 
+def pinned(repo_id: str, revision: str | None) -> str:
+    """Return the commit that a revision leads to at this moment; a commit is returned as it is.
+
+    Args:
+        repo_id: Repository of the Hub.
+        revision: A commit, a tag or a branch; None: the main branch.
+
+    Raises:
+        ECSOInputError: The name is not valid, or the Hub does not know or say.
+    """
+    from huggingface_hub import HfApi
+
+    if not REPO_ID.fullmatch(repo_id):
+        raise ECSOInputError(
+            f"{repo_id}: neither a folder nor OWNER/NAME; give one of them as --base"
+        )
+    if revision is not None and COMMIT.fullmatch(revision):
+        return revision
+    with as_input_errors(f"the base {repo_id}"):
+        commit = HfApi().model_info(repo_id, revision=revision).sha
+    if commit is None or not COMMIT.fullmatch(commit):
+        raise ECSOInputError(f"{repo_id}: the Hub names no commit for {revision or 'main'}")
+    return commit
+
+
 def _folder(path: str) -> Path:
     folder = Path(path)
     if not (folder / "config.json").is_file():
@@ -91,22 +116,17 @@ def _folder(path: str) -> Path:
 
 
 def _fetched(repo_id: str, revision: str | None, with_weights: bool) -> BaseCheckpoint:
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import snapshot_download
 
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo_id):
-        raise ECSOInputError(
-            f"{repo_id}: neither a folder nor OWNER/NAME; give one of them as --base"
-        )
     wanted = ["config.json", "generation_config.json", *PROCESSOR_FILES, *NOTICES]
     if with_weights:
         wanted += ["model*.safetensors", INDEX]
+    commit = pinned(repo_id, revision)
     with as_input_errors(f"the base {repo_id}"):
-        if revision is None:
-            revision = HfApi().model_info(repo_id).sha  # a branch moves, its commit does not
-        folder = Path(snapshot_download(repo_id, revision=revision, allow_patterns=wanted))
+        folder = Path(snapshot_download(repo_id, revision=commit, allow_patterns=wanted))
     if with_weights and not any((folder / name).is_file() for name in (SINGLE, INDEX)):
         raise ECSOInputError(
-            f"{repo_id}: no safetensors at revision {revision}; pickled weights are not taken, "
+            f"{repo_id}: no safetensors at revision {commit}; pickled weights are not taken, "
             "since loading them runs code: choose a revision that has safetensors"
         )
-    return BaseCheckpoint(_folder(str(folder)), repo_id, revision)
+    return BaseCheckpoint(_folder(str(folder)), repo_id, commit)

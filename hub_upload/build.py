@@ -11,7 +11,7 @@ import modeling_ecso
 from modeling_ecso.errors_ecso import ECSOInputError
 
 from .allowed import NOTICES, PROCESSOR_FILES, files_of
-from .base import BaseCheckpoint, find_base
+from .base import BaseCheckpoint, find_base, pinned
 from .card import TEMPLATES, write_card
 from .recipe import Recipe
 from .results import read_results
@@ -108,13 +108,13 @@ def _write_method(recipe: Recipe, base: BaseCheckpoint, folder: Path) -> None:
 
 
 def _base_in_name(recipe: Recipe, wanted: str | None) -> BaseCheckpoint:
-    """Return the base that a card without weights speaks of; nothing is fetched."""
-    repo_id, _, revision = (wanted or "").partition("@")
-    if wanted and not revision:
-        raise ECSOInputError(
-            f"--base {wanted}: its card's example pins the base; give OWNER/NAME@REVISION"
-        )
-    return BaseCheckpoint(Path(), repo_id or recipe.base_id, revision or recipe.base_revision)
+    """Return the base that a card without weights speaks of; no file of it is fetched."""
+    if wanted is None:
+        repo_id, revision = recipe.base_id, recipe.base_revision
+    else:
+        repo_id, _, named = wanted.partition("@")
+        revision = named or None
+    return BaseCheckpoint(Path(), repo_id, pinned(repo_id, revision))
 
 
 def _configuration(recipe: Recipe, base: BaseCheckpoint) -> dict[str, Any]:
