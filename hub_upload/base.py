@@ -1,6 +1,5 @@
 """The model underneath a repository: the embedded one, a folder, or a repository of the Hub."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,11 @@ from modeling_ecso.errors_ecso import ECSOInputError
 from modeling_ecso.loading.models import TINY_FOLDER
 from modeling_ecso.thin_ecso import COMMIT, REPO_ID
 
-from .allowed import NOTICES, PROCESSOR_FILES, SECRET_NAMES
+from .allowed import NOTICES, PROCESSOR_FILES, is_allowed
 from .hub_errors import as_input_errors
+from .model_json import read_json, refuse_lfs_pointer
 from .recipe import EMBEDDED, Recipe
+from .secret_patterns import refuse_secret_name
 from .weights import INDEX, SINGLE
 
 
@@ -43,15 +44,26 @@ class BaseCheckpoint:
             ECSOInputError: It is not JSON.
         """
         file = self.folder / name
-        if not file.is_file():
-            return {}
-        try:
-            content = json.loads(file.read_text("utf-8"))
-        except ValueError:
-            raise ECSOInputError(f"{file}: not JSON; get it again") from None
-        if not isinstance(content, dict):
-            raise ECSOInputError(f"{file}: not a JSON object; get it again")
-        return content
+        return read_json(file) if file.is_file() else {}
+
+    def small_files(self) -> list[Path]:
+        """Return the files of processor and licence that it has.
+
+        Raises:
+            ECSOInputError: One is a link that leads elsewhere, or a pointer of Git LFS.
+        """
+        found = [self.folder / name for name in (*PROCESSOR_FILES, *NOTICES)]
+        found += sorted(self.folder.glob("additional_chat_templates/*.jinja"))
+        files = [file for file in found if file.is_file() or file.is_symlink()]
+        # A folder of the Hub's cache holds links to the blobs beside it.
+        home = self.folder.resolve()
+        blobs = home.parent.parent / "blobs"
+        for file in files:
+            target = file.resolve()
+            if not (target.is_relative_to(home) or target.is_relative_to(blobs)):
+                raise ECSOInputError(f"{file}: a link out of the folder; put the file itself there")
+            refuse_lfs_pointer(file)
+        return files
 
 
 def find_base(recipe: Recipe, wanted: str | None) -> BaseCheckpoint:
@@ -76,8 +88,7 @@ def find_base(recipe: Recipe, wanted: str | None) -> BaseCheckpoint:
         repo_id, _, revision = wanted.partition("@")
         base = _fetched(repo_id, revision or None, recipe.weights == "copy")
     for file in sorted(base.folder.iterdir()):
-        if SECRET_NAMES.fullmatch(file.name):
-            raise ECSOInputError(f"{file}: its name is that of a secret; take it out of the folder")
+        refuse_secret_name(file, allowed=is_allowed(file.name, "model"))
     return base
 
 
@@ -119,6 +130,7 @@ def _fetched(repo_id: str, revision: str | None, with_weights: bool) -> BaseChec
     from huggingface_hub import snapshot_download
 
     wanted = ["config.json", "generation_config.json", *PROCESSOR_FILES, *NOTICES]
+    wanted.append("additional_chat_templates/*.jinja")
     if with_weights:
         wanted += ["model*.safetensors", INDEX]
     commit = pinned(repo_id, revision)

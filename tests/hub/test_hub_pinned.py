@@ -43,13 +43,14 @@ def test_a_recipe_that_names_a_tag_is_built_at_its_commit(commits, tmp_path):
     base = "repo_id: tester/stock\n  revision: v1"
     file = tmp_path / "mine.yaml"
     file.write_text(text.replace("repo_id: embedded\n  revision: null", base), "utf-8")
-    assert build(load_recipe(str(file)), tmp_path / "thin").revision == commits[0]
+    assert build(load_recipe(str(file)), tmp_path / "thin").base.revision == commits[0]
 
 
 def test_without_a_revision_it_is_the_commit_of_the_main_branch(commits, tmp_path):
-    assert build(load_recipe("tiny"), tmp_path / "out", "tester/stock").revision == commits[1]
+    model = build(load_recipe("tiny"), tmp_path / "out", "tester/stock")
+    assert model.base.revision == commits[1]
     method = build(load_recipe("custom-generate"), tmp_path / "method", "tester/stock")
-    assert method.revision == commits[1]
+    assert method.base.revision == commits[1]
 
 
 def test_a_revision_that_leads_nowhere_is_one_line(commits, tmp_path):
