@@ -13,6 +13,7 @@ from modeling_ecso.errors_ecso import ECSOInputError
 from .allowed import files_of
 from .base import BaseCheckpoint, find_base, pinned
 from .card import TEMPLATES, write_card
+from .fit import check_fit, processor_settings
 from .model_json import VOCABULARIES, cleaned, read_json
 from .recipe import Recipe
 from .results import read_results
@@ -104,6 +105,10 @@ def _write_model(recipe: Recipe, base: BaseCheckpoint, folder: Path) -> list[str
             left_out += _write_cleaned(file, target)
         else:
             shutil.copyfile(file, target)
+    completed = processor_settings(folder, read_json(folder / "config.json"))
+    if completed is not None:
+        _write_json(folder / "processor_config.json", completed)
+    check_fit(folder, base.folder)
     for file in code_files():
         shutil.copyfile(file, folder / file.name)
     for file in weights:
