@@ -137,7 +137,10 @@ def _check_content(file: BuiltFile) -> None:
         refuse_local_metadata(file.source)
         return
     refuse_lfs_pointer(file.source)
+    if file.source.stat().st_nlink > 1:
+        raise ECSOInputError(
+            f"{file.source}: a link, since it has another name elsewhere; put a copy there"
+        )
     refuse_secret(file.source)
-    is_settings = file.path.endswith(".json") and not WEIGHTS.fullmatch(file.path)
-    if is_settings and file.path not in VOCABULARIES:
+    if file.path.endswith(".json") and file.path not in VOCABULARIES:
         refuse_foreign_code(file.source, file.path)

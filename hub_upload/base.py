@@ -16,6 +16,10 @@ from .secret_patterns import refuse_secret_name
 from .weights import INDEX, SINGLE
 
 
+# With it beside the weights, transformers loads an adapter, by any path, over them.
+ADAPTER = "adapter_config.json"
+
+
 @dataclass(frozen=True)
 class BaseCheckpoint:
     """A checkpoint on this machine, and where it can be had.
@@ -87,6 +91,11 @@ def find_base(recipe: Recipe, wanted: str | None) -> BaseCheckpoint:
     else:
         repo_id, _, revision = wanted.partition("@")
         base = _fetched(repo_id, revision or None, recipe.weights == "copy")
+    if (base.folder / ADAPTER).exists():
+        raise ECSOInputError(
+            f"{base.folder}: an adapter ({ADAPTER}), which has other weights loaded; merge it into "
+            "its model first"
+        )
     for file in sorted(base.folder.iterdir()):
         refuse_secret_name(file, allowed=is_allowed(file.name, "model"))
     return base
@@ -130,7 +139,7 @@ def _fetched(repo_id: str, revision: str | None, with_weights: bool) -> BaseChec
     from huggingface_hub import snapshot_download
 
     wanted = ["config.json", "generation_config.json", *PROCESSOR_FILES, *NOTICES]
-    wanted.append("additional_chat_templates/*.jinja")
+    wanted += ["additional_chat_templates/*.jinja", ADAPTER]
     if with_weights:
         wanted += ["model*.safetensors", INDEX]
     commit = pinned(repo_id, revision)

@@ -4,7 +4,8 @@ Checked before the weights are loaded by anybody: a repository whose processor c
 or has words that the model lacks, fails at every call.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from modeling_ecso.errors_ecso import ECSOInputError
 
 from .model_json import read_json
 
+
+QUERY = "What is this?"
 
 # Tokens that a tower gives beside those of the patches, such as CLIP's class token.
 EXTRA_IMAGE_TOKENS = {"clip_vision_model": 1, "siglip_vision_model": 0}
@@ -66,34 +69,39 @@ def check_fit(folder: Path, base: Path) -> None:
 
     from modeling_ecso.configuration_ecso import ECSOLlavaConfig
 
-    config: Any = _loaded(
-        f"{base}: its config.json cannot be used",
-        "give the folder or Hub id of a LLaVA model",
-        lambda: ECSOLlavaConfig.from_pretrained(folder, local_files_only=True),
-    )
-    processor: Any = _loaded(
-        f"{base}: its processor cannot be loaded",
-        "get its files again, or update transformers if they are newer",
-        lambda: LlavaProcessor.from_pretrained(
-            folder, trust_remote_code=False, local_files_only=True
-        ),
-    )
-    content = [{"type": "image"}, {"type": "text", "text": "What is this?"}]
+    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    with _in_one_line(folder, base, "config.json", "give the folder or Hub id of a LLaVA model"):
+        config: Any = ECSOLlavaConfig.from_pretrained(folder, local_files_only=True)
+    remedy = "get its files again, or update transformers if they are newer"
+    with _in_one_line(folder, base, "processor", remedy):
+        processor: Any = LlavaProcessor.from_pretrained(folder, **local)
     if not processor.chat_template:
         raise ECSOInputError(f"{base}: no chat template; take a revision that has one")
-    prompt = _loaded(
-        f"{base}: its chat template cannot be used",
-        "it must take a turn of an image and a text",
-        lambda: processor.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True
-        ),
-    )
+    content = [{"type": "image"}, {"type": "text", "text": QUERY}]
+    turns = [{"role": "user", "content": content}]
+    remedy = "it must take a turn of an image and a text"
+    with _in_one_line(folder, base, "chat template", remedy):
+        prompt = processor.apply_chat_template(turns, add_generation_prompt=True)
     _check_words(config, processor, prompt, base)
+
+
+@contextmanager
+def _in_one_line(folder: Path, base: Path, what: str, remedy: str) -> Iterator[None]:
+    """Tell whatever the libraries raise over a broken file in one line, with the base's name."""
+    try:
+        yield
+    except ECSOInputError:
+        raise
+    except Exception as error:
+        said = (str(error).strip().splitlines() or [""])[0].replace(str(folder), str(base))
+        raise ECSOInputError(
+            f"{base}: its {what} cannot be used ({type(error).__name__}: {said[:200]}); {remedy}"
+        ) from None
 
 
 def _check_words(config: Any, processor: Any, prompt: str, base: Path) -> None:
     tokenizer = processor.tokenizer
-    if prompt.count(processor.image_token) != 1 or "What is this?" not in prompt:
+    if prompt.count(processor.image_token) != 1 or QUERY not in prompt:
         raise ECSOInputError(
             f"{base}: its chat template loses the image or the text; take a revision whose "
             "template has both"
@@ -111,13 +119,3 @@ def _check_words(config: Any, processor: Any, prompt: str, base: Path) -> None:
             f"{base}: {processor.image_token} is word {found} of the tokenizer and word "
             f"{config.image_token_id} of config.json: they belong to different models"
         )
-
-
-def _loaded(what: str, remedy: str, load: Callable[[], Any]) -> Any:
-    try:
-        return load()
-    except ECSOInputError:
-        raise
-    except Exception as error:  # the libraries raise whatever a broken file leads them to
-        said = (str(error).strip().splitlines() or [""])[0]
-        raise ECSOInputError(f"{what} ({type(error).__name__}: {said[:200]}); {remedy}") from None

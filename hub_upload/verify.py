@@ -26,6 +26,8 @@ from .model_json import read_json
 from .weights import INDEX, SINGLE, weight_files
 
 
+CACHE = "hub"
+
 # Libraries, processors, languages and temporary folders; nothing else reaches the checks.
 LET_IN = re.compile(
     r"PATH|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|TEMP|TMP|SYSTEMROOT|WINDIR|(DY)?LD_LIBRARY_PATH|"
@@ -138,13 +140,13 @@ def _in_fresh_process(folder: Path, kind: str) -> list[VerifyCheck]:
     arguments = [kind, json.dumps(paths), str(folder.resolve())]
     if kind == "custom_generate":
         arguments.append(str(TINY_FOLDER))
-    else:
-        try:
-            _fetch_weights(folder)
-        except ECSOInputError as problem:
-            return [VerifyCheck("base", False, str(problem))]
     script = Path(__file__).parent / "fresh_process.py"
     with tempfile.TemporaryDirectory(prefix="ecso-verify-") as home:
+        if kind == "model":
+            try:
+                _offer_weights(folder, Path(home, CACHE))
+            except ECSOInputError as problem:
+                return [VerifyCheck("base", False, str(problem))]
         done = subprocess.run(
             [sys.executable, "-I", "-S", str(script), *arguments],
             cwd=home,
@@ -170,19 +172,18 @@ def environment_of_checks(home: str) -> dict[str, str]:
     What holds a token is not taken out one by one; what is needed is let in.
 
     Args:
-        home: An empty folder.
+        home: A folder with nothing in it but a cache of the Hub.
     """
-    from huggingface_hub import constants
-
     let_in = {name: value for name, value in os.environ.items() if LET_IN.fullmatch(name)}
     return {
         **let_in,
         "HOME": home,
         "USERPROFILE": home,
         "NETRC": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
         "HF_HOME": home,
-        # Repositories alone; tokens lie beside it. A thin repository's weights are in it.
-        "HF_HUB_CACHE": str(Path(constants.HF_HUB_CACHE).resolve()),
+        "HF_HUB_CACHE": os.path.join(home, CACHE),
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -191,8 +192,8 @@ def environment_of_checks(home: str) -> dict[str, str]:
     }
 
 
-def _fetch_weights(folder: Path) -> None:
-    """Bring the base's weights of a thin repository into the cache, since the checks are offline.
+def _offer_weights(folder: Path, cache: Path) -> None:
+    """Put the base's weights of a thin repository into a cache, since the checks are offline.
 
     Raises:
         ECSOInputError: They cannot be had.
@@ -203,11 +204,15 @@ def _fetch_weights(folder: Path) -> None:
     if source is None or source["revision"] is None:
         return
     with as_input_errors(f"the base {source['repo_id']}"):
-        snapshot_download(
+        snapshot = snapshot_download(
             str(source["repo_id"]),
             revision=source["revision"],
             allow_patterns=["config.json", SINGLE, INDEX, "*.safetensors"],
         )
+    repository = Path(snapshot).parent.parent
+    cache.mkdir()
+    # A link to this repository alone: beside the user's cache lies the user's token.
+    (cache / repository.name).symlink_to(repository.resolve())
 
 
 def readable_size(size: float) -> str:

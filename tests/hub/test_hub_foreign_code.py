@@ -49,7 +49,13 @@ FILES = [
 
 def add(file, more):
     content = json.loads(file.read_text("utf-8")) if file.is_file() else {}
-    file.write_text(json.dumps({**content, **more}), "utf-8")
+    file.write_text(json.dumps(merged(content, more)), "utf-8")
+
+
+def merged(content, more):
+    if not isinstance(content, dict) or not isinstance(more, dict):
+        return more
+    return content | {key: merged(content.get(key), value) for key, value in more.items()}
 
 
 @pytest.fixture
@@ -81,6 +87,8 @@ def no_process(monkeypatch):
 
 @pytest.mark.parametrize("name", FILES)
 def test_what_names_other_code_is_left_out_of_every_file_and_said(base, tmp_path, capsys, name):
+    template = {"chat_template": (base / "chat_template.jinja").read_text("utf-8")}
+    add(base / "chat_template.json", template)
     for more in FOREIGN:
         add(base / name, more)
     add(base / name, {"kept": {"as": ["it", "is"]}})
@@ -93,6 +101,12 @@ def test_what_names_other_code_is_left_out_of_every_file_and_said(base, tmp_path
     assert ("auto_map" in text) == (name == "config.json")
     said = capsys.readouterr().out
     assert f"left out, since it names other code: {name}: auto_map" in said
+
+
+def test_a_base_that_is_an_adapter_is_refused(base, tmp_path):
+    (base / "adapter_config.json").write_text('{"base_model_name_or_path": "other/repo"}', "utf-8")
+    with pytest.raises(ECSOInputError, match="merge it into its model first"):
+        build(load_recipe("tiny"), tmp_path / "out", str(base))
 
 
 def test_code_beside_the_base_is_not_copied(base, tmp_path):
