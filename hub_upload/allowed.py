@@ -36,6 +36,8 @@ WRITTEN = ("README.md", "config.json", "generation_config.json")
 
 WEIGHTS = re.compile(r"[\w.-]+\.safetensors(\.index\.json)?")
 MODULE = re.compile(r"[a-z_]+_ecso\.py")
+# What a result file's command may have brought into the card.
+HOME_FOLDER = re.compile(rb"(?<![\w.])/(home|Users)/[\w.-]+/|(?<![\w.])/root/|[A-Za-z]:\\+Users\\")
 METHOD = re.compile(r"custom_generate/([a-z_]+_ecso|generate|stored_settings)\.py")
 
 
@@ -142,5 +144,10 @@ def _check_content(file: BuiltFile) -> None:
             f"{file.source}: a link, since it has another name elsewhere; put a copy there"
         )
     refuse_secret(file.source)
+    if file.path == "README.md" and HOME_FOLDER.search(file.source.read_bytes()):
+        raise ECSOInputError(
+            f"{file.source}: names a folder in somebody's home; take it out of the card, or of the "
+            "result file it is from"
+        )
     if file.path.endswith(".json") and file.path not in VOCABULARIES:
         refuse_foreign_code(file.source, file.path)

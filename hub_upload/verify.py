@@ -34,7 +34,7 @@ LET_IN = re.compile(
     r"(OMP|MKL|OPENBLAS)_NUM_THREADS|(CUDA|NVIDIA|HIP|ROCR)_\w+|PYTORCH_\w+ALLOC_CONF",
 )
 
-CARD_FIELDS = ("license", "library_name", "pipeline_tag", "tags")
+CARD_FIELDS = ("license", "library_name", "pipeline_tag", "tags", "ecso_release")
 
 
 class VerifyCheck(NamedTuple):
@@ -97,8 +97,8 @@ def _code(folder: Path, kind: str) -> str:
 
 def _refuse_other_settings(file: Path) -> None:
     """Let the module of settings pass if it holds settings and nothing else that runs."""
-    text = file.read_text("utf-8")
     try:
+        text = file.read_text("utf-8")
         settings = ast.literal_eval(text.partition("SETTINGS = ")[2])
         is_ours = stored_settings(ECSOConfig.from_dict(settings).to_dict()) == text
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):

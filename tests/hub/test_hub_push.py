@@ -1,6 +1,7 @@
 """Pushing to a Hub on loopback, by the Hub's own client: every accident it can meet."""
 
 import json
+import re
 
 import pytest
 from huggingface_hub import HfApi
@@ -8,8 +9,9 @@ from huggingface_hub import HfApi
 from hub_upload.command import main
 from hub_upload.plan import as_published
 from hub_upload.push import PushTarget, plan_push, push
+from hub_upload.verify import verify
 from modeling_ecso.errors_ecso import ECSOInputError
-from tests.support.built_folder import SHARDS, make_folder, write_index, write_weights
+from tests.support.built_folder import CARD, SHARDS, make_folder, write_index, write_weights
 from tests.support.loopback_hub import StoredFile
 
 
@@ -261,6 +263,20 @@ def test_what_does_not_verify_is_not_pushed(hub, folder, capsys):
     assert "not pushed, since a check has failed" in seen.err
     assert "FAILED" in seen.out and "not started" in seen.out
     assert not hub.repositories
+
+
+@pytest.mark.parametrize(
+    ("card", "says"),
+    [
+        (b"---\nlicense: \xff\n---\n", "its metadata cannot be read"),
+        (b"---\nlicense: [\n---\n", "its metadata cannot be read"),
+        (CARD.replace("ecso_release: v1\n", "").encode(), "has no .*ecso_release"),
+    ],
+)
+def test_a_card_that_cannot_be_used_fails_its_check_in_one_line(folder, card, says):
+    (folder / "README.md").write_bytes(card)
+    checks = {check.name: check for check in verify(folder)}
+    assert not checks["card"].passed and re.search(says, checks["card"].detail)
 
 
 def test_what_goes_up_names_the_repository_in_the_card(folder):

@@ -259,6 +259,17 @@ def test_a_local_origin_in_a_built_folder_is_refused(folder, key, value):
     files_of(folder)
 
 
+@pytest.mark.parametrize("path", ["/home/me/data", "/Users/me/x", "/root/x", "C:\\Users\\me"])
+def test_a_home_in_the_command_of_a_result_file_is_not_published(base, tmp_path, path):
+    recipe = load_recipe("tiny").path.read_text("utf-8")
+    (tmp_path / "mine.yaml").write_text(recipe.replace("tiny/metrics.json", "mine.json"), "utf-8")
+    rows = [{"name": "share", "direct": 0.5, "protected": 1.0}]
+    table = {"command": f"ecso eval mme --data {path}/mme", "rows": rows}
+    (tmp_path / "mine.json").write_text(json.dumps(table), "utf-8")
+    with pytest.raises(ECSOInputError, match="names a folder in somebody's home"):
+        build(load_recipe(str(tmp_path / "mine.yaml")), tmp_path / "out")
+
+
 ORDINARY_FILES = [
     "added_tokens.json",
     "special_tokens_map.json",
