@@ -167,7 +167,9 @@ class EndpointRun:
             ecso_config = ecso_config.updated(
                 {"verdict_rule": "normalized", "detect_max_new_tokens": limit}
             )
-        protocol = Protocol(ecso_config, self._chat.query, bool(self._chat.images), self._index)
+        protocol = Protocol(
+            ecso_config, self._chat.query, bool(self._chat.images), index=self._index
+        )
         answers: dict[Step, Completion] = {}
         while (ask := protocol.ask) is not None:
             started = time.perf_counter()
