@@ -23,7 +23,12 @@ def add_to(commands: Any) -> None:
     add_model_options(parser)
     parser.add_argument("--no-ecso", action="store_true", help="answer without protection")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
-    parser.add_argument("--show-draft", action="store_true", help="show an unsafe draft as well")
+    parser.add_argument(
+        "--show-withheld",
+        action="store_true",
+        help="show an unsafe draft and the description of the image as well; no step has judged "
+        "the description",
+    )
     parser.set_defaults(function=run)
 
 
@@ -73,7 +78,6 @@ def _answer_unprotected(
         "protected": False,
         "draft_withheld": False,
         "p_unsafe": None,
-        "caption": None,
         "preset": None,
         "model": loaded.name,
         "steps": [],
@@ -88,7 +92,8 @@ def _answer_protected(
 ) -> dict[str, Any]:
     import torch
 
-    changes: dict[str, Any] = {"keep_draft": chosen.show_draft, "enabled": True}
+    shows = chosen.show_withheld
+    changes: dict[str, Any] = {"enabled": True, "keep_draft": shows, "keep_caption": shows}
     if chosen.preset:
         changes["preset"] = chosen.preset
     inputs = loaded.inputs_for(chosen.query, images)
@@ -108,7 +113,6 @@ def _answer_protected(
         "protected": True,
         "draft_withheld": trace["draft_withheld"],
         "p_unsafe": trace["p_unsafe"],
-        "caption": trace["caption"],
         "preset": trace["preset"],
         "model": loaded.name,
         "steps": trace["steps"],
@@ -116,7 +120,8 @@ def _answer_protected(
         "verdict": trace["verdict"],
         "failed_step": trace["failed_step"],
     }
-    if chosen.show_draft:
+    if chosen.show_withheld:
+        report["caption"] = trace.get("caption")
         report["draft"] = trace.get("draft", None if trace["draft_withheld"] else answer)
     return report
 
@@ -143,7 +148,7 @@ class _RunScreen:
         said = {
             "direct": self._after_direct,
             "detect": self._after_detect,
-            "caption": lambda event: event.caption,
+            "caption": lambda event: event.caption or "image described; the words are kept back",
             "safe": self._after_safe,
         }[record.step.value](event)
         tokens = "1 token" if record.tokens == 1 else f"{record.tokens} tokens"

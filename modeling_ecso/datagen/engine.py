@@ -12,13 +12,15 @@ from .journal import DatagenJournal, JournalEntry, PairStatus, writing
 from .pairs import ImageQueryPair
 
 
-# Whatever the preset: the safe answer is judged, the image stays out of it, and no draft is kept.
+# Whatever the preset: the safe answer is judged, the image stays out of it, and nothing that was
+# withheld is kept.
 FIXED_ECSO_CONFIG = {
     "enabled": True,
     "judge_safe_answer": True,
     "image_in_safe_step": False,
     "on_error": "refuse",
     "keep_draft": False,
+    "keep_caption": False,
 }
 
 

@@ -1,7 +1,7 @@
 """What a visitor asks: the form of the page, read and validated."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors_ecso import ECSOInputError
 from ..settings_ecso import ECSOConfig
@@ -23,7 +23,7 @@ class DemoForm(NamedTuple):
     model: str | None
     image: str | None
     query: str
-    shows_draft: bool
+    shows_withheld: bool
     temperature: float
     top_p: float
     max_new_tokens: int
@@ -41,7 +41,8 @@ class DemoRequest:
     Args:
         query: The query.
         image: File of the image; None: text alone.
-        ecso_config: ``keep_draft`` in it is the "show the draft" switch.
+        ecso_config: ``keep_draft`` and ``keep_caption`` in it are the "show withheld texts"
+            switch.
         temperature: Of the answer; 0: greedy.
         top_p: Of the answer, in (0, 1]; without effect on a greedy one.
         max_new_tokens: Token limit of the answer.
@@ -77,7 +78,8 @@ def read_request(form: DemoForm, stored: ECSOConfig) -> DemoRequest:
     _check_number("top-p", form.top_p, 0.01, 1)
     _check_number("the token limit", form.max_new_tokens, 1, MOST_NEW_TOKENS)
     changes = {name: getattr(form, name) for name in PROMPTS}
-    changes |= {"enabled": True, "keep_draft": bool(form.shows_draft)}
+    shows = bool(form.shows_withheld)
+    changes |= {"enabled": True, "keep_draft": shows, "keep_caption": shows}
     return DemoRequest(
         query=form.query,
         image=form.image,
@@ -97,7 +99,7 @@ def _check_text(name: str, value: object, longest: int) -> None:
         )
 
 
-def _check_number(name: str, value: object, least: float, most: float) -> None:
+def _check_number(name: str, value: Any, least: float, most: float) -> None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not least <= value <= most:
         raise ECSOInputError(f"{name} is {value!r:.40}; give a number from {least} to {most}")

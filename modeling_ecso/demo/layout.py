@@ -51,7 +51,7 @@ class PageParts:
     votes: dict[Vote, gr.Button]
     keeps_image: gr.Checkbox
     sentence: gr.HTML
-    shows_draft: gr.Checkbox
+    shows_withheld: gr.Checkbox
     panels: dict[Step, gr.HTML]
     step_buttons: dict[Step, gr.Button]
     preset: gr.Radio
@@ -68,7 +68,7 @@ class PageParts:
             self.model,
             self.image,
             self.query,
-            self.shows_draft,
+            self.shows_withheld,
             self.temperature,
             self.top_p,
             self.max_new_tokens,
@@ -110,11 +110,11 @@ def lay_out(models: ModelList, votes: VoteFile | None) -> PageParts:
             shown = _answer_parts(models, votes)
     with gr.Row(elem_classes="ecso-steps-head"):
         _html(STEPS_HEAD)
-        shows_draft = gr.Checkbox(
-            label="Show the draft",
-            info="Off: the draft never leaves the server unless it is found harmless.",
+        shows_withheld = gr.Checkbox(
+            label="Show withheld texts",
+            info="Off: neither a harmful draft nor the words for the image leave the server.",
             container=False,
-            elem_id="show-draft",
+            elem_id="show-withheld",
         )
     panels, step_buttons = _step_parts()
     with gr.Accordion("Settings: sampling, preset and prompts", open=False):
@@ -123,7 +123,7 @@ def lay_out(models: ModelList, votes: VoteFile | None) -> PageParts:
         **asked,
         **shown,
         examples=examples,
-        shows_draft=shows_draft,
+        shows_withheld=shows_withheld,
         panels=panels,
         step_buttons=step_buttons,
         **settings,
@@ -201,7 +201,7 @@ def _answer_parts(models: ModelList, votes: VoteFile | None) -> dict[str, Any]:
         }
     keeps_image = gr.Checkbox(
         label="Store my image with the vote",
-        info="A vote stores the query, the answer and the steps; the draft never.",
+        info="A vote stores the query, the answer and the steps; never the draft, nor the caption.",
         container=False,
         visible=has_votes,
         elem_id="keeps-image",

@@ -115,11 +115,12 @@ def _direct(progress: RunProgress) -> DemoPanel:
         return DemoPanel(PanelTone.HELD, "kept back", note, draft, is_blurred=True, cost=cost)
     note = "Withheld. Nothing of it leaves the server."
     if draft:
-        note = "Withheld from the answer; here because “show the draft” is on."
+        note = f"Withheld from the answer; {_HERE_BECAUSE}."
     return DemoPanel(PanelTone.UNSAFE, "withheld", note, draft, is_blurred=True, cost=cost)
 
 
-_NOT_JUDGED = "Not judged yet; here because “show the draft” is on."
+_HERE_BECAUSE = "here because “show withheld texts” is on"
+_NOT_JUDGED = f"Not judged yet; {_HERE_BECAUSE}."
 
 
 def _detect(progress: RunProgress) -> DemoPanel:
@@ -156,11 +157,15 @@ def _detect(progress: RunProgress) -> DemoPanel:
 
 
 def _caption(progress: RunProgress) -> DemoPanel:
-    for event in progress.events:
-        if event.record.step is Step.CAPTION:
-            return DemoPanel(
-                PanelTone.DONE, "described", text=event.caption or "", cost=_cost(event)
-            )
+    event = next((e for e in progress.events if e.record.step is Step.CAPTION), None)
+    if event is not None:
+        note = "The image is in words now. Nothing has judged them, so they are kept back."
+        if event.caption is not None:
+            note = f"Judged by nothing; {_HERE_BECAUSE}."
+        text = event.caption or ""
+        return DemoPanel(
+            PanelTone.DONE, "described", note, text, is_blurred=True, cost=_cost(event)
+        )
     if any(event.next_step is Step.SAFE for event in progress.events):
         return DemoPanel(PanelTone.WAITING, "not needed", "There is no image to describe.")
     return _not_done(progress, Step.CAPTION, "Looking at the image once more.")

@@ -1,4 +1,4 @@
-"""Appends votes to a file: one JSON object a line, never the draft, the image only if asked."""
+"""Appends votes to a file, a JSON object a line: no draft, no caption, the image only if asked."""
 
 import hashlib
 import json
@@ -53,7 +53,8 @@ class VoteFile:
             ECSOInputError: The image is gone.
         """
         trace = result.trace.to_dict()
-        trace.pop("draft", None)
+        for withheld in ("draft", "caption"):
+            trace.pop(withheld, None)
         line = {
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "vote": vote.value,

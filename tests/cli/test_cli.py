@@ -13,13 +13,15 @@ from pathlib import Path
 import pytest
 
 from modeling_ecso.cli import main
-from modeling_ecso.loading.models import TINY_FOLDER
+from modeling_ecso.loading.models import TINY_FOLDER, LoadedModel
+from tests.support.scripted import Script
 from tests.support.tiny_random import make_model
 
 
 IMAGES = TINY_FOLDER / "images"
 BOMB, KITE = str(IMAGES / "bomb.png"), str(IMAGES / "kite.png")
 ASK = ["--query", "How do I make this?"]
+CAPTION = "The picture shows"
 
 
 def run(capsys, *arguments):
@@ -54,25 +56,46 @@ def test_json_is_one_object_with_the_promised_keys(capsys):
     assert status == 0 and not err
     assert report["draft_withheld"] is True
     assert isinstance(report["p_unsafe"], float)
-    assert "bomb" in report["caption"]
     assert (report["preset"], report["model"]) == ("paper", "tiny")
     assert [step["step"] for step in report["steps"]] == ["direct", "detect", "caption", "safe"]
     for step in report["steps"]:
         assert set(step) == {"step", "tokens", "ms"} and step["tokens"] > 0 and step["ms"] > 0
-    assert "draft" not in report and "step one" not in out
+    assert not {"draft", "caption"} & set(report)
+    assert "step one" not in out and CAPTION not in out
 
 
 def test_json_for_a_benign_pair(capsys):
     report = json.loads(run(capsys, KITE, *ASK, "--json")[1])
-    assert report["draft_withheld"] is False and report["caption"] is None
+    assert report["draft_withheld"] is False
     assert len(report["steps"]) == 2
 
 
-def test_the_draft_is_shown_on_request_only(capsys):
-    report = json.loads(run(capsys, BOMB, *ASK, "--json", "--show-draft")[1])
+@pytest.mark.parametrize("stored", [False, True])
+def test_draft_and_caption_are_shown_on_request_only(capsys, tmp_path, stored):
+    folder = shutil.copytree(TINY_FOLDER, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config["ecso"] |= {"keep_draft": stored, "keep_caption": stored}
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    ask = [BOMB, *ASK, "--model", str(folder)]
+    for output in ([], ["--json"]):
+        out = run(capsys, *ask, *output)[1]
+        assert "step one" not in out and CAPTION not in out
+    report = json.loads(run(capsys, *ask, "--json", "--show-withheld")[1])
     assert report["draft"] != report["answer"]
-    assert "bomb" in report["draft"]
-    assert report["draft"] in run(capsys, BOMB, *ASK, "--show-draft")[1].replace("\n", " ")
+    assert "bomb" in report["draft"] and CAPTION in report["caption"]
+    shown = " ".join(run(capsys, *ask, "--show-withheld")[1].split())
+    assert report["draft"] in shown and report["caption"] in shown
+
+
+def test_a_picture_full_of_text_leaves_no_word_of_it(capsys, monkeypatch, processor):
+    model = make_model(processor)
+    words = {"detect": "yes", "caption": "step one of the text in the picture", "safe": "I cannot."}
+    Script(model, processor, direct="Sure.", **words)
+    loaded = LoadedModel(model, processor, "scripted")
+    monkeypatch.setattr("modeling_ecso.cli.run_command.load_model", lambda _: loaded)
+    for options in ([], ["--json"]):
+        out = run(capsys, BOMB, *ASK, *options)[1]
+        assert "text in the picture" not in out and "I cannot." in out
 
 
 @pytest.mark.parametrize("preset", ["reference", "paper", "hardened"])

@@ -169,8 +169,17 @@ def test_bad_arguments_are_one_line(workplace, capsys, more, says):
     assert len(err.splitlines()) == 1
 
 
-def test_a_json_list_does_as_well(workplace, capsys):
-    (workplace / "queries.jsonl").write_text(json.dumps(ROWS))
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("separator", ["\n", "\r\n"])
+def test_lines_may_begin_and_end_as_other_systems_write_them(tmp_path, encoding, separator):
+    file = tmp_path / "queries.jsonl"
+    file.write_bytes(separator.join(map(json.dumps, ROWS)).encode(encoding))
+    assert len(read_pairs(file, TINY_FOLDER / "images")) == 4
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_json_list_does_as_well(workplace, capsys, encoding):
+    (workplace / "queries.jsonl").write_text(json.dumps(ROWS), encoding)
     assert run(capsys)[0] == 0
     assert len(json.loads((workplace / "data.json").read_text("utf-8"))) == 2
 

@@ -23,7 +23,7 @@ FORM = DemoForm(
     model="tiny",
     image=None,
     query="What is this?",
-    shows_draft=False,
+    shows_withheld=False,
     temperature=0,
     top_p=1,
     max_new_tokens=64,
@@ -33,8 +33,8 @@ FORM = DemoForm(
 
 
 def test_the_form_becomes_a_request():
-    request = read_request(FORM._replace(shows_draft=True), PAPER)
-    assert request.ecso_config == PAPER.updated({"keep_draft": True})
+    request = read_request(FORM._replace(shows_withheld=True), PAPER)
+    assert request.ecso_config == PAPER.updated({"keep_draft": True, "keep_caption": True})
 
 
 def test_settings_that_the_model_stores_stand_for_their_preset():

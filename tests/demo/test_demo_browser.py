@@ -24,6 +24,7 @@ PROJECT = Path(__file__).parents[2]
 expect.set_options(timeout=30_000)
 # What the tiny model says about how to make a bomb, where nobody stops it.
 DRAFT = "step one"
+CAPTION = "The picture shows"
 EXAMPLE = {"image": 0, "word": 1, "harmless query": 3, "kite": 4}
 
 
@@ -130,7 +131,7 @@ def visit(browser, demo):
         one.context.close()
 
 
-def test_an_upload_fills_all_four_panels_and_no_draft_reaches_the_browser(visit):
+def test_an_upload_fills_all_four_panels_and_no_draft_or_caption_reaches_the_browser(visit):
     one = visit()
     one.clear()
     one.page.locator("#image input[type=file]").set_input_files(IMAGES / "bomb.png")
@@ -141,10 +142,10 @@ def test_an_upload_fills_all_four_panels_and_no_draft_reaches_the_browser(visit)
     expect(one.page.locator("#ecso-step-detect [role=meter]")).to_have_attribute(
         "aria-valuenow", re.compile(r"^(1\.0|0\.[5-9])")
     )
-    expect(one.page.locator("#ecso-step-caption .ecso-text")).to_contain_text("bomb")
+    expect(one.page.locator("#ecso-step-caption")).to_contain_text("kept back")
     sent = one.all_that_was_sent()
-    assert "The picture shows a red bomb" in sent  # so the streams were read
-    assert DRAFT not in sent
+    assert "I can not help with that" in sent  # so the streams were read
+    assert DRAFT not in sent and CAPTION not in sent
 
 
 def test_harm_in_a_written_word_is_caught_and_a_harmless_query_is_not(visit):
@@ -165,10 +166,12 @@ def test_a_benign_pair_skips_the_last_two_steps(visit):
     expect(one.page.locator("#answer .ecso-answer-text")).to_contain_text("kite")
 
 
-def test_the_switch_shows_the_draft_blurred_until_it_is_revealed(visit):
+def test_the_switch_shows_draft_and_caption_blurred_until_it_is_revealed(visit):
     one = visit()
-    one.page.check("#show-draft input")
+    one.page.check("#show-withheld input")
     one.answer("protected")
+    expect(one.page.locator("#ecso-step-caption .ecso-text")).to_contain_text(CAPTION)
+    expect(one.page.locator("#ecso-step-caption .ecso-text")).to_have_css("filter", "blur(6px)")
     draft = one.page.locator("#ecso-step-direct .ecso-text")
     expect(draft).to_contain_text(DRAFT)
     expect(draft).to_have_css("filter", "blur(6px)")
@@ -213,14 +216,15 @@ def test_a_query_that_changes_between_the_steps_begins_anew(visit):
 def test_a_vote_is_a_line_in_the_file(visit, demo):
     one, file = visit(), demo[1]
     assert one.page.locator("#vote-up").is_disabled()
-    one.page.check("#show-draft input")
+    one.page.check("#show-withheld input")
     one.answer("protected")
     one.page.click("#vote-flag")
     expect(one.page.locator("#sentence")).to_contain_text("stored")
     expect(one.page.locator("#vote-up")).to_be_disabled()
     line = json.loads(file.read_text("utf-8").splitlines()[-1])
     assert (line["vote"], line["model"], line["image"]) == ("flag", "tiny", None)
-    assert line["trace"]["draft_withheld"] is True and DRAFT not in json.dumps(line)
+    assert line["trace"]["draft_withheld"] is True
+    assert DRAFT not in json.dumps(line) and CAPTION not in json.dumps(line)
     one.page.check("#keeps-image input")
     one.page.click("#again")
     expect(one.page.locator("#vote-down")).to_be_enabled()

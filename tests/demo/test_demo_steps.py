@@ -20,6 +20,7 @@ from tests.support.tiny_random import make_model
 BOMB, KITE = (str(TINY_FOLDER / "images" / name) for name in ("bomb.png", "kite.png"))
 DRAFT = "a draft with {braces} and <b>tags</b>"
 SAFE = "a safe answer"
+CAPTION = "the words <i>of</i> the picture"
 
 
 def ask(query="How do I make this?", image=BOMB, preset="paper", **changes):
@@ -36,7 +37,7 @@ def tiny():
 def scripted(processor):
     """A model that says what it is told; `script` holds its words."""
     model = make_model(processor)
-    words = {"direct": DRAFT, "detect": "yes", "caption": "a thing", "safe": SAFE}
+    words = {"direct": DRAFT, "detect": "yes", "caption": CAPTION, "safe": SAFE}
     script = Script(model, processor, **words)
     answering = LocalModel(LoadedModel(model, processor, "scripted"))
     answering.script = script
@@ -68,10 +69,10 @@ def test_a_harmful_pair_fills_all_four_panels(tiny):
     assert statuses(progress) == ["withheld", "harmful", "described", "the answer"]
     panels = step_panels(progress)
     assert panels[Step.DETECT].p_unsafe > 0.5
-    assert "bomb" in panels[Step.CAPTION].text
+    assert not panels[Step.CAPTION].text and "kept back" in panels[Step.CAPTION].note
     assert panels[Step.SAFE].text == answer_panel(progress).text == progress.result.answer
     assert answer_panel(progress).tone is PanelTone.SAFE
-    assert "step one" not in sent
+    assert "step one" not in sent and "The picture shows" not in sent
 
 
 def test_a_benign_pair_needs_two_steps_and_says_so(tiny):
@@ -108,15 +109,17 @@ def test_one_step_at_a_time_in_order(tiny):
     assert run.progress.next_step is None and run.progress.result is not None
 
 
-@pytest.mark.parametrize("keep_draft", [False, True])
+@pytest.mark.parametrize("shows", [False, True])
 @pytest.mark.parametrize("preset", ["reference", "paper", "hardened"])
-def test_text_of_the_model_is_escaped_and_the_draft_is_sent_with_the_switch_alone(
-    scripted, preset, keep_draft
+def test_text_of_the_model_is_escaped_and_withheld_texts_are_sent_with_the_switch_alone(
+    scripted, preset, shows
 ):
-    run = DemoRun(scripted, ask(preset=preset, keep_draft=keep_draft, verdict_rule="normalized"))
+    switch = {"keep_draft": shows, "keep_caption": shows}
+    run = DemoRun(scripted, ask(preset=preset, verdict_rule="normalized", **switch))
     sent, progress = shown(run)
-    assert ("braces" in sent) is keep_draft
-    assert "<b>" not in sent and "{" not in sent
+    assert ("braces" in sent) is shows and ("of&lt;/i&gt; the picture" in sent) is shows
+    assert step_panels(progress)[Step.CAPTION].is_blurred
+    assert "<b>" not in sent and "<i>" not in sent and "{" not in sent
     assert progress.result.trace.draft_withheld
 
 
