@@ -125,7 +125,7 @@ class ECSOConfig:
         "When an answer is judged in shorter windows as well, each a third of the size of the one "
         "before, so that nothing around harm dilutes it. ``run_on``: everywhere in the answer, "
         "where a setting of the call can keep the answer from ending or the answer goes on with "
-        "one that was begun. ``always``: the same, and its beginning in every other call. "
+        "one that was begun; the safe answer is judged there too. ``always``: the same, and its beginning in every other call. "
         "``never``."
     )
     shortest_window_chars: int = _setting(

@@ -1,4 +1,4 @@
-"""The whole answer is judged: the turn it goes on with, the turns before it, whatever follows it."""
+"""The whole answer is judged: the turn it goes on with, those before it, whatever follows."""
 
 import pytest
 import torch
@@ -178,5 +178,6 @@ def test_which_windows_are_judged(preset):
     assert going_on == running_on and running_on[0] == text
     for size in (642, 214, 71):
         starts = [text.index(part) for part in running_on if len(part) == size]
-        assert starts == list(range(0, starts[-1] + 1, size // 2))
-        assert starts[-1] + size + size // 2 >= len(text)
+        stride = size - size // 2
+        assert starts == list(range(0, starts[-1] + 1, stride))
+        assert starts[-1] + stride + size >= len(text)
