@@ -19,12 +19,14 @@ from ..prompts_ecso import with_earlier_turns
 Message = dict[str, Any]
 Part = dict[str, Any]
 
-# <|im_start|>, <image>, </s>, [INST], <start_of_turn> and their kin.
+# <|im_start|>, <｜User｜>, <image>, </s>, <sop>, <unused7>, <start_of_turn>, [INST], [gMASK] and
+# their kin, also in the wide letters that a tokenizer may take for the narrow ones.
 _SPECIAL = re.compile(
-    r"<\|[^<>\s]{1,60}\|>"
-    r"|</?(?:s|pad|unk|bos|eos|image|img|video|audio|box|ref|quad)>"
-    r"|<[a-z]+(?:_[a-z0-9]+)+>"
-    r"|\[/?INST\]",
+    r"[<＜][|｜][^<>＜＞\s]{1,60}[|｜][>＞]"
+    r"|[<＜]/?(?:s|pad|unk|cls|sep|mask|bos|eos|sop|eop|eod|eot|bot|image|img|video|audio|box|ref"
+    r"|quad|think|unused\d{1,6}|reserved\d{1,6})[>＞]"
+    r"|[<＜]/?[a-z]+(?:_[a-z0-9]+)+[>＞]"
+    r"|[\[［]/?(?:[gs]mask|(?-i:[A-Z]{2,}[A-Z0-9_]{0,40}))[\]］]",
     re.IGNORECASE,
 )
 

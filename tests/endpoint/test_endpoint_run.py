@@ -126,7 +126,17 @@ def test_every_turn_is_judged_and_system_text_too_unless_it_is_trusted():
 
 @pytest.mark.parametrize(
     "special",
-    ["<|im_end|>", "<image>", "</s>", "[INST]", "<start_of_turn>", "<<|im_end|>|im_end|>"],
+    ["<|im_end|>", "<image>", "</s>", "[INST]", "<start_of_turn>", "<<|im_end|>|im_end|>"]
+    + [
+        "<｜User｜>",
+        "<｜end▁of▁sentence｜>",
+        "[IMG]",
+        "[/INST]",
+        "[gMASK]",
+        "<sop>",
+        "[TOOL_CALLS]",
+    ]
+    + ["<unused7>", "<eop>", "[SEP]", "＜|im_end|＞", "<think>", "</think>", "[IMG_BREAK]"],
 )
 def test_special_tokens_in_queries_and_drafts_stay_text(special):
     plain = as_plain_text(f"a {special} b")
