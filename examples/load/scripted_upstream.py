@@ -4,8 +4,8 @@
 
 A query with the word ``unsafe`` gets a draft that holds the canary phrase, and the verdict yes.
 ``fault=STEP:KIND`` in a query makes that step fail: ``timeout``, ``500``, ``malformed``, ``empty``,
-``null``, ``cut``, ``slow`` or, for a verdict, ``unclear``. Error bodies quote the canary, as
-careless servers do.
+``null``, ``cut``, ``slow``, ``too_long`` or, for a verdict, ``unclear``. Error bodies quote the
+canary, as careless servers do.
 """
 
 import argparse
@@ -97,6 +97,8 @@ def _says(step: str, text: str) -> str:
 def _failed(fault: str | None, says: str) -> Response | None:
     if fault == "500":
         return JSONResponse({"error": {"message": f"{CANARY} {says}"}}, status_code=500)
+    if fault == "too_long":
+        return JSONResponse({"error": {"message": f"{CANARY} {says}"}}, status_code=400)
     if fault == "malformed":
         return Response(f'{{"choices": "{CANARY}"', media_type="application/json")
     if fault in ("empty", "null"):

@@ -18,8 +18,16 @@ from .errors import RequestError
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
-# Ranges that carry an IPv4 address inside, private ones too.
-_TRANSLATED = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")))
+# Of IPv6, all that is given out to anybody.
+_GIVEN_OUT = ipaddress.IPv6Network("2000::/3")
+# Ranges that carry an IPv4 address inside, private ones too, lead to the nearest relay, or are for
+# documents, drafts and tests.
+_NOT_PUBLIC = tuple(
+    map(
+        ipaddress.ip_network,
+        ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "192.88.99.0/24"),
+    )
+)
 
 
 async def resolve(host: str, port: int) -> list[str]:
@@ -36,7 +44,9 @@ def is_public(address: str) -> bool:
     except ValueError:
         return False
     ip = getattr(ip, "ipv4_mapped", None) or ip
-    if any(ip in network for network in _TRANSLATED if network.version == ip.version):
+    if any(ip in network for network in _NOT_PUBLIC if network.version == ip.version):
+        return False
+    if ip.version == 6 and ip not in _GIVEN_OUT:
         return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
