@@ -26,16 +26,14 @@ from load import free_port, memory_mb, server
 
 LONGEST_WAIT_S = 2.0
 MOST_GROWTH_MB = 600.0
-PNG_HEADER = base64.b64decode(
-    b"iVBORw0KGgoAAAANSUhEUgAAAAQAAAAECAIAAAAmkwkpAAAAEElEQVR4nGP4z8AARwzEcQCukw/x0F8jngAAAABJRU5E"
-    b"rkJggg=="
-)[:33]
-EMPTY_CHUNK = b"\x00\x00\x00\x00tEXt\x00\x00\x00\x00"
+PNG = (Path(__file__).parents[2] / "modeling_ecso" / "tiny" / "images" / "kite.png").read_bytes()
+HEADER_BYTES = 33
+EMPTY_CHUNK = b"\x00\x00\x00\x00tEXt\x96\x42\xc5\x85"
 
 
-def body(text: str, image: bytes = b"", **fields) -> bytes:
+def body(text: str, image: bytes = PNG, **fields) -> bytes:
     """Return a request."""
-    data = base64.b64encode(image or PNG_HEADER).decode()
+    data = base64.b64encode(image).decode()
     image_url = {"url": f"data:image/png;base64,{data}"}
     content = [{"type": "image_url", "image_url": image_url}, {"type": "text", "text": text}]
     message = {"role": "user", "content": content}
@@ -60,8 +58,8 @@ async def send_all(client: httpx2.AsyncClient, content: bytes, times: int) -> li
 
 async def images_of_empty_chunks(client: httpx2.AsyncClient) -> list[str]:
     """Eight at a time, of 9 MB each, for a decoder to wade through."""
-    content = body("What is this?", PNG_HEADER + EMPTY_CHUNK * 750_000)
-    return await send_all(client, content, 8)
+    image = PNG[:HEADER_BYTES] + EMPTY_CHUNK * 750_000 + PNG[HEADER_BYTES:]
+    return await send_all(client, body("What is this?", image), 8)
 
 
 async def bodies_of_many_values(client: httpx2.AsyncClient) -> list[str]:
