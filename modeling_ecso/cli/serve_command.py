@@ -13,7 +13,7 @@ from ..errors_ecso import ECSOInputError
 
 KEYS_VARIABLE = "ECSO_API_KEYS"
 UPSTREAM_KEY_VARIABLE = "ECSO_UPSTREAM_KEY"
-_NEEDED = ("starlette", "uvicorn", "openai", "httpx2", "prometheus_client")
+_NEEDED = ("starlette", "uvicorn", "openai", "httpx2", "pydantic", "prometheus_client")
 
 
 def add_to(commands: Any) -> None:
@@ -182,7 +182,7 @@ def _gateway_config(chosen: argparse.Namespace) -> Any:
             text_chars=chosen.max_text_chars,
             concurrent_requests=chosen.max_concurrent,
         ),
-        cors_origins=tuple(chosen.cors_origin),
+        cors_origins=tuple(map(_checked_origin, chosen.cors_origin)),
         image_hosts=tuple(chosen.allow_image_host),
         trusts_system=chosen.trust_system,
         shows_trace=not chosen.no_trace,
@@ -247,6 +247,15 @@ def _checked_url(url: str) -> str:
             f"--upstream {url!r} is no URL; give one such as http://127.0.0.1:8000/v1"
         )
     return url
+
+
+def _checked_origin(origin: str) -> str:
+    scheme, _, host = origin.partition("://")
+    if origin != "*" and (scheme not in ("http", "https") or not host or "/" in host):
+        raise ECSOInputError(
+            f"--cors-origin {origin!r} is no origin; give one such as https://chat.example, or *"
+        )
+    return origin
 
 
 def bound_socket(host: str, port: int) -> socket.socket:

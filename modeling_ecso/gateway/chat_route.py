@@ -58,6 +58,7 @@ class ChatRoute:
         content = await context.bodies.read(request)
         with context.running.entered():
             asked = await self._read(content)
+            del content  # it may be large, and is of no use while the steps run
             answers = Answers(context, asked)
             task = CancellableTask(answers.settle(), request.receive)
             try:
