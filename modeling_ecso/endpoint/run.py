@@ -172,14 +172,18 @@ class EndpointRun:
         """
         if not await self._server.gives_logprobs():
             self._read_verdicts_as_text()
-        async for event in self._steps():
-            yield event
-        # From here on no frame, hence no traceback, holds a draft.
+        try:
+            async for event in self._steps():
+                yield event
+        except BaseException as error:
+            # A traceback would hold the frames of the steps, and those a draft.
+            raise error.with_traceback(None) from None
         if self._answer is None and self.trace.failed_step is not None:
             raise EndpointStepError(self.trace.failed_step, self.reason)
 
     async def _steps(self) -> AsyncIterator[StepEvent]:
-        protocol = Protocol(self._ecso_config, self._chat.query, bool(self._chat.images))
+        has_image = bool(self._chat.images)
+        protocol = Protocol(self._ecso_config, self._chat.query, has_image, index=self._index)
         answers: dict[Step, Completion] = {}
         while (ask := protocol.ask) is not None:
             started = time.perf_counter()
@@ -193,13 +197,19 @@ class EndpointRun:
             answers[ask.step] = completions[0]
             reply = _reply(completions, (time.perf_counter() - started) * 1000)
             is_too_long = ask.step is not Step.DETECT and self._is_too_long(reply.texts[0])
-            protocol.receive(replace(reply, texts=("",)) if is_too_long else reply)
-            yield protocol.event(self._index)
+            event = protocol.receive(replace(reply, texts=("",)) if is_too_long else reply)
             if is_too_long and protocol.next_step is Step.DETECT:
                 protocol.fail()
-        self._finish(protocol, answers)
+            if protocol.next_step in (Step.CAPTION, Step.SAFE):
+                answers.pop(Step.DIRECT, None)  # withheld, hence forgotten
+            if protocol.is_over:
+                self._finish(protocol, answers)
+            yield event
+        if not self.is_over:
+            self._finish(protocol, answers)
 
     def _finish(self, protocol: Protocol, answers: dict[Step, Completion]) -> None:
+        """Set trace and answer; no answer where a failed step is to raise."""
         self._trace = protocol.trace
         if self._trace.failed_step and self._ecso_config.on_error == "raise":
             return
@@ -214,9 +224,7 @@ class EndpointRun:
         """Do without log-probabilities from now on; return whether that changes anything."""
         if self._ecso_config.verdict_rule != "logits":
             return False
-        limit = max(self._ecso_config.detect_max_new_tokens, MIN_TEXT_VERDICT_TOKENS)
         self._ecso_config.verdict_rule = "normalized"
-        self._ecso_config.detect_max_new_tokens = limit
         self.reads_text_instead = True
         return True
 
@@ -274,7 +282,10 @@ class EndpointRun:
 
     def _fields(self, ask: PromptAsk) -> dict[str, Any]:
         if ask.step is not Step.SAFE:
-            return {"max_tokens": ask.max_new_tokens, "temperature": 0}
+            limit = ask.max_new_tokens
+            if ask.step is Step.DETECT and self.reads_text_instead:
+                limit = max(limit or 0, MIN_TEXT_VERDICT_TOKENS)
+            return {"max_tokens": limit, "temperature": 0}
         fields = self._sampling.fields()
         limits = [n for n in (ask.max_new_tokens, self._sampling.max_tokens) if n is not None]
         return fields | ({"max_tokens": min(limits)} if limits else {})

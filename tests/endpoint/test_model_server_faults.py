@@ -9,7 +9,13 @@ import tracemalloc
 import httpx2
 import pytest
 
-from examples.load.scripted_upstream import CANARY, GOOD_ANSWER, SAFE_ANSWER, build_upstream
+from examples.load.scripted_upstream import (
+    CANARY,
+    GOOD_ANSWER,
+    SAFE_ANSWER,
+    build_upstream,
+    step_of,
+)
 from modeling_ecso import ECSOConfig
 from modeling_ecso.endpoint.chat import Chat
 from modeling_ecso.endpoint.completion_read import read_completion
@@ -202,6 +208,36 @@ def test_verdicts_that_were_read_as_text_are_counted():
         transport = httpx2.ASGITransport(build_upstream(gives_logprobs=gives_logprobs))
         metrics.count_run(ran(server_of(transport), preset="hardened"))
     assert "ecso_text_fallbacks_total 1.0" in metrics.page().decode().splitlines()
+
+
+class Interrupted:
+    """The scripted server, in one of whose steps the run is cancelled."""
+
+    def __init__(self, step):
+        self._server = server_of(httpx2.ASGITransport(build_upstream()))
+        self._step = step
+
+    async def gives_logprobs(self):
+        return True
+
+    async def complete(self, messages, fields, wants_logprobs=False):
+        if step_of(str(messages)) == self._step:
+            raise asyncio.CancelledError
+        return await self._server.complete(messages, fields, wants_logprobs)
+
+
+@pytest.mark.parametrize("step", ["detect", "caption", "safe"])
+def test_what_ends_a_run_from_outside_carries_no_frame_of_its_steps(step):
+    with pytest.raises(asyncio.CancelledError) as raised:
+        ran(Interrupted(step), "unsafe")
+    names, error = [], raised.value
+    while error is not None:
+        trace = error.__traceback__
+        while trace:
+            names.append(trace.tb_frame.f_code.co_name)
+            trace = trace.tb_next
+        error = error.__context__
+    assert "__aiter__" in names and "_steps" not in names
 
 
 def test_no_run_can_be_driven_without_asking_for_log_probabilities():
