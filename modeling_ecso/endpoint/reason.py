@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from ..errors_ecso import ECSOStepError
 from ..events_ecso import Outcome, Step, Trace
 from ..verdict_ecso import Verdict
 from .model_server import ModelServerError
@@ -35,3 +36,17 @@ def reason_of(trace: Trace, failure: ModelServerError | None) -> Reason | None:
         return Reason.MODEL_SERVER
     is_unsafe = Verdict.UNSAFE in (trace.verdict, trace.safe_answer_verdict)
     return Reason.UNSAFE if is_unsafe else Reason.UNJUDGED
+
+
+class EndpointStepError(ECSOStepError):
+    """A step after the draft failed and ``on_error`` is ``raise``.
+
+    Args:
+        step: The step.
+        reason: Whether the model server failed, or the answer could not be judged.
+    """
+
+    def __init__(self, step: Step, reason: Reason | None):
+        """Say which step it was."""
+        super().__init__(f"the {step.value} step could not be run, so there is no answer")
+        self.reason = reason

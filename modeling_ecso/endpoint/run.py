@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ..errors_ecso import ECSOProtocolError, ECSOStepError, describe_error
+from ..errors_ecso import ECSOProtocolError, describe_error
 from ..events_ecso import (
     Ask,
     DirectAsk,
@@ -32,7 +32,7 @@ from ..protocol_ecso import Protocol
 from ..settings_ecso import ECSOConfig
 from .chat import Chat, Message
 from .model_server import Completion, ModelServer, ModelServerError
-from .reason import Reason, reason_of
+from .reason import EndpointStepError, Reason, reason_of
 
 
 logger = logging.getLogger(__name__)
@@ -289,20 +289,6 @@ class EndpointRun:
         fields = self._sampling.fields()
         limits = [n for n in (ask.max_new_tokens, self._sampling.max_tokens) if n is not None]
         return fields | ({"max_tokens": min(limits)} if limits else {})
-
-
-class EndpointStepError(ECSOStepError):
-    """A step after the draft failed and ``on_error`` is ``raise``.
-
-    Args:
-        step: The step.
-        reason: Whether the model server failed, or the answer could not be judged.
-    """
-
-    def __init__(self, step: Step, reason: Reason | None):
-        """Say which step it was."""
-        super().__init__(f"the {step.value} step could not be run, so there is no answer")
-        self.reason = reason
 
 
 class _TooManyPrompts(Exception):
