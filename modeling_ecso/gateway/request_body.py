@@ -171,7 +171,7 @@ class RequestBody(_Read):
     n: int = Field(1, ge=1)
     stream: bool = False
     stream_options: _StreamOptions = _StreamOptions()
-    stop: list[Annotated[_String, Field(min_length=1)]] = Field([], max_length=4)
+    stop: list[Annotated[_String, Field(min_length=1, max_length=1000)]] = Field([], max_length=4)
     seed: int | None = Field(None, ge=0, le=MAX_SEED)
     max_tokens: int | None = Field(None, ge=1)
     max_completion_tokens: int | None = Field(None, ge=1)

@@ -5,6 +5,8 @@ import logging
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.support.gateway_client import IMAGE, Gateway, request_body
 
@@ -154,6 +156,42 @@ def test_an_empty_text_beside_an_image_says_nothing():
     assert gateway.ask(request_body(text="")).status == 200
     parts = gateway.calls[0]["messages"][0]["content"]
     assert [part["type"] for part in parts] == ["image_url"]
+
+
+NAMES = st.sampled_from(
+    ["model", "messages", "role", "content", "type", "text", "image_url", "url", "detail", "n"]
+    + ["stop", "seed", "stream", "stream_options", "max_tokens", "temperature", "top_p", "tools"]
+    + ["name", "tool_calls", "metadata", "logit_bias", "frobnicate", "\ud800", ""]
+)
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([10**400, -(10**400), 2**63, 1e308, float("nan"), float("-inf")])
+    | st.sampled_from(["", "user", "assistant", "text", "image_url", "scripted", "\udfff", IMAGE])
+)
+VALUES = st.recursive(
+    LEAVES, lambda one: st.lists(one, max_size=3) | st.dictionaries(NAMES, one, max_size=4)
+)
+
+
+@given(
+    at=st.sampled_from(["body", "message", "part", "image"]),
+    name=NAMES,
+    value=VALUES,
+    streams=st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_sent_is_answered_or_refused_in_the_shape_of_the_api(at, name, value, streams):
+    body = request_body(stream=streams)
+    message = body["messages"][0]
+    part = message["content"][0]
+    {"body": body, "message": message, "part": part, "image": part["image_url"]}[at][name] = value
+    got = Gateway().ask(body)
+    assert got.status == 200 or 400 <= got.status < 500, got.text
+    if got.status != 200:
+        assert set(got.json["error"]) == {"message", "type", "param", "code"}
+        assert got.json["ecso"] == {"reason": "request"}
 
 
 def test_no_message_repeats_what_was_sent():
