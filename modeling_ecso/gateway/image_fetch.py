@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 
 import httpx2
 
@@ -72,9 +73,7 @@ class ImageFetcher:
         self._hosts = frozenset(host.lower() for host in hosts)
         self._timeout_s = timeout_s
         self._resolve = resolve
-        self._client = httpx2.AsyncClient(
-            trust_env=False, follow_redirects=False, timeout=timeout_s, transport=transport
-        )
+        self._transport = transport
 
     async def fetch(self, url: str, at: str, max_bytes: int) -> bytes:
         """Return what an URL holds.
@@ -107,8 +106,19 @@ class ImageFetcher:
         raise _refused(f"it could not be fetched, or has more than {max_bytes} bytes", at)
 
     async def close(self) -> None:
-        """Close the connections."""
-        await self._client.aclose()
+        """Close the connections, if there are any."""
+        if "_client" in vars(self):
+            await self._client.aclose()
+
+    @cached_property
+    def _client(self) -> httpx2.AsyncClient:
+        # Made when it is needed: it reads all the certificates of the machine.
+        return httpx2.AsyncClient(
+            trust_env=False,
+            follow_redirects=False,
+            timeout=self._timeout_s,
+            transport=self._transport,
+        )
 
     def _allowed(self, url: str, at: str) -> httpx2.URL:
         if not self._hosts:

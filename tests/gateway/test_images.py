@@ -175,7 +175,7 @@ def test_a_photo_with_a_second_picture_behind_it_is_a_jpeg():
     cut=st.integers(0, 400),
     changes=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 255)), max_size=4),
 )
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 def test_a_damaged_header_is_none_or_a_size(kind, cut, changes):
     data = bytearray(KINDS[kind][:cut])
     for at, value in changes:

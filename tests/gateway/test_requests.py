@@ -181,7 +181,7 @@ VALUES = st.recursive(
     value=VALUES,
     streams=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 def test_whatever_is_sent_is_answered_or_refused_in_the_shape_of_the_api(at, name, value, streams):
     body = request_body(stream=streams)
     message = body["messages"][0]
