@@ -182,8 +182,15 @@ class EndpointRun:
             raise EndpointStepError(self.trace.failed_step, self.reason)
 
     async def _steps(self) -> AsyncIterator[StepEvent]:
-        has_image = bool(self._chat.images)
-        protocol = Protocol(self._ecso_config, self._chat.query, has_image, index=self._index)
+        chat = self._chat
+        protocol = Protocol(
+            self._ecso_config,
+            chat.query,
+            bool(chat.images),
+            begun=chat.begun,
+            earlier_answers=chat.earlier_answers,
+            index=self._index,
+        )
         answers: dict[Step, Completion] = {}
         while (ask := protocol.ask) is not None:
             started = time.perf_counter()
@@ -232,7 +239,8 @@ class EndpointRun:
         """Return whether an answer has more windows than may be asked about."""
         config = self._ecso_config
         stride = config.window_chars - config.window_overlap_chars
-        return config.draft_view == "windows" and len(answer) > self._max_prompts * stride
+        chars = len(self._chat.begun) + len(answer)
+        return config.draft_view == "windows" and chars > self._max_prompts * stride
 
     async def _completions(self, ask: Ask, draft: Completion | None) -> list[Completion] | None:
         """Return one completion for each prompt; None where a step after the draft failed."""

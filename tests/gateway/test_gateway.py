@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from examples.load.scripted_upstream import CANARY, GOOD_ANSWER, SAFE_ANSWER, step_of
+from examples.load.scripted_upstream import CANARY, CAPTION, GOOD_ANSWER, SAFE_ANSWER, step_of
 from modeling_ecso.gateway.answers import pieces_of
 from tests.support.gateway_client import IMAGE, Gateway, request_body
 
@@ -97,6 +97,26 @@ def test_the_trace_can_be_switched_off_and_the_reason_stays():
     gateway = Gateway(shows_trace=False)
     assert gateway.ask(request_body()).json["ecso"] == [{"reason": None}]
     assert gateway.ask(request_body("unsafe")).json["ecso"] == [{"reason": "unsafe"}]
+
+
+def test_a_caption_is_in_no_answer_no_log_and_no_count(caplog):
+    caplog.set_level(logging.INFO)
+    gateway = Gateway()
+
+    async def ask():
+        async with gateway.client() as client:
+            body = request_body("What is unsafe here?")
+            said = [
+                (await client.post("/v1/chat/completions", json=body | {"stream": streams})).text
+                for streams in (False, True)
+            ]
+            return [*said, (await client.get("/metrics")).text]
+
+    for text in (*asyncio.run(ask()), caplog.text):
+        assert CAPTION not in text
+    assert any(CAPTION in str(call["messages"]) for call in gateway.calls)
+    kept = Gateway(changes={"keep_caption": True}).ask(request_body("unsafe"))
+    assert kept.json["ecso"][0]["caption"] == CAPTION
 
 
 def test_a_waiting_stream_is_kept_open_by_comments_that_clients_skip():

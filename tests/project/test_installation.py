@@ -42,7 +42,6 @@ def test_the_wheel_holds_what_it_should_and_nothing_else(wheel):
         "modeling_ecso/evaluation/report/page.html.jinja",
         "modeling_ecso/datagen/engine.py",
         "modeling_ecso/gateway/app.py",
-        "hub_upload/configuration/presets/hardened.yaml",
         "hub_upload/configuration/recipes/tiny.yaml",
         "hub_upload/templates/generate.py",
         "hub_upload/templates/model_card.md.jinja",
@@ -82,7 +81,7 @@ def test_installed_it_works_from_any_folder(wheel, tmp_path):
     assert json.loads(done.stdout)["draft_withheld"] is True
     found = subprocess.run(
         [sys.executable, "-S", "-c"]
-        + ["from hub_upload.presets import *; print(configuration_folder()); load_presets()"],
+        + ["from hub_upload.recipe import *; print(configuration_folder()); load_recipe('tiny')"],
         cwd=elsewhere,
         env=environment,
         capture_output=True,
