@@ -31,8 +31,7 @@ class Item:
         query: The text put to the model.
         image: File or data URI, checked to be readable; None: text alone.
         target: The right answer, as the data have it; empty where there is none.
-        unit: Items of one unit are scored together: the two questions of an MME image, the
-            rotations of an MMBench question.
+        unit: Items of one unit are scored together, such as the questions about one image.
         group: Scenario or category; a limited run takes units from all groups alike.
         facts: What metrics and exports need besides.
     """

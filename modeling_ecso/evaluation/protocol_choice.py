@@ -5,7 +5,7 @@ model's merit.
 """
 
 from ..settings_ecso import ECSOConfig
-from .logs import DIRECT, PROTECTED
+from .eval_run import DIRECT, PROTECTED
 from .prerequisite import PrerequisiteError, shown_plainly
 
 

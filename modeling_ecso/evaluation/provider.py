@@ -1,6 +1,6 @@
 """The Inspect provider ``ecso/…``: answers directly or protected, in batches, and keeps the trace.
 
-    inspect eval modeling_ecso/mme --model ecso/tiny -M protocol=protected -M preset=hardened
+    inspect eval modeling_ecso/TASK --model ecso/tiny -M protocol=protected -M preset=hardened
 
 Covered: the trace of a protected answer is in the log, without the draft unless ``keep_draft`` asks
 for it; a request that fails does so alone; a step that fails for good fails its sample, which
@@ -9,6 +9,7 @@ Not covered: tools; several answers to one request.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -26,8 +27,8 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 
 from ..loading.models import LoadedModel, ModelAnswer, load_model
 from .batching import Batcher
+from .eval_run import PROTECTED
 from .images import open_benchmark_image
-from .logs import PROTECTED
 from .model_names import TINY_NAME
 from .prerequisite import PrerequisiteError, shown_plainly
 from .protocol_choice import chosen_settings
@@ -131,7 +132,7 @@ class ECSOProvider(ModelAPI):
         return output
 
     def _answer_batch(
-        self, requests: list[_Request]
+        self, requests: Sequence[_Request]
     ) -> list[tuple[ModelAnswer, dict[str, Any] | None]]:
         answers = self._loaded.answers(
             [request.turns for request in requests],

@@ -14,7 +14,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
-class Source:
+class DataSource:
     """Where the data are; exactly one of ``path`` and ``repo`` is set.
 
     Args:
@@ -28,7 +28,7 @@ class Source:
     commit: str | None = None
 
     @classmethod
-    def parse(cls, text: str) -> "Source":
+    def parse(cls, text: str) -> "DataSource":
         """Return the source that ``DIR`` or ``hub:OWNER/NAME@COMMIT`` names.
 
         Raises:
@@ -50,6 +50,17 @@ class Source:
                 "the page of the data set lists them under 'Files and versions'"
             )
         return cls(repo=match["repo"], commit=match["commit"])
+
+    @property
+    def downloaded(self) -> Path:
+        """The folder or file of downloaded data.
+
+        Raises:
+            DataError: The data are on the Hub.
+        """
+        if self.path is None:
+            raise DataError(f"{self.name}: no mirror on the Hub is read this way; download it")
+        return self.path
 
     @property
     def folder(self) -> Path | None:
@@ -77,7 +88,7 @@ class Source:
         return sorted(self.path.glob(pattern)) if self.path and self.path.is_dir() else []
 
 
-def configurations(source: Source) -> list[str]:
+def configurations(source: DataSource) -> list[str]:
     """Return the names of the configurations of a Hub mirror; one without any has ``default``.
 
     Raises:
@@ -92,7 +103,7 @@ def configurations(source: Source) -> list[str]:
 
 
 def read_mirror(
-    source: Source, *, config: str | None, split: str, pattern: str
+    source: DataSource, *, config: str | None, split: str, pattern: str
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each row of a table of a Hub mirror, with its place for messages; images as bytes.
 

@@ -26,7 +26,7 @@ from inspect_ai.model._stream import (
 
 from examples.load.scripted_upstream import CANARY, CAPTION, SAFE_ANSWER, step_of
 from modeling_ecso.cli import main
-from modeling_ecso.evaluation.logs import read_runs
+from modeling_ecso.evaluation.side_by_side import read_runs
 from tests.support.servers import PROJECT, free_port, running, wait_until_ready
 
 

@@ -12,8 +12,8 @@ from inspect_ai.model import ModelAPI, ModelOutput, ModelUsage, modelapi
 
 from hub_upload.results import read_result_file
 from modeling_ecso.cli import main
-from modeling_ecso.evaluation.logs import read_runs
-from modeling_ecso.evaluation.metrics.mme import MMERecord, mme_scores
+from modeling_ecso.evaluation.benchmarks.mme.metrics import MMERecord, mme_scores
+from modeling_ecso.evaluation.side_by_side import read_runs
 
 
 SCRIPT: dict[str, str] = {}

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from modeling_ecso.evaluation.judgments import Parse, read_one_word, read_rating
+from modeling_ecso.evaluation.benchmarks.mm_safetybench.scoring import read_one_word
+from modeling_ecso.evaluation.benchmarks.mmbench.metrics import ChoiceRecord, mmbench_scores
+from modeling_ecso.evaluation.benchmarks.mmbench.scoring import read_choice
+from modeling_ecso.evaluation.benchmarks.mme.metrics import MMERecord, mme_scores
+from modeling_ecso.evaluation.benchmarks.mmvet.metrics import GradedRecord, mmvet_scores
+from modeling_ecso.evaluation.benchmarks.vlsafe.scoring import read_rating
 from modeling_ecso.evaluation.metrics.harmless import Judged
-from modeling_ecso.evaluation.metrics.mmbench import ChoiceRecord, mmbench_scores, read_choice
-from modeling_ecso.evaluation.metrics.mme import MMERecord, mme_scores
-from modeling_ecso.evaluation.metrics.mmvet import GradedRecord, mmvet_scores
+from modeling_ecso.evaluation.scoring import Parse
 
 
 LONE = ("rec", "ocr")

@@ -8,9 +8,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ..images import checked_bytes, checked_file
-from ..items import DataError, Item, check_counts
-from ..source import Source, image_bytes, read_mirror, text_in, text_of
+from ...images import checked_bytes, checked_file
+from ...items import DataError, Item, check_counts
+from ...source import DataSource, image_bytes, read_mirror, text_in, text_of
 
 
 # Images of each category.
@@ -47,7 +47,7 @@ _IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")
 _NO_CATEGORY = {"eval_tool"}
 
 
-def read_mme(source: Source, prompt: str = "official") -> list[Item]:
+def read_mme(source: DataSource, prompt: str = "official") -> list[Item]:
     """Return the questions.
 
     Args:
@@ -72,7 +72,7 @@ def read_mme(source: Source, prompt: str = "official") -> list[Item]:
     return items
 
 
-def _read_folder(source: Source, prompt: str) -> list[Item]:
+def _read_folder(source: DataSource, prompt: str) -> list[Item]:
     root = next(
         (
             folder
@@ -136,7 +136,7 @@ def _images_by_stem(folder: Path) -> dict[str, Path]:
     return by_stem
 
 
-def _read_mirrored(source: Source, prompt: str) -> list[Item]:
+def _read_mirrored(source: DataSource, prompt: str) -> list[Item]:
     items = []
     seen: Counter[str] = Counter()
     checked: dict[str, str] = {}

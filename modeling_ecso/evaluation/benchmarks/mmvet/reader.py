@@ -8,9 +8,9 @@ import json
 import re
 from typing import Any
 
-from ..images import checked_bytes, checked_file
-from ..items import DataError, Item, check_counts
-from ..source import Source, image_bytes, read_mirror, text_of
+from ...images import checked_bytes, checked_file
+from ...items import DataError, Item, check_counts
+from ...source import DataSource, image_bytes, read_mirror, text_of
 
 
 OFFICIAL = {"questions": 218}
@@ -19,7 +19,7 @@ CAPABILITIES = ("rec", "ocr", "know", "gen", "spat", "math")
 _ID = re.compile(r"v1_\d+")
 
 
-def read_mmvet(source: Source) -> list[Item]:
+def read_mmvet(source: DataSource) -> list[Item]:
     """Return the questions.
 
     Args:
@@ -34,7 +34,7 @@ def read_mmvet(source: Source) -> list[Item]:
     return items
 
 
-def _read_folder(source: Source) -> list[Item]:
+def _read_folder(source: DataSource) -> list[Item]:
     file = source.first_of("mm-vet.json", "mm-vet/mm-vet.json")
     if file is None:
         raise DataError(f"{source.name}: mm-vet.json is not in it")
@@ -54,7 +54,7 @@ def _read_folder(source: Source) -> list[Item]:
     return items
 
 
-def _read_mirrored(source: Source) -> list[Item]:
+def _read_mirrored(source: DataSource) -> list[Item]:
     items = []
     for where, row in read_mirror(source, config=None, split="test", pattern="data/test*.parquet"):
         image = checked_bytes(image_bytes(row.get("image"), where), where)

@@ -10,9 +10,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ..images import checked_bytes, checked_file
-from ..items import DataError, Item, check_counts
-from ..source import Source, image_bytes, read_mirror, text_of
+from ...images import checked_bytes, checked_file
+from ...items import DataError, Item, check_counts
+from ...source import DataSource, image_bytes, read_mirror, text_of
 
 
 OFFICIAL = {
@@ -35,20 +35,20 @@ SCENARIOS = tuple(OFFICIAL)
 # The question that belongs to each kind. Text alone is the plain question, as in the published
 # scripts; the mirror lacks it and has the imperative form in its place.
 QUESTION_FIELDS = {
+    "text": "Question",
     "SD": "Rephrased Question(SD)",
     "TYPO": "Rephrased Question",
     "SD_TYPO": "Rephrased Question",
-    "text": "Question",
 }
 KINDS = tuple(QUESTION_FIELDS)
-_MIRRORED_TEXT_FIELD = "Changed Question"
+MIRRORED_TEXT_FIELD = "Changed Question"
 
 _QUESTIONS = ("processed_questions", "data/processed_questions", ".")
 _IMAGES = ("imgs", "images", "data/imgs", "data/images", "MM-SafetyBench(imgs)", ".")
 
 
 def read_mm_safetybench(
-    source: Source,
+    source: DataSource,
     kind: str = "SD_TYPO",
     scenarios: list[str] | None = None,
     images: Path | None = None,
@@ -88,7 +88,7 @@ def _scenario(text: str) -> str:
     raise DataError(f"scenario {wanted!r} is unknown; give numbers 1 to 13 or names")
 
 
-def _read_folder(source: Source, scenario: str, kind: str, images: Path | None) -> list[Item]:
+def _read_folder(source: DataSource, scenario: str, kind: str, images: Path | None) -> list[Item]:
     file = next(
         (
             found
@@ -117,7 +117,7 @@ def _read_folder(source: Source, scenario: str, kind: str, images: Path | None) 
     return items
 
 
-def _read_mirrored(source: Source, scenario: str, kind: str, images: Path | None) -> list[Item]:
+def _read_mirrored(source: DataSource, scenario: str, kind: str, images: Path | None) -> list[Item]:
     config = scenario.partition("-")[2]
     split = "Text_only" if kind == "text" else kind
     items = []
@@ -131,7 +131,7 @@ def _read_mirrored(source: Source, scenario: str, kind: str, images: Path | None
         image = None
         if kind != "text":
             image = checked_bytes(image_bytes(row.get("image"), where), where)
-        field = _MIRRORED_TEXT_FIELD if kind == "text" else QUESTION_FIELDS[kind]
+        field = MIRRORED_TEXT_FIELD if kind == "text" else QUESTION_FIELDS[kind]
         items.append(_item(scenario, number, kind, query, image, field))
     return items
 
@@ -154,7 +154,7 @@ def _item(scenario: str, number: str, kind: str, query: str, image: str | None, 
     )
 
 
-def _images(source: Source, scenario: str, kind: str, images: Path | None) -> Path:
+def _images(source: DataSource, scenario: str, kind: str, images: Path | None) -> Path:
     below = f"{scenario}/{kind}"
     if images is not None:
         found = images / below if (images / below).is_dir() else None
