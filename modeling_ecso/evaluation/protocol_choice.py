@@ -6,7 +6,7 @@ model's merit.
 
 from ..settings_ecso import ECSOConfig
 from .eval_run import DIRECT, PROTECTED
-from .prerequisite import PrerequisiteError, shown_plainly
+from .prerequisite import PrerequisiteError, as_prerequisite_error
 
 
 def chosen_settings(
@@ -39,5 +39,5 @@ def chosen_settings(
         changes["preset"] = preset
     if image_in_safe_step:
         changes["image_in_safe_step"] = True
-    with shown_plainly():
+    with as_prerequisite_error():
         return stored.updated(changes)

@@ -30,7 +30,7 @@ from .batching import Batcher
 from .eval_run import PROTECTED
 from .images import open_benchmark_image
 from .model_names import TINY_NAME
-from .prerequisite import PrerequisiteError, shown_plainly
+from .prerequisite import PrerequisiteError, as_prerequisite_error
 from .protocol_choice import chosen_settings
 
 
@@ -146,7 +146,7 @@ class ECSOProvider(ModelAPI):
 @lru_cache(maxsize=1)
 def _load(model_name: str) -> LoadedModel:
     """Load a model once for all runs of a process: direct, protected, every kind of image."""
-    with shown_plainly():
+    with as_prerequisite_error():
         return load_model(None if model_name == TINY_NAME else model_name)
 
 

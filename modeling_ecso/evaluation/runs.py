@@ -14,7 +14,7 @@ from .items import DataError
 from .judges import MODEL, ROLE, RULES
 from .logs import log_files, read_run
 from .names import qualified
-from .prerequisite import PrerequisiteError, told_plainly
+from .prerequisite import PrerequisiteError, plain_message
 from .scorers import scorer_of
 
 
@@ -123,7 +123,7 @@ def make_run(plan: EvalPlan, log_dir: Path, begun: EvalRun | None, watcher: Watc
                     **common,
                 )
     except PrerequisiteError as error:
-        raise DataError(told_plainly(error)) from None
+        raise DataError(plain_message(error)) from None
     # Inspect keeps what was answered and returns as if it were done.
     if not logs or logs[0].status == "cancelled":
         raise KeyboardInterrupt
@@ -159,7 +159,7 @@ def judge_again(run: EvalRun, judge: str | None, prompts: str | None) -> EvalRun
             display="none",
         )
     except PrerequisiteError as error:
-        raise DataError(told_plainly(error)) from None
+        raise DataError(plain_message(error)) from None
     except Exception as error:
         raise DataError(
             f"the judge {judge or RULES} failed ({type(error).__name__}); the earlier verdicts on "
@@ -191,7 +191,7 @@ def judge_role(judge: str | None) -> dict[str, Any] | None:
     try:
         get_model(judge)
     except PrerequisiteError as error:
-        raise DataError(f"judge {judge}: {told_plainly(error)}") from None
+        raise DataError(f"judge {judge}: {plain_message(error)}") from None
     except (ValueError, TypeError) as error:
         raise DataError(f"judge {judge} cannot be had: {error}") from None
     return {ROLE: judge}

@@ -18,7 +18,7 @@ from .judge_prompts import check_needed, read_judge_prompts
 from .judges import MODEL, RULES, JudgeReply, ask_judge
 from .metrics.figure import Figure
 from .names import registered
-from .prerequisite import PrerequisiteError, shown_plainly
+from .prerequisite import PrerequisiteError, as_prerequisite_error
 from .samples import SampleResult
 from .scoring import Finding, JudgePrompt, Judging
 
@@ -64,7 +64,7 @@ def registered_scorer(name: str, metric_name: str) -> Callable[..., Scorer]:
                     return _score(answer, scoring.rule, "", finding)
             asked = judging.prompt_name(facts)
             if judge_prompts:  # never ours in place of one that the judge file lacks
-                with shown_plainly():
+                with as_prerequisite_error():
                     check_needed(Path(judge_prompts), prompts, [asked])
             reply, finding = await _asked(judging, prompts[asked], answer, target.text, facts)
             said: dict[str, Any] = {"tries": reply.tries} if judging.tries > 1 else {}
@@ -97,7 +97,7 @@ def _prompts(judge: str, file: str | None) -> dict[str, JudgePrompt]:
         raise PrerequisiteError(
             f"judge {judge!r} is unknown; give rules, or model with --model-role grader=..."
         )
-    with shown_plainly():
+    with as_prerequisite_error():
         return read_judge_prompts(Path(file) if file else None)
 
 

@@ -21,7 +21,7 @@ from .benchmarks import all_benchmarks
 from .items import Item, limited
 from .judge_prompts import check_needed, read_judge_prompts
 from .names import registered
-from .prerequisite import shown_plainly
+from .prerequisite import as_prerequisite_error
 from .scorers import RULES, scorer_of
 from .source import DataSource
 
@@ -38,7 +38,7 @@ def register(benchmark: Benchmark) -> Callable[..., Task]:
     # Inspect reads name and parameters of a task from its function.
     make.__name__ = benchmark.name
     make.__doc__ = f"{benchmark.title}: {benchmark.about}"
-    make.__dict__["__signature__"] = signature
+    make.__signature__ = signature  # type: ignore[attr-defined]
     return task(name=registered(benchmark.name))(make)
 
 
@@ -56,7 +56,7 @@ def _task(benchmark: Benchmark, arguments: dict[str, Any]) -> Task:
     judge, prompts = arguments.get("judge", RULES), arguments.get("judge_prompts")
     # Before the data are read, which may take minutes.
     scorer = scorer_of(benchmark, judge, prompts)
-    with shown_plainly():
+    with as_prerequisite_error():
         source = DataSource.parse(str(arguments["data"]))
         items = limited(benchmark.read(source, arguments), arguments["limit"])
         if prompts and benchmark.scoring.judging:

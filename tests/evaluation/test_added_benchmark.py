@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -124,3 +125,15 @@ def test_every_folder_is_part_of_the_package():
     assert len(folders) == 5
     for folder in folders:
         assert f"\n    modeling_ecso.evaluation.benchmarks.{folder}\n" in setup
+
+
+def test_the_command_line_learns_of_benchmarks_without_loading_what_runs_them():
+    code = (
+        "import sys; from modeling_ecso.cli import main\n"
+        "try: main(['eval', '--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'inspect_ai', 'torch', 'transformers', 'datasets', 'openpyxl', 'matplotlib'}\n"
+        "print(sorted(heavy & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("[]\n")
