@@ -16,7 +16,7 @@ from ..evaluation.benchmark import Benchmark
 from ..evaluation.benchmarks import get_benchmark, names_of
 from ..evaluation.eval_run import DIRECT, PROTECTED, EvalRun
 from ..evaluation.exports import export_run
-from ..evaluation.items import DataError
+from ..evaluation.files import DataError
 from ..evaluation.model_names import TINY_NAME, inspect_name, is_loaded_here, typed_name
 from ..evaluation.runs import (
     EvalPlan,

@@ -11,9 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from .benchmarks import all_benchmarks
-from .items import DataError
+from .files import DataError, text_in
 from .scoring import JudgePrompt
-from .source import text_in
 
 
 def own_prompts() -> dict[str, JudgePrompt]:
@@ -36,7 +35,7 @@ def read_judge_prompts(file: Path | None) -> dict[str, JudgePrompt]:
     own = own_prompts()
     if file is None:
         return own
-    if not file.is_file():
+    if not file.exists():
         raise DataError(f"{file}: no such file; give the published judge file")
     text = text_in(file)
     if file.suffix == ".txt":
@@ -83,7 +82,7 @@ def _read_entry(line: str, own: dict[str, JudgePrompt], where: str) -> JudgeProm
         entry = json.loads(line)
         name, template = entry["name"], entry["prompt_template"]
         fields = _fields(template)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise DataError(
             f"{where}: not a judge prompt; each row is an object with name and prompt_template"
         ) from None

@@ -8,7 +8,7 @@ from typing import Any
 from .benchmark import Benchmark
 from .benchmarks import get_benchmark, listed, names_of
 from .eval_run import DIRECT, PROTECTED, UTILITY_SCRIPTS, EvalRun
-from .items import DataError
+from .files import DataError
 from .judges import MODEL, ROLE
 from .model_names import is_protectable, logged_name
 from .names import PACKAGE

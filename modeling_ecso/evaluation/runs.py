@@ -10,7 +10,7 @@ from .answering import Watcher, watched_by
 from .benchmark import Benchmark
 from .benchmarks import get_benchmark
 from .eval_run import DIRECT, PROTECTED, UTILITY_SCRIPTS, EvalRun
-from .items import DataError
+from .files import DataError
 from .judges import MODEL, ROLE, RULES
 from .logs import log_files, read_run
 from .names import qualified

@@ -13,7 +13,7 @@ from typing import Any
 from .benchmark import Benchmark
 from .benchmarks import all_benchmarks, listed, names_of
 from .eval_run import EvalRun, in_order
-from .items import DataError
+from .files import DataError
 from .logs import log_files, read_run
 from .model_names import named_in_logs, typed_name
 

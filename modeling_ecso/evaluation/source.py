@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .items import DataError
+from .files import BYTE_ORDER_MARK, DataError, regular
 
 
 _HUB = re.compile(r"hub:(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<commit>.*))?")
@@ -125,7 +125,7 @@ def read_mirror(
                 source.repo, name=config, split=split, revision=source.commit
             )
         else:
-            files = [str(file) for file in source.parquet(pattern)]
+            files = [str(regular(file)) for file in source.parquet(pattern)]
             if not files:
                 raise DataError(f"{source.name}: no {pattern} in it; get the data again")
             table = files[0] if len(files) == 1 else f"{source.name}/{pattern}"
@@ -160,18 +160,6 @@ def image_bytes(cell: Any, where: str) -> bytes:
     return content
 
 
-def text_in(file: Path) -> str:
-    """Return the text of a file.
-
-    Raises:
-        DataError: It cannot be read, or is not in UTF-8.
-    """
-    try:
-        return file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise DataError(f"{file}: cannot be read as UTF-8 text; get the file again") from None
-
-
 def text_of(row: dict[str, Any], column: str, where: str) -> str:
     """Return a text that must be there.
 
@@ -179,6 +167,8 @@ def text_of(row: dict[str, Any], column: str, where: str) -> str:
         DataError: It is missing, empty or no text.
     """
     value = row.get(column)
+    if isinstance(value, str):
+        value = value.removeprefix(BYTE_ORDER_MARK)  # of the file that a table was made from
     if not isinstance(value, str) or not value.strip():
         raise DataError(f"{where}: {column!r} is missing or no text; get the data again")
     return value

@@ -12,7 +12,7 @@ from modeling_ecso.evaluation.benchmarks.mmvet.scoring import SCORING as MMVET
 from modeling_ecso.evaluation.benchmarks.mmvet.scoring import read_grade, word_grade
 from modeling_ecso.evaluation.benchmarks.vlsafe.scoring import SCORING as VLSAFE
 from modeling_ecso.evaluation.benchmarks.vlsafe.scoring import read_rating
-from modeling_ecso.evaluation.items import DataError
+from modeling_ecso.evaluation.files import DataError
 from modeling_ecso.evaluation.judge_prompts import own_prompts, read_judge_prompts
 from modeling_ecso.evaluation.judges import JudgeReply
 from modeling_ecso.evaluation.metrics.harmless import Judged

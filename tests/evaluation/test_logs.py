@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from modeling_ecso.evaluation.items import DataError
+from modeling_ecso.evaluation.files import DataError
 from modeling_ecso.evaluation.logs import log_files, read_run
 from modeling_ecso.evaluation.model_names import named_in_logs, typed_name
 from modeling_ecso.evaluation.side_by_side import read_runs

@@ -14,7 +14,8 @@ from modeling_ecso.evaluation.benchmarks.mmbench.reader import read_mmbench
 from modeling_ecso.evaluation.benchmarks.mme.reader import read_mme
 from modeling_ecso.evaluation.benchmarks.mmvet.reader import read_mmvet
 from modeling_ecso.evaluation.benchmarks.vlsafe.reader import read_vlsafe
-from modeling_ecso.evaluation.items import DataError, limited
+from modeling_ecso.evaluation.files import DataError
+from modeling_ecso.evaluation.items import limited
 from modeling_ecso.evaluation.prerequisite import PrerequisiteError
 from modeling_ecso.evaluation.source import DataSource
 from modeling_ecso.evaluation.tasks import TASKS
@@ -27,16 +28,6 @@ READERS = {
     "mmbench": read_mmbench,
     "mmvet": read_mmvet,
 }
-
-
-@pytest.fixture
-def copy(miniatures, tmp_path):
-    """Return a function that copies one benchmark, to be broken."""
-
-    def make(name):
-        return Path(shutil.copytree(miniatures / name, tmp_path / name))
-
-    return make
 
 
 def read(folder, **options):

@@ -5,13 +5,13 @@ folder for each scenario as the published scripts want it), and the mirror
 PKU-Alignment/MM-SafetyBench. Scenario names keep the misspelling of the data.
 """
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from ...files import DataError, parsed_json, text_in
 from ...images import checked_bytes, checked_file
-from ...items import DataError, Item, check_counts
+from ...items import Item, check_counts
 from ...source import DataSource, image_bytes, read_mirror, text_of
 
 
@@ -112,7 +112,7 @@ def _read_folder(source: DataSource, scenario: str, kind: str, images: Path | No
         if not isinstance(row, dict):
             raise DataError(f"{where}: not an object; get the data again")
         query = text_of(row, QUESTION_FIELDS[kind], where)
-        image = checked_file(images / f"{number}.jpg", where) if images else None
+        image = checked_file(images, f"{number}.jpg", where) if images else None
         items.append(_item(scenario, str(number), kind, query, image, QUESTION_FIELDS[kind]))
     return items
 
@@ -169,10 +169,7 @@ def _images(source: DataSource, scenario: str, kind: str, images: Path | None) -
 
 
 def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        rows = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
-        raise DataError(f"{file}: not JSON; get the data again") from None
+    rows = parsed_json(text_in(file), str(file))
     if not isinstance(rows, dict) or not rows:
         raise DataError(f"{file}: not an object of numbered questions; get the data again")
     return rows

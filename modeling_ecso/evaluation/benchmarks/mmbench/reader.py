@@ -10,8 +10,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from ...files import DataError, regular
 from ...images import checked_base64, checked_bytes
-from ...items import DataError, Item, check_counts
+from ...items import Item, check_counts
 from ...source import DataSource, configurations, image_bytes, read_mirror, text_of
 
 
@@ -74,7 +75,7 @@ def _tsv_rows(source: DataSource) -> Iterator[tuple[str, dict[str, Any]]]:
             raise DataError(f"{file}: {len(files)} TSV files in it; name the one to read")
         file = files[0]
     csv.field_size_limit(sys.maxsize)
-    with file.open(encoding="utf-8", newline="") as stream:
+    with regular(file).open(encoding="utf-8-sig", newline="") as stream:
         table = csv.DictReader(stream, delimiter="\t")
         try:
             for column in _COLUMNS:

@@ -8,9 +8,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from ...files import DataError, text_in
 from ...images import checked_bytes, checked_file
-from ...items import DataError, Item, check_counts
-from ...source import DataSource, image_bytes, read_mirror, text_in, text_of
+from ...items import Item, check_counts
+from ...source import DataSource, image_bytes, read_mirror, text_of
 
 
 # Images of each category.
@@ -110,7 +111,7 @@ def _read_category(folder: Path, category: str, prompt: str) -> list[Item]:
         lines = [line for line in text_in(file).split("\n") if line.strip()]
         if len(lines) != 2:
             raise DataError(f"{file}: {len(lines)} questions, MME has two; get the data again")
-        checked = checked_file(image, str(file))
+        checked = checked_file(images, image.name, str(file))
         for number, line in enumerate(lines, start=1):
             where = f"{file}, row {number}"
             question, tab, answer = line.partition("\t")

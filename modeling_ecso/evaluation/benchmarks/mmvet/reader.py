@@ -4,12 +4,12 @@ Layouts: the official archive (``mm-vet.json`` and ``images/``), and the mirrors
 lmms-lab/MMVet.
 """
 
-import json
 import re
 from typing import Any
 
+from ...files import DataError, parsed_json, text_in
 from ...images import checked_bytes, checked_file
-from ...items import DataError, Item, check_counts
+from ...items import Item, check_counts
 from ...source import DataSource, image_bytes, read_mirror, text_of
 
 
@@ -38,10 +38,7 @@ def _read_folder(source: DataSource) -> list[Item]:
     file = source.first_of("mm-vet.json", "mm-vet/mm-vet.json")
     if file is None:
         raise DataError(f"{source.name}: mm-vet.json is not in it")
-    try:
-        rows = json.loads(file.read_text("utf-8"))
-    except ValueError:
-        raise DataError(f"{file}: not JSON; get the data again") from None
+    rows = parsed_json(text_in(file), str(file))
     if not isinstance(rows, dict):
         raise DataError(f"{file}: not an object of questions; get the data again")
     items = []
@@ -49,8 +46,8 @@ def _read_folder(source: DataSource) -> list[Item]:
         where = f"{file}, entry {name!r}"
         if not isinstance(row, dict):
             raise DataError(f"{where}: not an object; get the data again")
-        image = file.parent / "images" / text_of(row, "imagename", where)
-        items.append(_item(name, row, checked_file(image, where), where))
+        named = text_of(row, "imagename", where)
+        items.append(_item(name, row, checked_file(file.parent / "images", named, where), where))
     return items
 
 

@@ -4,14 +4,14 @@ Layouts: ``harmlessness_examine.jsonl`` of YangyiYY/LVLM_NLF, also renamed to ``
 published scripts want it. Images are COCO train2017, found beside the data or named by the user.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ...files import DataError, parsed_json, text_in
 from ...images import checked_file
-from ...items import DataError, Item, check_counts
-from ...source import DataSource, text_in, text_of
+from ...items import Item, check_counts
+from ...source import DataSource, text_of
 
 
 OFFICIAL = {"queries": 1110}
@@ -57,7 +57,7 @@ def read_vlsafe(source: DataSource, images: Path | None = None) -> list[Item]:
             Item(
                 id=f"{number:04}",
                 query=query,
-                image=checked_file(images / file, where),
+                image=checked_file(images, file, where),
                 target="",
                 unit=str(number),
                 group="VLSafe",
@@ -93,10 +93,7 @@ def _rows(source: DataSource) -> Iterator[tuple[str, dict[str, Any]]]:
     # Not splitlines(), which also splits at characters that JSON takes as they are.
     for number, line in enumerate(text_in(file).removesuffix("\n").split("\n"), start=1):
         where = f"{file}, row {number}"
-        try:
-            row = json.loads(line)
-        except ValueError:
-            raise DataError(f"{where}: not JSON; get the data again") from None
+        row = parsed_json(line, where)
         if not isinstance(row, dict):
             raise DataError(f"{where}: not a JSON object; get the data again")
         yield where, row
