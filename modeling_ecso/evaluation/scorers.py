@@ -4,9 +4,11 @@ Each score carries the judge's name, its raw text and how that was read; `logs.p
 A score of an answer whose verdict could not be read is 0, and says so in its metadata.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, metric, scorer
@@ -112,21 +114,43 @@ def _score(answer: str, judge: str, raw: str, finding: Finding, **said: Any) -> 
 
 
 def _metric(name: str) -> Metric:
-    """Return the figures of a benchmark as a metric, so that Inspect's own screen shows them."""
+    """Return the figures of a benchmark as a metric, so that Inspect's own screen shows them.
 
-    @metric(name=registered(name))
+    Where each sample was asked several times, they are the mean over the epochs: a figure is of
+    answers, and what Inspect makes of several answers to one question is none.
+    """
+
+    @metric(name=registered(name), scores="unreduced")
     def make() -> Metric:
         def compute(scores: list[SampleScore]) -> dict[str, float]:
-            if not scores:
-                return {}
-            results = [SampleResult.from_score(s.score, s.sample_metadata or {}) for s in scores]
-            scoring = get_benchmark(results[0].facts["benchmark"]).scoring
-            return {
-                name: round(found.value if isinstance(found, Figure) else found, 2)
-                for name, found in scoring.totals(results).items()
-                if found is not None
-            }
+            by_figure: dict[str, list[float]] = defaultdict(list)
+            for epoch in _epochs(scores):
+                for figure, value in _totals(epoch).items():
+                    by_figure[figure].append(value)
+            return {figure: round(fmean(values), 2) for figure, values in by_figure.items()}
 
         return compute
 
     return make()
+
+
+def _epochs(scores: list[SampleScore]) -> list[list[SampleScore]]:
+    """Return the scores in groups in which each sample stands once."""
+    seen: Counter[Any] = Counter()
+    epochs: list[list[SampleScore]] = []
+    for score in scores:
+        if seen[score.sample_id] == len(epochs):
+            epochs.append([])
+        epochs[seen[score.sample_id]].append(score)
+        seen[score.sample_id] += 1
+    return epochs
+
+
+def _totals(scores: list[SampleScore]) -> dict[str, float]:
+    results = [SampleResult.from_score(s.score, s.sample_metadata or {}) for s in scores]
+    totals = get_benchmark(results[0].facts["benchmark"]).scoring.totals(results)
+    return {
+        name: found.value if isinstance(found, Figure) else found
+        for name, found in totals.items()
+        if found is not None
+    }
