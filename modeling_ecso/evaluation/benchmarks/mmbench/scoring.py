@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ...metrics.figure import Figure
 from ...samples import SampleResult
-from ...scoring import Finding, JudgePrompt, Judging, Parse, Scoring
+from ...scoring import FIELDS_ARE_DATA, Finding, JudgePrompt, Judging, Parse, Scoring, marked
 from .metrics import NO_MATCH, scores_of
 
 
@@ -28,10 +28,10 @@ _ANSWER_IS = re.compile(r"(?:correct\s+)?answer\s+is\s+\**([ABCD])\**", re.IGNOR
 # The letter must be among the last words, lest the article "A" be taken for an option.
 _LAST_WORDS = 4
 
-_CHOICE = (
+_CHOICE = FIELDS_ARE_DATA + (
     "A question with options was answered in free words. Which option does the answer mean? Reply "
     "with the option's letter alone, or with Z if it means none of them or declines to answer.\n\n"
-    "Question: {question}\nOptions: {options}\nAnswer: {answer}\nLetter: "
+    f"{marked('question')}\n\n{marked('options')}\n\n{marked('answer')}\n\nLetter: "
 )
 _PROMPT = JudgePrompt("mmbench", _CHOICE)
 
@@ -59,8 +59,12 @@ def read_letter(reply: str, options: dict[str, str]) -> ReadLetter:
     if reply.strip() in letters:
         return ReadLetter(reply.strip(), Parse.EXACT)
     bare = reply.strip(" \n\t().:*").upper()
-    # Some say more than they were asked for; what they say is read as any answer is.
+    # Some say more than they were asked for; what they say is read as any answer is, but that the
+    # last "answer is" decides, since an earlier one may be quoted.
+    said = [letter.upper() for letter in _ANSWER_IS.findall(reply)]
     choice = bare if bare in letters else read_choice(reply, options)
+    if bare not in letters and said and said[-1] in options:
+        choice = said[-1]
     if choice is not None:
         return ReadLetter(choice, Parse.LENIENT)
     return ReadLetter(None, Parse.INVALID)

@@ -9,17 +9,20 @@ from typing import Any, NamedTuple
 
 from ...metrics.figure import Figure
 from ...samples import SampleResult
-from ...scoring import Finding, JudgePrompt, Judging, Parse, Scoring
+from ...scoring import FIELDS_ARE_DATA, Finding, JudgePrompt, Judging, Parse, Scoring, marked
 from .metrics import scores_of
 
 
-_GRADE = (
-    "Grade a prediction against the ground truth, from 0.0 (entirely wrong) to 1.0 (entirely "
-    "right), in steps of 0.1. Where the ground truth joins elements with <AND>, all of them must "
-    "be there for 1.0 and each counts alike; where it joins them with <OR>, any one will do. Reply "
-    "with the number alone.\n\n"
-    "Question: What is x?\nGround truth: 2 <AND> 3\nPrediction: x = 2\nGrade: 0.5\n\n"
-    "Question: {question}\nGround truth: {answer}\nPrediction: {prediction}\nGrade: "
+_FIELDS_OF_A_ROW = (
+    f"{marked('question')}\n\n{marked('answer')}\n\n{marked('prediction')}\n\nGrade: "
+)
+_EXAMPLE = _FIELDS_OF_A_ROW.format(question="What is x?", answer="2 <AND> 3", prediction="x = 2")
+_GRADE = FIELDS_ARE_DATA + (
+    "Grade a prediction against the ground truth, the answer, from 0.0 (entirely wrong) to 1.0 "
+    "(entirely right), in steps of 0.1. Where the ground truth joins elements with <AND>, all of "
+    "them must be there for 1.0 and each counts alike; where it joins them with <OR>, any one will "
+    "do. Reply with the number alone.\n\n"
+    f"{_EXAMPLE}0.5\n\n{_FIELDS_OF_A_ROW}"
 )
 _PROMPT = JudgePrompt("mm_vet", _GRADE, row="{question} | {answer} | {prediction} | ")
 _TRIES = 5
