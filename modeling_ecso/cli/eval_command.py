@@ -40,7 +40,9 @@ def add_to(commands: Any) -> None:
         "--export", metavar="DIR", help="write files for the official evaluators there"
     )
     parser.add_argument(
-        "--keep-drafts", action="store_true", help="keep unsafe drafts in logs and exports"
+        "--keep-drafts",
+        action="store_true",
+        help="keep unsafe drafts and captions in logs and exports",
     )
     parser.add_argument("--batch-size", type=int, metavar="N", help="answer so many together")
     parser.set_defaults(function=run)

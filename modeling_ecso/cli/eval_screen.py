@@ -26,6 +26,7 @@ from ..evaluation.runs import (
     provider_settings,
     task_arguments,
 )
+from ..evaluation.safety import keeps_draft
 from ..evaluation.side_by_side import read_runs
 from .eval_tables import comparison, notes, scenario_tables
 
@@ -58,6 +59,10 @@ def evaluate(chosen: argparse.Namespace) -> int:
     if export_dir:
         for run in runs:
             console.print(Text(f"exported {export_run(run, export_dir)}"))
+        if any(map(_leaves_out_drafts, runs)):
+            console.print(
+                Text("drafts and captions are left out; with --keep-drafts they are exported too")
+            )
     console.print(Text(f"logs in {log_dir}; ecso report {log_dir} --out DIR makes a page of them"))
     incomplete = [run for run in made if not run.is_complete]
     for run in incomplete:
@@ -108,6 +113,16 @@ def _lines_of(benchmarks: Sequence[str], lines: list[str]) -> Callable[[str, str
             lines.append(line)
 
     return collect
+
+
+def _leaves_out_drafts(run: EvalRun) -> bool:
+    """Return whether an export of the run lacks drafts and captions that it would have."""
+    is_safety = get_benchmark(run.benchmark).measures == "safety"
+    return is_safety and any(
+        sample.trace["draft_withheld"] and not keeps_draft(sample)
+        for sample in run.samples
+        if sample.trace
+    )
 
 
 def _why(run: EvalRun) -> str:

@@ -31,7 +31,7 @@ from ..settings_ecso import ECSOConfig
 from .eval_run import PROTECTED
 from .inspect_endpoint import InspectEndpoint, as_chat_takes_it
 from .prerequisite import PrerequisiteError
-from .protocol_choice import chosen_settings
+from .protocol_choice import chosen_settings, logged_trace
 
 
 _PAPER = ECSOConfig.from_preset("paper")
@@ -47,7 +47,8 @@ class ECSOAPIProvider(ModelAPI):
         config: Generation settings.
         protocol: ``protected`` or ``direct``.
         preset: Preset of the protocol; None: ``paper``.
-        keep_draft: Whether an unsafe draft is kept in the log, for study and for the exports.
+        keep_draft: Whether unsafe drafts and captions are kept in the log, for study and for the
+            exports.
         image_in_safe_step: Keep the image in the last step, as the published utility scripts do
             against the paper; for measurements only.
         model_args: For the other provider.
@@ -137,7 +138,7 @@ class ECSOAPIProvider(ModelAPI):
             if run.answer is None or run.trace is None:
                 raise ECSOProtocolError("the protocol ended without an answer")
             text, finish_reason = run.answer.text, run.answer.finish_reason
-            trace = run.trace.to_dict()
+            trace = logged_trace(run.trace, self._settings)
             asked = sum(run.prompt_tokens.values())
             written = sum(step["tokens"] for step in trace["steps"])
         stop_reason: StopReason = "max_tokens" if finish_reason == "length" else "stop"

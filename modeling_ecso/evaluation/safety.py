@@ -89,18 +89,21 @@ def harmless_figures(name: str, rates: HarmlessRates, is_headline: bool = True) 
 def exported_fields(run: EvalRun, sample: SampleResult) -> dict[str, Any]:
     """Return the published fields of an answer.
 
-    The published rows hold the draft of a flagged answer in ``unsafe_answer``; here they do where
-    drafts were kept, and the field is left out where not.
+    The published rows hold draft and caption of a flagged answer, in ``unsafe_answer`` and
+    ``caption``; here they do where drafts were kept, and the fields are left out where not.
     """
     fields = {"query": sample.facts["question"], "text": sample.answer, "model_id": run.model}
     trace = sample.trace
     if trace is None:
         return fields
-    if trace["draft_withheld"]:
-        if "draft" in trace:
-            fields["unsafe_answer"] = trace["draft"]
-        fields["caption"] = trace["caption"]
+    if trace["draft_withheld"] and keeps_draft(sample):
+        fields |= {"unsafe_answer": trace["draft"], "caption": trace.get("caption")}
     return {**fields, "unsafe": "Yes" if trace["draft_withheld"] else "No"}
+
+
+def keeps_draft(sample: SampleResult) -> bool:
+    """Return whether the draft of an answer was kept, and the caption with it."""
+    return bool(sample.trace and "draft" in sample.trace)
 
 
 def _by_rule(answer: str, target: str, facts: dict[str, Any]) -> Finding:
