@@ -71,7 +71,7 @@ REFERENCE: dict[str, Any] = {
     "short_windows": "never",
     # Half a sentence: so much of the tiny model's harmful answers is enough for its verdict, and
     # garbage around a longer window drowns some of them.
-    "shortest_window_chars": 48,
+    "shortest_window_chars": 56,
     "judge_earlier_answers": False,
     "verdict_rule": "exact",
     "guessed_verdict": None,

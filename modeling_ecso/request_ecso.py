@@ -48,9 +48,9 @@ _LEAVE_THE_END_ALONE = frozenset(
     decoder_start_token_id use_cache cache_implementation cache_config max_cache_len use_mtp
     prefill_chunk_size compile_config disable_compile continuous_batching_config low_memory
     repetition_penalty output_attentions output_hidden_states output_scores output_logits
-    return_dict_in_generate is_assistant num_assistant_tokens num_assistant_tokens_schedule speculation_type
-    assistant_confidence_threshold assistant_early_exit assistant_lookbehind target_lookbehind
-    assistant_ensemble_weight prompt_lookup_num_tokens max_matching_ngram_size
+    return_dict_in_generate is_assistant num_assistant_tokens num_assistant_tokens_schedule
+    speculation_type assistant_confidence_threshold assistant_early_exit assistant_lookbehind
+    target_lookbehind assistant_ensemble_weight prompt_lookup_num_tokens max_matching_ngram_size
     transformers_version
     """.split()
 )
