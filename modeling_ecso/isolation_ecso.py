@@ -19,8 +19,8 @@ from transformers import (
 )
 
 
-# The models whose own decoding loop or assistant is at work. Called again from inside there, the plain
-# generate() is meant; any other model, and any callback of the caller's, stays protected.
+# The models whose own decoding loop or assistant is at work. Called again from inside there, the
+# plain generate() is meant; any other model, and any callback of the caller's, stays protected.
 WRITING: ContextVar[tuple[Any, ...]] = ContextVar("ecso_writing", default=())
 
 

@@ -285,12 +285,17 @@ class Protocol:
         self._move_to(_State.SAFE, kind(Step.SAFE, prompts, config.safe_max_new_tokens))
 
     def _after_safe(self, reply: StepReply) -> None:
-        if not self._ecso_config.judge_safe_answer:
+        config = self._ecso_config
+        # Where answers can run on, the safe one can as well, into anything.
+        runs_on = self._can_run_on and config.short_windows != "never"
+        if not (config.judge_safe_answer or runs_on):
             self._end(Outcome.SAFE)
             return
         # The safe answer was written with eyes closed and is judged so: an image that misled the
         # draft gets no second chance to mislead the judge.
-        answer = JudgedAnswer(reply.texts[0], can_run_on=self._can_run_on)
+        answer = JudgedAnswer(
+            reply.texts[0], earlier=self._earlier_answers, can_run_on=self._can_run_on
+        )
         self._move_to(_State.RECHECK, self._detect_ask(answer, sees_images=False))
 
     def _after_recheck(self, reply: StepReply) -> None:
