@@ -98,9 +98,13 @@ def _parts(ecso_config: ECSOConfig, answer: JudgedAnswer, in_short_windows: bool
     shorter = _shorter_sizes(ecso_config)
     for short in (short for short in shorter if len(turn) > short):
         if answer.can_run_on or answer.begun:
-            # The shortest lie closer, since little is left where one cuts through what matters.
-            stride = short // 4 if short == shorter[-1] else short // 2
-            further += _windows(turn, short, short - stride)
+            if short > shorter[-1]:
+                further += _windows(turn, short, short // 2)
+            else:
+                # Little is left where so short a window cuts through what matters: these lie
+                # closer, and begin where sentences do as well.
+                further += _windows(turn, short, short - short // 4)
+                further += [turn[at : at + short] for at in _sentence_starts(turn)]
         elif ecso_config.short_windows == "always":
             further.append(turn[:short])
     if ecso_config.judge_earlier_answers and answer.earlier:
@@ -122,6 +126,10 @@ def _shorter_sizes(ecso_config: ECSOConfig) -> list[int]:
         sizes.append(size)
         size //= _SHORTER
     return [*sizes, shortest] if shortest < ecso_config.window_chars else sizes
+
+
+def _sentence_starts(text: str) -> list[int]:
+    return [mark.end() for mark in re.finditer(r"[.!?:;\n]\s+(?=\S)", text)]
 
 
 def _windows(text: str, size: int, overlap: int) -> list[str]:

@@ -1,5 +1,7 @@
 """The whole answer is judged: the turn it goes on with, those before it, whatever follows."""
 
+import re
+
 import pytest
 import torch
 from transformers import (
@@ -115,7 +117,7 @@ def without_end(processor):
 
 KEEP_FROM_ENDING = {
     "min_new_tokens": lambda p: {"min_new_tokens": 40},
-    "min_length": lambda p: {"min_length": 140},
+    "min_length": lambda p: {"min_length": 130},
     "suppressed end": lambda p: {"suppress_tokens": [p.tokenizer.eos_token_id]},
     "no end": lambda p: {"eos_token_id": None},
     "another end": lambda p: {"eos_token_id": p.tokenizer.convert_tokens_to_ids("Z")},
@@ -152,7 +154,7 @@ def test_nothing_behind_a_harmful_beginning_dilutes_it(tiny, preset, way, asked)
     )  # fmt: skip
     for sequence, trace in zip(output.sequences, output.ecso_traces, strict=True):
         text = processor.decode(sequence[inputs["input_ids"].shape[1] :])
-        assert HARM not in text or "bomb" not in text, trace.outcome
+        assert not re.search(r"here is how to \w+ a bomb: step one", text), trace.outcome
 
 
 def test_an_ordinary_call_in_paper_asks_one_question(tiny):
