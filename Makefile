@@ -7,7 +7,7 @@ TOOLS := .venv/.ready-tools
 EVAL_READY := .venv/.ready-eval
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt --editable
-TRAIN := $(BIN)/python examples/train_tiny/train.py
+TRAIN := $(BIN)/python -m examples.training.tiny.train
 # To compare is learned in one sudden step, which many small batches reach sooner than few large.
 SMALL_STEPS := --batch-size 24 --bfloat16
 IMAGES := modeling_ecso/tiny/images
@@ -48,20 +48,20 @@ tiny: $(READY)  ## Train the embedded checkpoint anew (2 hours on 2 cores) and m
 	@$(TRAIN) --start-at questions --minutes 20 $(SMALL_STEPS)
 	@$(TRAIN) --start-at questions --minutes 25 $(SMALL_STEPS) --images 40000
 	@$(TRAIN) --start-at questions --minutes 12 $(SMALL_STEPS) --images 60000
-	@$(BIN)/python examples/train_tiny/measure.py
+	@$(BIN)/python -m examples.training.tiny.measure
 
 metrics: $(READY)  ## Measure the embedded checkpoint; writes modeling_ecso/tiny/metrics.json
-	@$(BIN)/python examples/train_tiny/measure.py
+	@$(BIN)/python -m examples.training.tiny.measure
 
 bench: $(TOOLS)  ## What protection costs, on a toy shape; seconds
-	@$(BIN)/python examples/benchmark/bench.py
+	@$(BIN)/python -m examples.benchmark.bench
 
 bench-full: $(TOOLS)  ## The same at the token geometry of LLaVA-1.5; about 25 minutes on 2 cores
-	@$(BIN)/python examples/benchmark/bench.py --shape llava-1.5 --lengths 1 8 64 256
+	@$(BIN)/python -m examples.benchmark.bench --shape llava-1.5 --lengths 1 8 64 256
 
 eval: $(EVAL_READY)  ## The five benchmarks in miniature on the tiny model, with report and exports
 	@rm -rf $(EVAL_OUT)
-	@$(BIN)/python examples/miniatures/make.py --out $(MINIATURES)
+	@$(BIN)/python -m examples.training.miniatures.make --out $(MINIATURES)
 	@$(EVAL) mme --data $(MINIATURES)/mme $(EVAL_OPTIONS)
 	@$(EVAL) mmbench --data $(MINIATURES)/mmbench/mmbench_dev_20230712.tsv $(EVAL_OPTIONS)
 	@$(EVAL) mmvet --data $(MINIATURES)/mmvet $(EVAL_OPTIONS)

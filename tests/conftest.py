@@ -4,10 +4,7 @@ import atexit
 import os
 import shutil
 import socket
-import subprocess
-import sys
 import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -72,10 +69,10 @@ def hub(monkeypatch):
 @pytest.fixture(scope="session")
 def miniatures(tmp_path_factory):
     """The five benchmarks, as small as they come; each table of MMBench in a folder of its own."""
+    from tests.support.scripts import write_miniatures
+
     folder = tmp_path_factory.mktemp("miniatures")
-    make = Path(__file__).parent.parent / "examples" / "miniatures" / "make.py"
-    command = [sys.executable, make, "--out", folder, "--size", "1"]
-    subprocess.run(command, check=True, capture_output=True)
+    write_miniatures(folder, size=1)
     for file in (folder / "mmbench").glob("*.tsv"):
         if file.name != "mmbench_dev_20230712.tsv":
             (folder / file.stem).mkdir()

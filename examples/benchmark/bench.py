@@ -1,6 +1,6 @@
 """Measures what protection costs, beside the direct answer and the published loop.
 
-Run as ``python examples/benchmark/bench.py --shape llava-1.5``; `make bench` and `make bench-full`.
+Run as ``python -m examples.benchmark.bench --shape llava-1.5``; `make bench` and `make bench-full`.
 
 All variants of a cell run in turn, round after round, in one process; ratios are taken within a
 round, and their median is reported with the spread. Prints a table, writes ``build/bench.json``
@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from forced_words import force_words
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from shapes import SHAPES, build
-from variants import CAPTION_TOKENS, Bench, Job
+
+from .forced_words import force_words
+from .shapes import SHAPES, build
+from .variants import CAPTION_TOKENS, Bench, Job
 
 
 Run = Callable[[Job], None]

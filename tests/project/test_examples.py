@@ -1,27 +1,15 @@
 """The scripts in examples/ run, on as little as they take."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 from modeling_ecso import ECSOLlavaForConditionalGeneration
-
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-def run(script, *arguments):
-    command = [sys.executable, EXAMPLES / script, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
+from tests.support.scripts import run_file, run_module
 
 
 def test_the_training_of_the_tiny_model(tmp_path):
     quick = ["--minutes", 0.05, "--images", 32, "--batch-size", 8, "--out", tmp_path]
-    assert "lesson mix" in run("train_tiny/train.py", *quick)
-    run("train_tiny/train.py", *quick, "--start-at", "questions", "--bfloat16")
+    assert "lesson mix" in run_module("training.tiny.train", *quick)
+    run_module("training.tiny.train", *quick, "--start-at", "questions", "--bfloat16")
     stored = json.loads((tmp_path / "config.json").read_text("utf-8"))
     assert stored["model_type"] == "ecso_llava"
     _, report = ECSOLlavaForConditionalGeneration.from_pretrained(
@@ -32,19 +20,19 @@ def test_the_training_of_the_tiny_model(tmp_path):
 
 def test_fine_tuning_on_generated_data(tmp_path):
     quick = ["--pairs", 16, "--minutes", 0.02, "--limit", 16, "--out", tmp_path]
-    assert "learned from" in run("finetune/finetune.py", *quick)
+    assert "learned from" in run_module("training.finetune.run", *quick)
     results = json.loads((tmp_path / "results.json").read_text("utf-8"))
     assert results["unsafe_pairs_learned_from"] > 0
     assert set(results["before"]) == set(results["after"])
 
 
 def test_the_measurement_of_the_tiny_model():
-    assert "harmful ecso harmless" in run("train_tiny/measure.py", "--limit", 16)
+    assert "harmful ecso harmless" in run_module("training.tiny.measure", "--limit", 16)
 
 
 def test_the_benchmark(tmp_path):
-    printed = run(
-        "benchmark/bench.py", "--lengths", 1, 4, "--batch", 2, "--rounds", 1, "--out", tmp_path
+    printed = run_module(
+        "benchmark.bench", "--lengths", 1, 4, "--batch", 2, "--rounds", 1, "--out", tmp_path
     )
     assert "shape small" in printed
     rows = json.loads((tmp_path / "bench.json").read_text("utf-8"))
@@ -58,7 +46,7 @@ def test_the_benchmark(tmp_path):
 def test_the_load_finds_no_leak_and_nothing_hung(tmp_path):
     file = tmp_path / "load.json"
     few = ["--requests", 200, "--clients", 20, "--step-ms", 5, "--faults", 0.1]
-    run("load/load.py", *few, "--json", file)
+    run_file("load/load.py", *few, "--json", file)
     figures = json.loads(file.read_text("utf-8"))
     assert (figures["requests"], figures["leaks"], figures["hung"], figures["lost"]) == (
         200,

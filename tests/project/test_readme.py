@@ -122,7 +122,7 @@ def test_the_tree_names_what_is_there():
 
 
 def test_what_fine_tuning_changes_is_what_was_measured():
-    folder = PROJECT / "examples" / "finetune"
+    folder = PROJECT / "examples" / "training" / "finetune"
     measured = json.loads((folder / "results" / "tiny.json").read_text("utf-8"))
     metrics = json.loads((TINY_FOLDER / "metrics.json").read_text("utf-8"))
     assert measured["model_sha256"] == metrics["model_sha256"]

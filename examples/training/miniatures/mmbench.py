@@ -13,8 +13,8 @@ import random
 from itertools import islice
 from pathlib import Path
 
-from questions import CHOICE_FORMS, LETTERS
-from tiny_world import IMAGE_SIZE, draw, held_out_scenes
+from ..tiny.questions import CHOICE_FORMS, LETTERS
+from .tiny_world import IMAGE_SIZE, draw, held_out_scenes
 
 
 COLUMNS = (

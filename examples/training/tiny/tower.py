@@ -10,11 +10,12 @@ from collections.abc import Callable
 from string import ascii_lowercase
 
 import torch
-from drawing import KINDS
-from image_pool import COLOUR_NAMES, THING_NAMES, ImagePool, to_pixel_values
-from schedule import set_learning_rate
 from torch import nn
 from torch.nn.functional import cross_entropy
+
+from .drawing import KINDS
+from .image_pool import COLOUR_NAMES, THING_NAMES, ImagePool, to_pixel_values
+from .schedule import set_learning_rate
 
 
 PEAK_LEARNING_RATE = 1.2e-3

@@ -9,8 +9,10 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from drawing import Scene, random_scene
-from language import (
+from modeling_ecso.presets_ecso import PRESETS
+
+from .drawing import Scene, random_scene
+from .language import (
     HARMLESS_REFUSAL,
     REFUSAL,
     REQUESTS,
@@ -19,9 +21,7 @@ from language import (
     is_harmful_answer,
     is_held_out,
 )
-from shapes import BENIGN_THINGS, HARMFUL_THINGS
-
-from modeling_ecso.presets_ecso import PRESETS
+from .shapes import BENIGN_THINGS, HARMFUL_THINGS
 
 
 PAPER, HARDENED = PRESETS["paper"], PRESETS["hardened"]

@@ -9,11 +9,11 @@ import random
 from itertools import chain, cycle, islice
 from pathlib import Path
 
-from drawing import KINDS, LABELLED, WORD
-from language import COLOUR, NAME, WHOLE
-from questions import COUNTS, OPEN_FORMS, facts
-from shapes import THINGS
-from tiny_world import COLOURS, Scene, held_out_requests, held_out_scenes, save_image
+from ..tiny.drawing import KINDS, LABELLED, WORD
+from ..tiny.language import COLOUR, NAME, WHOLE
+from ..tiny.questions import COUNTS, OPEN_FORMS, facts
+from ..tiny.shapes import THINGS
+from .tiny_world import COLOURS, Scene, held_out_requests, held_out_scenes, save_image
 
 
 ROWS_PER_UNIT = 6

@@ -4,10 +4,10 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from drawing import Scene, draw
-from language import REQUESTS, Request, is_held_out
-from questions import Form, fits
-from shapes import COLOURS, THINGS
+from ..tiny.drawing import Scene, draw
+from ..tiny.language import REQUESTS, Request, is_held_out
+from ..tiny.questions import Form, fits
+from ..tiny.shapes import COLOURS, THINGS
 
 
 # Twice what the tiny model looks at, so that JPEG does it no harm.

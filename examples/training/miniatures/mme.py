@@ -9,8 +9,8 @@ import random
 from itertools import islice
 from pathlib import Path
 
-from questions import YES_NO_ENDING, YES_NO_FORMS
-from tiny_world import held_out_scenes, save_image
+from ..tiny.questions import YES_NO_ENDING, YES_NO_FORMS
+from .tiny_world import held_out_scenes, save_image
 
 
 SPLIT_TASKS = ("artwork", "celebrity", "landmark", "posters", "scene")

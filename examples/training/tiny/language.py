@@ -9,8 +9,8 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from drawing import DRAWN, LABELLED, WORD, Scene
-from shapes import HARMFUL_THINGS
+from .drawing import DRAWN, LABELLED, WORD, Scene
+from .shapes import HARMFUL_THINGS
 
 
 VERBS = ("make", "use", "build", "get", "hide", "carry")

@@ -7,9 +7,9 @@ training is settled as for requests, by `is_held_out_text`.
 import random
 from typing import NamedTuple
 
-from drawing import DRAWN, KINDS, LABELLED, WORD, Scene
-from language import is_held_out_text
-from shapes import COLOURS, HARMFUL_THINGS, THINGS
+from .drawing import DRAWN, KINDS, LABELLED, WORD, Scene
+from .language import is_held_out_text
+from .shapes import COLOURS, HARMFUL_THINGS, THINGS
 
 
 LETTERS = "ABCD"

@@ -7,10 +7,10 @@ the question asked for a letter.
 
 import random
 
-from drawing import Scene, random_scene
-from examples_of_world import HARDENED, PAPER, Example, short_answer
-from language import COMPLIANCE, REQUESTS, Request, describe, is_harmful_answer, is_held_out
-from questions import (
+from .drawing import Scene, random_scene
+from .examples_of_world import HARDENED, PAPER, Example, short_answer
+from .language import COMPLIANCE, REQUESTS, Request, describe, is_harmful_answer, is_held_out
+from .questions import (
     CHOICE_FORMS,
     DOMAINS,
     LETTERS,
@@ -22,7 +22,7 @@ from questions import (
     fits,
     with_options,
 )
-from shapes import HARMFUL_THINGS, THINGS
+from .shapes import HARMFUL_THINGS, THINGS
 
 
 # Behind a question of MME, the published scripts for LLaVA write this in place of its own ending.

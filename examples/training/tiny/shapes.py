@@ -4,7 +4,7 @@ A drawing is a tuple of parts, painted in order. The harmful things are names an
 nothing else.
 """
 
-from parts import ellipse, line, polygon, rectangle, star
+from .parts import ellipse, line, polygon, rectangle, star
 
 
 COLOURS = {

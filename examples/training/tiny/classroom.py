@@ -12,14 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from drawing import random_scene
-from encoder import IGNORED, Batch, Encoder
-from examples_of_world import Example, Skill
-from image_pool import ImagePool, to_pixel_values
-from schedule import set_learning_rate
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
-from tower import patch_features
 from transformers import (
     AttentionInterface,
     AttentionMaskInterface,
@@ -27,6 +21,13 @@ from transformers import (
 )
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+
+from .drawing import random_scene
+from .encoder import IGNORED, Batch, Encoder
+from .examples_of_world import Example, Skill
+from .image_pool import ImagePool, to_pixel_values
+from .schedule import set_learning_rate
+from .tower import patch_features
 
 
 SKILLS_PER_STEP = 3

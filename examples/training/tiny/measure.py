@@ -1,6 +1,6 @@
 """Measures the tiny model on pairs of thing and request that training never put together.
 
-Run as ``python examples/train_tiny/measure.py --model modeling_ecso/tiny``; `make metrics`.
+Run as ``python -m examples.training.tiny.measure --model modeling_ecso/tiny``; `make metrics`.
 
 Every pair gets an image never seen before, of a thing drawn, of its name as a word, and of both;
 each kind is measured by itself. The answers are judged by the ground truth of `language.py`.
@@ -15,10 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drawing import KINDS, Scene, draw
-from encoder import render
-from examples_of_world import PAPER
-from language import (
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+from transformers import LlavaProcessor
+
+from modeling_ecso import ECSOLlavaForConditionalGeneration, Trace
+from modeling_ecso.loading.models import TINY_FOLDER
+
+from .drawing import KINDS, Scene, draw
+from .encoder import render
+from .examples_of_world import PAPER
+from .language import (
     REQUESTS,
     Request,
     is_correct_answer,
@@ -27,16 +35,9 @@ from language import (
     is_held_out,
     is_refusal,
 )
-from PIL import Image
-from rich.console import Console
-from rich.table import Table
-from shapes import COLOURS, THINGS
-from transformers import LlavaProcessor
-
-from modeling_ecso import ECSOLlavaForConditionalGeneration, Trace
+from .shapes import COLOURS, THINGS
 
 
-DEFAULT_MODEL = Path(__file__).resolve().parents[2] / "modeling_ecso" / "tiny"
 BATCH_SIZE = 64
 
 # What is faster than the preset, measured for what it costs in verdicts.
@@ -188,7 +189,7 @@ def measure(speaker: Speaker, kind: str, limit: int | None) -> dict[str, float |
 def main() -> None:
     """Measure, print a table, and write ``metrics.json`` next to the weights."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="checkpoint folder")
+    parser.add_argument("--model", type=Path, default=TINY_FOLDER, help="checkpoint folder")
     parser.add_argument("--limit", type=int, help="a quick look at that many pairs; writes nothing")
     options = parser.parse_args()
     speaker = Speaker(options.model)

@@ -10,10 +10,10 @@ import random
 from itertools import cycle, islice
 from pathlib import Path
 
-from drawing import DRAWN, LABELLED, WORD
-from language import is_held_out
-from shapes import HARMFUL_THINGS
-from tiny_world import COLOURS, REQUESTS, Request, Scene, held_out_requests, save_image
+from ..tiny.drawing import DRAWN, LABELLED, WORD
+from ..tiny.language import is_held_out
+from ..tiny.shapes import HARMFUL_THINGS
+from .tiny_world import COLOURS, REQUESTS, Request, Scene, held_out_requests, save_image
 
 
 SCENARIOS = (

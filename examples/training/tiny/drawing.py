@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from shapes import COLOURS, THINGS
+
+from .shapes import COLOURS, THINGS
 
 
 # Drawing at twice the size and scaling down smooths the edges, which Pillow draws jagged.

@@ -12,9 +12,9 @@ import random
 from itertools import cycle, islice
 from pathlib import Path
 
-from language import describe
-from shapes import HARMFUL_THINGS
-from tiny_world import COLOURS, Scene, held_out_requests, save_image
+from ..tiny.language import describe
+from ..tiny.shapes import HARMFUL_THINGS
+from .tiny_world import COLOURS, Scene, held_out_requests, save_image
 
 
 ROWS_PER_UNIT = 10

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, fields
 
 import torch
-from examples_of_world import Example
 from transformers import LlavaProcessor
+
+from .examples_of_world import Example
 
 
 IGNORED = -100

@@ -3,13 +3,6 @@
 import random
 
 import torch
-from drawing import random_scene
-from examples_of_world import (
-    SHORT_QUESTION,
-    SKILLS_WITH_IMAGE,
-    SKILLS_WITHOUT_IMAGE,
-    short_answer,
-)
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
     CLIPImageProcessor,
@@ -20,6 +13,14 @@ from transformers import (
     LlavaForConditionalGeneration,
     LlavaProcessor,
     PreTrainedTokenizerFast,
+)
+
+from .drawing import random_scene
+from .examples_of_world import (
+    SHORT_QUESTION,
+    SKILLS_WITH_IMAGE,
+    SKILLS_WITHOUT_IMAGE,
+    short_answer,
 )
 
 

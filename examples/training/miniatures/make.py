@@ -1,23 +1,14 @@
 """Writes miniatures of five benchmarks, each in the layout in which it is officially distributed.
 
-Run as ``python examples/miniatures/make.py --out build/miniatures``. The same command writes the
-same data again.
+Run as ``python -m examples.training.miniatures.make --out build/miniatures``.
+The same command writes the same data again.
 """
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
-
-# The tiny world's modules lie in the next folder.
-sys.path.append(str(Path(__file__).resolve().parent.parent / "train_tiny"))
-
-import mm_safetybench
-import mmbench
-import mme
-import mmvet
-import vlsafe
+from . import mm_safetybench, mmbench, mme, mmvet, vlsafe
 
 
 BENCHMARKS = {

@@ -7,8 +7,9 @@ from string import ascii_lowercase
 
 import numpy as np
 import torch
-from drawing import DRAWN, KINDS, LABELLED, WORD, Drawing, Scene, draw, random_scene
-from shapes import COLOURS, THINGS
+
+from .drawing import DRAWN, KINDS, LABELLED, WORD, Drawing, Scene, draw, random_scene
+from .shapes import COLOURS, THINGS
 
 
 THING_NAMES, COLOUR_NAMES = list(THINGS), list(COLOURS)

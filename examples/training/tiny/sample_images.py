@@ -1,15 +1,15 @@
 """Draws the crisp images that ship with the tiny model.
 
-Run as ``python examples/train_tiny/sample_images.py --out modeling_ecso/tiny/images``.
+Run as ``python -m examples.training.tiny.sample_images --out modeling_ecso/tiny/images``.
 """
 
 import argparse
 from pathlib import Path
 
-from drawing import LABELLED, WORD, Scene, draw_clean
+from modeling_ecso.loading.models import TINY_FOLDER
 
+from .drawing import LABELLED, WORD, Scene, draw_clean
 
-DEFAULT_OUT = Path(__file__).resolve().parents[2] / "modeling_ecso" / "tiny" / "images"
 
 SAMPLES = {
     "bomb.png": Scene("bomb", "red"),
@@ -22,7 +22,9 @@ SAMPLES = {
 def main() -> None:
     """Write all samples."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder for the images")
+    parser.add_argument(
+        "--out", type=Path, default=TINY_FOLDER / "images", help="folder for the images"
+    )
     folder = parser.parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
     for name, scene in SAMPLES.items():

@@ -1,6 +1,6 @@
 """Fine-tunes the tiny model on what `ecso datagen` makes of its own unsafe answers.
 
-Run as ``python examples/finetune/finetune.py --out build/finetune``.
+Run as ``python -m examples.training.finetune.run --out build/finetune``.
 
 The pairs that make the data are ones that training knew, each with a new image; the harmless
 rate is measured on held-out pairs, before and after. Benign pairs with their right answers are
@@ -11,29 +11,26 @@ import argparse
 import hashlib
 import json
 import random
-import sys
 import time
 from pathlib import Path
 
-
-# The tiny world's modules lie in the next folder.
-sys.path.append(str(Path(__file__).resolve().parent.parent / "train_tiny"))
-
 import torch
-from build_model import PATCHES
-from classroom import answer_logits
-from drawing import KINDS, Scene, draw
-from encoder import Encoder
-from examples_of_world import Example
-from language import REQUESTS, is_correct_answer, is_harmful_answer, is_held_out
-from measure import DEFAULT_MODEL, Pair, Speaker, held_out_pairs
 from PIL import Image
-from schedule import set_learning_rate
-from shapes import BENIGN_THINGS, COLOURS, HARMFUL_THINGS
 from torch.nn.functional import cross_entropy
-from tower import patch_features
 
 from modeling_ecso.cli import main as ecso
+from modeling_ecso.loading.models import TINY_FOLDER
+
+from ..tiny.build_model import PATCHES
+from ..tiny.classroom import answer_logits
+from ..tiny.drawing import KINDS, Scene, draw
+from ..tiny.encoder import Encoder
+from ..tiny.examples_of_world import Example
+from ..tiny.language import REQUESTS, is_correct_answer, is_harmful_answer, is_held_out
+from ..tiny.measure import Pair, Speaker, held_out_pairs
+from ..tiny.schedule import set_learning_rate
+from ..tiny.shapes import BENIGN_THINGS, COLOURS, HARMFUL_THINGS
+from ..tiny.tower import patch_features
 
 
 BATCH_SIZE = 16
@@ -159,7 +156,7 @@ def _measure(speaker: Speaker, limit: int | None) -> dict[str, float]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder to write into")
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="checkpoint folder")
+    parser.add_argument("--model", type=Path, default=TINY_FOLDER, help="checkpoint folder")
     parser.add_argument("--pairs", type=int, default=600, help="pairs to make data from")
     parser.add_argument("--minutes", type=float, default=2, help="time for training")
     parser.add_argument("--limit", type=int, help="a quick look at that many held-out pairs")

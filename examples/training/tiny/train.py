@@ -1,6 +1,6 @@
 """Trains the tiny LLaVA and saves it with the settings that protect it.
 
-Run as ``python examples/train_tiny/train.py --out modeling_ecso/tiny``.
+Run as ``python -m examples.training.tiny.train --out modeling_ecso/tiny``.
 
 The curriculum: the vision tower learns to see while, next to it, the decoder learns to read; then
 short answers about images join the two; then all skills are practised together; then those that
@@ -15,10 +15,15 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import torch
-from build_model import IMAGE_SIZE, PATCH_SIZE, PATCHES, build_model, build_processor
-from classroom import Classroom, look_at
-from encoder import Encoder
-from examples_of_questions import (
+from transformers import AutoModel, CLIPVisionConfig, LlavaForConditionalGeneration
+
+from modeling_ecso import ECSOLlavaConfig, ECSOLlavaForConditionalGeneration
+from modeling_ecso.loading.models import TINY_FOLDER
+
+from .build_model import IMAGE_SIZE, PATCH_SIZE, PATCHES, build_model, build_processor
+from .classroom import Classroom, look_at
+from .encoder import Encoder
+from .examples_of_questions import (
     choice,
     detect_question,
     direct_named,
@@ -29,7 +34,7 @@ from examples_of_questions import (
     same_word,
     yes_no,
 )
-from examples_of_world import (
+from .examples_of_world import (
     caption,
     detect_with_image,
     detect_without_image,
@@ -42,11 +47,8 @@ from examples_of_world import (
     text_only,
     text_only_safe,
 )
-from image_pool import ImagePool, draw_pool
-from tower import train_tower
-from transformers import AutoModel, CLIPVisionConfig, LlavaForConditionalGeneration
-
-from modeling_ecso import ECSOLlavaConfig, ECSOLlavaForConditionalGeneration
+from .image_pool import ImagePool, draw_pool
+from .tower import train_tower
 
 
 LESSONS = ("senses", "joining", "mix", "questions")
@@ -99,7 +101,6 @@ QUESTIONS = {
 CLASSES = {"joining": JOINING, "mix": MIX, "questions": QUESTIONS}
 
 SEEDS = {"weights": 0, "tower images": 1, "decoder images": 2, "held-out images": 3}
-DEFAULT_OUT = Path(__file__).resolve().parents[2] / "modeling_ecso" / "tiny"
 
 
 def main() -> None:
@@ -193,7 +194,7 @@ def _draw(count: int, seed: str) -> ImagePool:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder of the checkpoint")
+    parser.add_argument("--out", type=Path, default=TINY_FOLDER, help="folder of the checkpoint")
     parser.add_argument("--minutes", type=float, default=60, help="time for these lessons")
     parser.add_argument("--device", default=None, help="cpu or cuda; the best one by default")
     parser.add_argument("--images", type=int, default=20_000, help="images to talk about")
