@@ -55,8 +55,11 @@ def draw_pool(count: int, seed: int, size: int, patch_size: int, workers: int = 
         (seed * 1_000_003 + start, min(CHUNK, count - start), size, patch_size)
         for start in range(0, count, CHUNK)
     ]
-    with multiprocessing.get_context("spawn").Pool(workers) as processes:
-        chunks = processes.map(_draw_chunk, jobs)
+    if len(jobs) == 1:  # drawn before another process had imported what it needs
+        chunks = [_draw_chunk(jobs[0])]
+    else:
+        with multiprocessing.get_context("spawn").Pool(workers) as processes:
+            chunks = processes.map(_draw_chunk, jobs)
     fields = zip(*chunks, strict=True)
     return ImagePool(*(torch.from_numpy(np.concatenate(arrays)) for arrays in fields))
 

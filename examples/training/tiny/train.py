@@ -183,7 +183,7 @@ def _see(
     torch.manual_seed(SEEDS["weights"])
     vision_tower = AutoModel.from_config(vision_config).to(options.device)
     pool = _draw(2 * options.images, "tower images")
-    held_out = _draw(1000, "held-out images")
+    held_out = _draw(min(1000, options.images), "held-out images")
     train_tower(vision_tower, pool, held_out, minutes, options.batch_size, report)
     return {name: weight.cpu() for name, weight in vision_tower.state_dict().items()}
 
