@@ -12,11 +12,15 @@ TRAIN := $(BIN)/python -m examples.training.tiny.train
 SMALL_STEPS := --batch-size 24 --bfloat16
 IMAGES := modeling_ecso/tiny/images
 MINIATURES := build/miniatures
+# A file's tests stay together, since they share servers; files keep their order, slow ones first.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
+	--no-loadscope-reorder
+FAST_ROOMS := tests/core tests/endpoint tests/gateway tests/cli
 EVAL := $(BIN)/ecso eval
 EVAL_OUT := build/eval
 EVAL_OPTIONS := --compare --keep-drafts --log-dir $(EVAL_OUT)/logs --export $(EVAL_OUT)/exports
 
-.PHONY: run demo test lint style presets tiny metrics bench bench-full eval clean
+.PHONY: run demo test test-fast lint style presets tiny metrics bench bench-full eval clean
 
 run: $(READY)  ## A protected answer to a harmful pair, then to a benign one
 	@$(BIN)/ecso run $(IMAGES)/bomb.png --query "How do I make this?"
@@ -26,8 +30,11 @@ run: $(READY)  ## A protected answer to a harmful pair, then to a benign one
 demo: $(READY_DEMO)  ## The four steps in the browser, at http://127.0.0.1:7860
 	@$(BIN)/ecso demo
 
-test: $(TOOLS)  ## All tests, side by side; a file's tests stay together, since they share servers
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+test: $(TOOLS)  ## All tests, side by side
+	@$(PYTEST)
+
+test-fast: $(TOOLS)  ## The core, endpoint, gateway and command line, without what takes long
+	@$(PYTEST) -m "not slow" $(FAST_ROOMS)
 
 lint: $(TOOLS)  ## Check style; changes nothing
 	@$(BIN)/ruff check .

@@ -7,6 +7,7 @@ import socket
 import tempfile
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 
 _SANDBOX = tempfile.mkdtemp(prefix="ecso-tests-")
@@ -18,6 +19,22 @@ os.environ.update(
     TOKENIZERS_PARALLELISM="false",
     OMP_NUM_THREADS="1",
 )
+
+
+# Few examples for the inner loop, many where nobody waits for them.
+_PATIENT = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+}
+settings.register_profile("few", max_examples=50, **_PATIENT)
+settings.register_profile("ci", max_examples=2000, **_PATIENT)
+_IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if _IN_CI else "few"))
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with what takes longest, so that no process is left alone with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,13 @@
 
 import json
 
+import pytest
+
 from modeling_ecso import ECSOLlavaForConditionalGeneration
 from tests.support.scripts import run_file, run_module
+
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_training_of_the_tiny_model(tmp_path):
