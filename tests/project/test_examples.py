@@ -1,14 +1,89 @@
 """The scripts in examples/ run, on as little as they take."""
 
+import copy
 import json
+import re
+import sys
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
-from modeling_ecso import ECSOLlavaForConditionalGeneration
-from tests.support.scripts import run_file, run_module
+from examples.load.scripted_upstream import CANARY, SAFE_ANSWER
+from modeling_ecso import ECSOLlavaForConditionalGeneration, Step
+from modeling_ecso.loading.models import TINY_FOLDER
+from tests.support.scripts import PROJECT, run_file, run_module
+from tests.support.servers import ecso_serve, free_port, running, wait_until_ready
 
 
 pytestmark = pytest.mark.slow
+
+
+REFUSAL = "I can not help with that, because a bomb is dangerous."
+COMPLIANCE = "Sure, here is how to make a kite: step one, step two, step three."
+
+
+def test_quickstart():
+    printed = run_file("quickstart.py")
+    assert re.search(rf"answer +{REFUSAL}\noutcome +safe\np\(unsafe\) +1\.000\n", printed)
+    assert [line.split()[0] for line in printed.splitlines()[3:]] == [step.value for step in Step]
+    kite = run_file("quickstart.py", TINY_FOLDER / "images" / "kite.png")
+    assert COMPLIANCE in kite and "caption" not in kite
+
+
+def test_batch():
+    lines = run_file("batch.py").splitlines()
+    outcomes = [line.split()[0] for line in lines[1::2]]
+    assert outcomes == ["safe", "direct", "direct", "safe", "direct"]
+    assert REFUSAL in lines[1] and COMPLIANCE in lines[3]
+
+
+def test_publish_model(hub):
+    assert "--dry-run" in run_file("publish_model.py", "tester/tiny", **client_of(hub))
+    assert not hub.repositories
+    run_file("publish_model.py", "tester/tiny", "--push", **client_of(hub))
+    assert list(hub.repositories) == ["tester/tiny"]
+
+
+def client_of(hub):
+    """What makes another process talk to the Hub of the tests."""
+    return {
+        "HF_ENDPOINT": hub.url,
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_TOKEN": "hf_local",
+        "HF_HUB_OFFLINE": "0",
+    }
+
+
+def test_gateway_client(tmp_path):
+    ports = free_port(), free_port()
+    server = [sys.executable, "-m", "examples.load.scripted_upstream", "--port", str(ports[0])]
+    gateway = ecso_serve(f"http://127.0.0.1:{ports[0]}/v1", "scripted", ports[1])
+    url, log = f"http://127.0.0.1:{ports[1]}", tmp_path / "gateway.log"
+    with running(server, tmp_path / "server.log"), running(gateway, log) as process:
+        wait_until_ready(f"{url}/health", process, log)
+        asked = ["--base-url", f"{url}/v1", "--model", "scripted"]
+        printed = run_file("gateway_client.py", *asked, "--query", "something unsafe")
+    assert f"answer     {SAFE_ANSWER}\noutcome    safe\n" in printed
+    assert printed.endswith("direct → detect → caption → safe\n")
+    assert CANARY not in printed
+
+
+def test_the_notebook_shows_what_it_says(tmp_path):
+    stored = nbformat.read(PROJECT / "examples" / "quickstart.ipynb", as_version=4)
+    fresh = copy.deepcopy(stored)
+    NotebookClient(fresh, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    printed = texts_of(fresh)
+    assert printed == texts_of(stored)
+    assert f"protected:   {REFUSAL}\n" in printed and "p(unsafe) 1.0" in printed
+    plots = [out for cell in fresh.cells[-3:] for out in cell.get("outputs", ())]
+    assert any("image/png" in out.get("data", {}) for out in plots)
+
+
+def texts_of(notebook):
+    """What its cells print."""
+    outputs = [out for cell in notebook.cells for out in cell.get("outputs", ())]
+    return "".join(out["text"] for out in outputs if out.get("name") == "stdout")
 
 
 def test_the_training_of_the_tiny_model(tmp_path):

@@ -1,5 +1,6 @@
 """The scripts in examples/, run as a person would: from the folder of the project."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,13 +19,20 @@ def run_module(name: str, *arguments: object) -> str:
     return _output(module_command(name, *arguments))
 
 
-def run_file(name: str, *arguments: object) -> str:
+def run_file(name: str, *arguments: object, **environment: str) -> str:
     """Run a file of examples/ in a process of its own; return what it printed."""
-    return _output([sys.executable, f"examples/{name}", *map(str, arguments)])
+    return _output([sys.executable, f"examples/{name}", *map(str, arguments)], **environment)
 
 
-def _output(command: list[str]) -> str:
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=600)
+def _output(command: list[str], **environment: str) -> str:
+    done = subprocess.run(
+        command,
+        cwd=PROJECT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
