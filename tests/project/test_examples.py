@@ -3,6 +3,8 @@
 import copy
 import json
 import re
+import signal
+import subprocess
 import sys
 
 import nbformat
@@ -12,7 +14,7 @@ from nbclient import NotebookClient
 from examples.load.scripted_upstream import CANARY, SAFE_ANSWER
 from modeling_ecso import ECSOLlavaForConditionalGeneration, Step
 from modeling_ecso.loading.models import TINY_FOLDER
-from tests.support.scripts import PROJECT, run_file, run_module
+from tests.support.scripts import PROJECT, module_command, run_file, run_module
 from tests.support.servers import ecso_serve, free_port, running, wait_until_ready
 
 
@@ -110,17 +112,44 @@ def test_the_measurement_of_the_tiny_model():
     assert "harmful ecso harmless" in run_module("training.tiny.measure", "--limit", 16)
 
 
-def test_the_benchmark(tmp_path):
-    printed = run_module(
-        "benchmark.bench", "--lengths", 1, 4, "--batch", 2, "--rounds", 1, "--out", tmp_path
-    )
-    assert "shape small" in printed
-    rows = json.loads((tmp_path / "bench.json").read_text("utf-8"))
+FEW_CELLS = ("--lengths", 1, "--batch", 2, "--rounds", 1)
+
+
+def test_the_benchmark_stopped_and_resumed(tmp_path):
+    file = tmp_path / "bench.json"
+    asked = [*FEW_CELLS, "--out", tmp_path]
+    command = module_command("benchmark.bench", *asked)
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as begun:
+        assert re.match(r"5 cells, about \d+ s; rows are kept in", begun.stdout.readline())
+        assert begun.stdout.readline().startswith("shape small, benign")
+        begun.send_signal(signal.SIGTERM)
+        rest = begun.stdout.read()
+    assert begun.returncode == 130
+    assert re.search(r"\d of 5 cells are missing; --resume measures them", rest)
+    kept = json.loads(file.read_text("utf-8"))
+    assert kept and not (tmp_path / "bench.png").exists()
+    printed = run_module("benchmark.bench", *asked, "--resume")
+    assert not printed.startswith("5 cells")
+    rows = json.loads(file.read_text("utf-8"))
+    assert rows[: len(kept)] == kept
     assert {row["path"] for row in rows} == {"benign", "flagged", "mixed"}
     assert {"direct", "published", "floor", "ours"} <= {row["variant"] for row in rows}
     for row in rows:
         assert row["ms"] > 0 and row["ratio_to_direct"] > 0
     assert (tmp_path / "bench.png").stat().st_size > 0
+
+
+def test_no_cell_is_begun_that_would_take_too_long(tmp_path):
+    asked = [*FEW_CELLS, "--out", tmp_path, "--minutes", 0]
+    assert "5 of 5 cells are missing" in run_module("benchmark.bench", *asked)
+
+
+def test_another_checkout_is_compared_in_turns(tmp_path):
+    printed = run_module("benchmark.compare", PROJECT, *FEW_CELLS, "--out", tmp_path)
+    rows = json.loads((tmp_path / "compare.json").read_text("utf-8"))
+    assert len(rows) == 5 * 5 and len(printed.splitlines()) == 2 + 5 * 5 + 5
+    for row in rows:
+        assert row["ms"] > 0 and row["ms_before"] > 0 and row["ratio"] > 0
 
 
 def test_the_load_finds_no_leak_and_nothing_hung(tmp_path):
