@@ -39,7 +39,7 @@ SECRET_TEXTS = re.compile(
 )
 
 
-class FolderFile(NamedTuple):
+class BuiltFile(NamedTuple):
     """One file of a built folder: its path in the repository, and where it lies."""
 
     path: str
@@ -84,7 +84,7 @@ def kind_of(folder: Path) -> str:
     )
 
 
-def files_of(folder: Path) -> list[FolderFile]:
+def files_of(folder: Path) -> list[BuiltFile]:
     """Return all files of a built folder, the hidden ones too.
 
     Raises:
@@ -92,7 +92,7 @@ def files_of(folder: Path) -> list[FolderFile]:
     """
     kind = kind_of(folder)
     found = sorted(path for path in folder.rglob("*") if not path.is_dir())
-    files = [FolderFile(path.relative_to(folder).as_posix(), path) for path in found]
+    files = [BuiltFile(path.relative_to(folder).as_posix(), path) for path in found]
     for file in files:
         refuse_secret(file.source)
         if not is_allowed(file.path, kind):

@@ -10,13 +10,13 @@ from modeling_ecso.errors_ecso import ECSOInputError
 from modeling_ecso.loading.models import TINY_FOLDER
 
 from .allowed import NOTICES, PROCESSOR_FILES, SECRET_NAMES
-from .hub_errors import explained
+from .hub_errors import as_input_errors
 from .recipe import EMBEDDED, Recipe
 from .weights import INDEX, SINGLE
 
 
 @dataclass(frozen=True)
-class Base:
+class BaseCheckpoint:
     """A checkpoint on this machine, and where it can be had.
 
     Args:
@@ -54,7 +54,7 @@ class Base:
         return content
 
 
-def find_base(recipe: Recipe, wanted: str | None) -> Base:
+def find_base(recipe: Recipe, wanted: str | None) -> BaseCheckpoint:
     """Return the base, fetched where it is not on this machine; its weights only for a copy.
 
     Args:
@@ -65,13 +65,13 @@ def find_base(recipe: Recipe, wanted: str | None) -> Base:
         ECSOInputError: It cannot be had, or holds what looks like a secret.
     """
     if wanted is None and recipe.base_id == EMBEDDED:
-        base = Base(TINY_FOLDER, None, None)
+        base = BaseCheckpoint(TINY_FOLDER, None, None)
     elif wanted is None and Path(recipe.base_id).is_absolute():
-        base = Base(_folder(recipe.base_id), None, None)
+        base = BaseCheckpoint(_folder(recipe.base_id), None, None)
     elif wanted is None:
         base = _fetched(recipe.base_id, recipe.base_revision, recipe.weights == "copy")
     elif Path(wanted).is_dir():
-        base = Base(_folder(wanted), None, None)
+        base = BaseCheckpoint(_folder(wanted), None, None)
     else:
         repo_id, _, revision = wanted.partition("@")
         base = _fetched(repo_id, revision or None, recipe.weights == "copy")
@@ -90,7 +90,7 @@ def _folder(path: str) -> Path:
     return folder
 
 
-def _fetched(repo_id: str, revision: str | None, with_weights: bool) -> Base:
+def _fetched(repo_id: str, revision: str | None, with_weights: bool) -> BaseCheckpoint:
     from huggingface_hub import HfApi, snapshot_download
 
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo_id):
@@ -100,7 +100,7 @@ def _fetched(repo_id: str, revision: str | None, with_weights: bool) -> Base:
     wanted = ["config.json", "generation_config.json", *PROCESSOR_FILES, *NOTICES]
     if with_weights:
         wanted += ["model*.safetensors", INDEX]
-    with explained(f"the base {repo_id}"):
+    with as_input_errors(f"the base {repo_id}"):
         if revision is None:
             revision = HfApi().model_info(repo_id).sha  # a branch moves, its commit does not
         folder = Path(snapshot_download(repo_id, revision=revision, allow_patterns=wanted))
@@ -109,4 +109,4 @@ def _fetched(repo_id: str, revision: str | None, with_weights: bool) -> Base:
             f"{repo_id}: no safetensors at revision {revision}; pickled weights are not taken, "
             "since loading them runs code: choose a revision that has safetensors"
         )
-    return Base(_folder(str(folder)), repo_id, revision)
+    return BaseCheckpoint(_folder(str(folder)), repo_id, revision)

@@ -11,11 +11,11 @@ import modeling_ecso
 from modeling_ecso.errors_ecso import ECSOInputError
 
 from .allowed import NOTICES, PROCESSOR_FILES, files_of
-from .base import Base, find_base
+from .base import BaseCheckpoint, find_base
 from .card import TEMPLATES, write_card
 from .recipe import Recipe
 from .results import read_results
-from .weights import SINGLE, place, weight_files
+from .weights import SINGLE, link_or_copy, weight_files
 
 
 STORED_SETTINGS = '''"""The settings that this repository protects with. Written by the build."""
@@ -23,7 +23,7 @@ STORED_SETTINGS = '''"""The settings that this repository protects with. Written
 SETTINGS = '''
 
 
-def build(recipe: Recipe, out: Path, base_wanted: str | None = None) -> Base:
+def build(recipe: Recipe, out: Path, base_wanted: str | None = None) -> BaseCheckpoint:
     """Build a repository; ``out`` is there afterwards, complete, or not at all.
 
     Args:
@@ -68,7 +68,7 @@ def code_files() -> list[Path]:
     return sorted(Path(modeling_ecso.__file__).parent.glob("*_ecso.py"))
 
 
-def _write_model(recipe: Recipe, base: Base, folder: Path) -> None:
+def _write_model(recipe: Recipe, base: BaseCheckpoint, folder: Path) -> None:
     weights = weight_files(base.folder) if recipe.weights == "copy" else []
     _write_json(folder / "config.json", _configuration(recipe, base))
     generation = {**base.read_json("generation_config.json"), **recipe.generation}
@@ -86,20 +86,20 @@ def _write_model(recipe: Recipe, base: Base, folder: Path) -> None:
     for file in code_files():
         shutil.copyfile(file, folder / file.name)
     for file in weights:
-        place(file, folder / file.name)
+        link_or_copy(file, folder / file.name)
     single = base.folder / SINGLE
     results = read_results(recipe, single if single.is_file() else None)
     (folder / "README.md").write_text(write_card(recipe, base, results), "utf-8")
 
 
-def _write_method(recipe: Recipe, base: Base, folder: Path) -> None:
+def _write_method(recipe: Recipe, base: BaseCheckpoint, folder: Path) -> None:
     method = folder / "custom_generate"
     method.mkdir()
     shutil.copyfile(TEMPLATES / "generate.py", method / "generate.py")
     settings = pprint.pformat(recipe.settings, width=98, sort_dicts=False)
     (method / "stored_settings.py").write_text(STORED_SETTINGS + settings + "\n", "utf-8")
     of_the_class = {"modeling_ecso.py", "configuration_ecso.py", "generation_ecso.py"}
-    of_the_class.add("thin_ecso.py")
+    of_the_class.add("sources_ecso.py")
     for file in code_files():
         if file.name not in of_the_class:
             shutil.copyfile(file, method / file.name)
@@ -107,17 +107,17 @@ def _write_method(recipe: Recipe, base: Base, folder: Path) -> None:
     (folder / "README.md").write_text(card, "utf-8")
 
 
-def _base_in_name(recipe: Recipe, wanted: str | None) -> Base:
+def _base_in_name(recipe: Recipe, wanted: str | None) -> BaseCheckpoint:
     """Return the base that a card without weights speaks of; nothing is fetched."""
     repo_id, _, revision = (wanted or "").partition("@")
     if wanted and not revision:
         raise ECSOInputError(
             f"--base {wanted}: its card's example pins the base; give OWNER/NAME@REVISION"
         )
-    return Base(Path(), repo_id or recipe.base_id, revision or recipe.base_revision)
+    return BaseCheckpoint(Path(), repo_id or recipe.base_id, revision or recipe.base_revision)
 
 
-def _configuration(recipe: Recipe, base: Base) -> dict[str, Any]:
+def _configuration(recipe: Recipe, base: BaseCheckpoint) -> dict[str, Any]:
     from modeling_ecso.configuration_ecso import ECSOLlavaConfig
     from modeling_ecso.modeling_ecso import AUTO_MAP, ECSOLlavaForConditionalGeneration
 

@@ -6,7 +6,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from modeling_ecso.cli.command_line import package_version
 
-from .base import Base
+from .base import BaseCheckpoint
 from .recipe import EMBEDDED, Recipe
 from .results import ResultTable
 
@@ -19,7 +19,7 @@ UNNAMED = "OWNER/NAME"
 TEMPLATE_OF = {"model": "model_card.md.jinja", "custom_generate": "generate_card.md.jinja"}
 
 
-def write_card(recipe: Recipe, base: Base, results: list[ResultTable]) -> str:
+def write_card(recipe: Recipe, base: BaseCheckpoint, results: list[ResultTable]) -> str:
     """Return the text of ``README.md``.
 
     Args:
@@ -48,7 +48,7 @@ def write_card(recipe: Recipe, base: Base, results: list[ResultTable]) -> str:
     return f"---\n{_metadata(recipe, base)}\n---\n\n{text}"
 
 
-def _metadata(recipe: Recipe, base: Base) -> str:
+def _metadata(recipe: Recipe, base: BaseCheckpoint) -> str:
     from huggingface_hub import ModelCardData
 
     tag = "custom_code" if recipe.kind == "model" else "custom_generate"
@@ -63,13 +63,13 @@ def _metadata(recipe: Recipe, base: Base) -> str:
     ).to_yaml()
 
 
-def _name_of(recipe: Recipe, base: Base) -> str:
+def _name_of(recipe: Recipe, base: BaseCheckpoint) -> str:
     if base.repo_id:
         return f"[{base.repo_id}](https://huggingface.co/{base.repo_id})"
     return "small LLaVA" if recipe.base_id == EMBEDDED else "LLaVA"
 
 
-def _pinned(base: Base) -> str:
+def _pinned(base: BaseCheckpoint) -> str:
     if base.repo_id is None:
         return "a folder on the machine it was built on, so it works there alone"
     return f"[{base.repo_id}](https://huggingface.co/{base.repo_id}) at revision `{base.revision}`"

@@ -93,30 +93,27 @@ def _verify(chosen: argparse.Namespace) -> int:
 
 
 def _push(chosen: argparse.Namespace) -> int:
-    from .push import Target, look, push
+    from .push import PushTarget, plan_push, push
     from .screen import show_plan, show_pushed
 
-    target = Target(chosen.repo_id, chosen.revision, chosen.private, chosen.create_pr)
-    # What is wrong with name or token is told before the minutes that a large model takes.
-    remote, plan = look(chosen.folder, target, needs_token=not chosen.dry_run)
+    target = PushTarget(chosen.repo_id, chosen.revision, chosen.private, chosen.create_pr)
+    # What is wrong with name or token is said before the minutes that a large model takes.
+    head, plan = plan_push(chosen.folder, target, needs_token=not chosen.dry_run)
     if _verify(chosen):
         raise ECSOInputError(
             f"{chosen.folder}: not pushed, since a check has failed; see the table"
         )
-    show_plan(target, remote, plan)
+    show_plan(target, head, plan)
     if chosen.dry_run:
         return 0
-    show_pushed(target, push(chosen.folder, target, remote, plan))
+    show_pushed(target, push(chosen.folder, target, head, plan))
     return 0
 
 
 def _build_space(chosen: argparse.Namespace) -> int:
     from .space import write_space
 
-    try:
-        write_space(chosen.out, requirement=chosen.requirement, model=chosen.model)
-    except (ValueError, OSError) as error:
-        raise ECSOInputError(f"build-space: {error}") from None
+    write_space(chosen.out, requirement=chosen.requirement, model=chosen.model)
     print(f"wrote {chosen.out}")
     return 0
 

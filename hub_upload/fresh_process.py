@@ -17,7 +17,7 @@ NEW_TOKENS = 8
 LAST_LINE = "all checks have been made"
 
 
-class _Hidden(MetaPathFinder):
+class _HiddenPackages(MetaPathFinder):
     """Makes the installed package impossible to import."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
@@ -26,7 +26,7 @@ class _Hidden(MetaPathFinder):
             raise ModuleNotFoundError(f"{name} is hidden from this process")
 
 
-class _Failed(Exception):
+class _CheckFailed(Exception):
     """A check did not pass; the message says why."""
 
 
@@ -45,15 +45,22 @@ def check_model(folder: str) -> None:
     def pipeline() -> str:
         pipe = transformers.pipeline("image-text-to-text", model=folder, trust_remote_code=True)
         if type(pipe.model).__name__ != "ECSOLlavaForConditionalGeneration":
-            raise _Failed(f"loads a {type(pipe.model).__name__}")
+            raise _CheckFailed(f"loads a {type(pipe.model).__name__}")
         # The pipeline throws the traces away, so they are caught on their way.
-        seen = []
-        start = pipe.model.protected_run
-        pipe.model.protected_run = lambda **kwargs: seen.append(start(**kwargs)) or seen[-1]
-        pipe(text=_chat(_image()), max_new_tokens=NEW_TOKENS)
+        seen: list[Any] = []
+        model: Any = pipe.model
+        start = model.protected_run
+
+        def kept(**kwargs: Any) -> Any:
+            seen.append(start(**kwargs))
+            return seen[-1]
+
+        model.protected_run = kept
+        chat: Any = _chat(_image())
+        pipe(text=chat, max_new_tokens=NEW_TOKENS)
         if len(seen) != 1 or len(seen[0].traces) != 1:
-            raise _Failed("answers without the protocol")
-        return _told(seen[0].traces[0])
+            raise _CheckFailed("answers without the protocol")
+        return _steps_of(seen[0].traces[0])
 
     _check("pipeline", pipeline)
 
@@ -66,9 +73,10 @@ def check_method(folder: str, stock: str) -> None:
     # With another model type, transformers would not convert the keys of the checkpoint.
     stored = LlavaConfig.from_pretrained(stock).to_dict()
     config = LlavaConfig(**{k: v for k, v in stored.items() if k not in ("model_type", "ecso")})
-    model, report = LlavaForConditionalGeneration.from_pretrained(
+    loaded: Any = LlavaForConditionalGeneration.from_pretrained(
         stock, config=config, output_loading_info=True
     )
+    model, report = loaded
     if any(report.values()):
         raise RuntimeError("the stock model to try it on does not load completely")
     processor = LlavaProcessor.from_pretrained(stock, trust_remote_code=False)
@@ -89,7 +97,7 @@ def check_method(folder: str, stock: str) -> None:
             call(trust_remote_code=False)
         except ValueError:
             return "as it should be"
-        raise _Failed("runs without trust_remote_code")
+        raise _CheckFailed("runs without trust_remote_code")
 
     def protected() -> str:
         output = call(trust_remote_code=True, return_dict_in_generate=True)
@@ -97,7 +105,7 @@ def check_method(folder: str, stock: str) -> None:
 
     def switched_off() -> str:
         if not torch.equal(call(trust_remote_code=True, ecso=False), plain):
-            raise _Failed("with ecso=False it is not the model's own answer")
+            raise _CheckFailed("with ecso=False it is not the model's own answer")
         return "the model's own answer"
 
     _check("refused without trust", refused)
@@ -112,7 +120,7 @@ def _check(name: str, run: Callable[..., Any], *arguments: Any) -> Any:
     except Exception as error:  # whatever it is, the check has failed
         said = str(error).strip().splitlines()
         detail = f"{type(error).__name__}: {said[0] if said else ''}"
-        detail = said[0] if isinstance(error, _Failed) else detail
+        detail = said[0] if isinstance(error, _CheckFailed) else detail
         print(json.dumps({"check": name, "ok": False, "detail": detail[:300]}), flush=True)
         return None
     detail = result if isinstance(result, str) else "complete"
@@ -130,7 +138,7 @@ def _refuses_without_trust(folder: str) -> str:
             if "trust_remote_code" not in str(error):
                 raise
         else:
-            raise _Failed(f"{name} loads it without trust_remote_code")
+            raise _CheckFailed(f"{name} loads it without trust_remote_code")
     return "as it should be"
 
 
@@ -139,7 +147,7 @@ def _processor(folder: str) -> Any:
 
     processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
     if not getattr(processor, "chat_template", None):
-        raise _Failed("the processor has no chat template")
+        raise _CheckFailed("the processor has no chat template")
     return processor
 
 
@@ -150,10 +158,10 @@ def _complete_model(folder: str, auto_class: str) -> Any:
         folder, trust_remote_code=True, output_loading_info=True
     )
     if type(model).__name__ != "ECSOLlavaForConditionalGeneration":
-        raise _Failed(f"loads a {type(model).__name__}")
+        raise _CheckFailed(f"loads a {type(model).__name__}")
     wrong = {kind: sorted(map(str, keys))[:3] for kind, keys in report.items() if keys}
     if wrong:
-        raise _Failed(f"keys do not fit: {wrong}")
+        raise _CheckFailed(f"keys do not fit: {wrong}")
     return model
 
 
@@ -167,14 +175,14 @@ def _generates(model: Any, processor: Any) -> str:
 def _trace_of(output: Any) -> str:
     traces = getattr(output, "ecso_traces", None)
     if not traces or len(traces) != 1:
-        raise _Failed("answers without a trace of the protocol")
-    return _told(traces[0])
+        raise _CheckFailed("answers without a trace of the protocol")
+    return _steps_of(traces[0])
 
 
-def _told(trace: Any) -> str:
+def _steps_of(trace: Any) -> str:
     steps = " → ".join(record.step.value for record in trace.steps)
     if trace.failed_step is not None:
-        raise _Failed(f"the {trace.failed_step.value} step could not be run, after {steps}")
+        raise _CheckFailed(f"the {trace.failed_step.value} step could not be run, after {steps}")
     return steps
 
 
@@ -200,6 +208,7 @@ if __name__ == "__main__":
     # Called with -S, which leaves out editable installations; -I leaves out the environment's.
     kind, site_packages, *arguments = sys.argv[1:]
     sys.path += json.loads(site_packages)
-    sys.meta_path.insert(0, _Hidden())
-    {"model": check_model, "custom_generate": check_method}[kind](*arguments)
+    sys.meta_path.insert(0, _HiddenPackages())
+    check: Callable[..., None] = check_model if kind == "model" else check_method
+    check(*arguments)
     print(LAST_LINE)

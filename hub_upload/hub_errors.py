@@ -1,4 +1,4 @@
-"""What can go wrong between here and the Hub, told in one line."""
+"""What can go wrong between here and the Hub, each in one line."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,17 +6,17 @@ from contextlib import contextmanager
 from modeling_ecso.errors_ecso import ECSOInputError
 
 
-class BrokenConnection(ECSOInputError):
+class HubUnreachableError(ECSOInputError):
     """The Hub could not be reached, or not any more; worth another attempt."""
 
 
-class MovedHead(ECSOInputError):
+class HeadMovedError(ECSOInputError):
     """Somebody else has committed since the plan was made."""
 
 
 @contextmanager
-def explained(what: str) -> Iterator[None]:
-    """Turn the client's errors into a `ECSOInputError`.
+def as_input_errors(what: str) -> Iterator[None]:
+    """Turn the client's errors into an `ECSOInputError`.
 
     Args:
         what: What is being read or written, for the message.
@@ -57,16 +57,20 @@ def explained(what: str) -> Iterator[None]:
             "log in with `hf auth login`"
         ) from None
     except (LocalEntryNotFoundError, OfflineModeIsEnabled):
-        raise BrokenConnection(f"{what}: the Hub cannot be reached; go online and repeat") from None
+        raise HubUnreachableError(
+            f"{what}: the Hub cannot be reached; go online and repeat"
+        ) from None
     except HfHubHTTPError as error:
         raise _from_status(what, error.response) from None
     except Exception as error:
+        if type(error).__name__ == "XetAuthenticationError":
+            raise ECSOInputError(_refused_token(what)) from None
         broken = _broken_part(error)
         if broken is None:
             raise
         if isinstance(broken, HfHubHTTPError):
             raise _from_status(what, broken.response) from None
-        raise BrokenConnection(
+        raise HubUnreachableError(
             f"{what}: the connection broke ({type(broken).__name__}); repeat the command, what has "
             "arrived is not sent again"
         ) from None
@@ -81,11 +85,13 @@ def _from_status(what: str, response: object) -> ECSOInputError:
             f"{what}: this token may not write there; use one that may, or another name"
         )
     if status == 412:
-        return MovedHead(
+        return HeadMovedError(
             f"{what}: somebody has committed since the plan was made; look at it and push again"
         )
     if status is None or status >= 500 or status in (408, 429):
-        return BrokenConnection(f"{what}: the Hub does not answer (status {status}); repeat later")
+        return HubUnreachableError(
+            f"{what}: the Hub does not answer (status {status}); repeat later"
+        )
     return ECSOInputError(f"{what}: refused by the Hub (status {status})")
 
 
@@ -100,7 +106,8 @@ def _broken_part(error: BaseException | None) -> BaseException | None:
     while error is not None:
         # By name, since the client's HTTP library has changed its own before.
         names = {kind.__name__ for kind in type(error).__mro__}
-        if names & {"TransportError", "HfHubHTTPError"} or isinstance(error, ConnectionError):
+        broken = isinstance(error, ConnectionError | TimeoutError)
+        if broken or names & {"TransportError", "HfHubHTTPError"}:
             return error
         error = error.__cause__
     return None

@@ -1,68 +1,61 @@
 """What a push would change: the folder against the head of the repository."""
 
-import hashlib
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from .allowed import FolderFile, files_of, is_ours
+from .allowed import files_of, is_ours
 from .card import UNNAMED
-from .hub_errors import explained
+from .hub_errors import as_input_errors
 
 
-CHUNK_BYTES = 1 << 20
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 
-@dataclass(frozen=True)
-class RemoteFile:
-    """A file at the head: its size, and the id that git or large file storage gives to it."""
-
-    size: int
-    oid: str
-    is_large: bool
-
-
-@dataclass(frozen=True)
-class Remote:
+class RemoteHead(NamedTuple):
     """The head that a plan is made against.
 
     Args:
         exists: Whether there is such a repository.
         has_branch: Whether it has the branch.
         is_private: Whether it is hidden from others.
-        commit: Id of the head; None where there is no repository.
-        files: What is there.
+        commit: Id of the head; empty where there is no repository.
     """
 
     exists: bool
     has_branch: bool = False
     is_private: bool = False
-    commit: str | None = None
-    files: dict[str, RemoteFile] = field(default_factory=dict)
+    commit: str = ""
 
 
-@dataclass(frozen=True)
-class Change:
-    """What happens to one file: ``new``, ``changed``, ``unchanged``, ``deleted`` or ``kept``."""
+class FileChange(NamedTuple):
+    """What happens to one file.
+
+    Args:
+        path: In the repository.
+        what: ``new``, ``changed``, ``unchanged``, ``deleted`` or ``kept``.
+        size: In bytes; None for what is in the repository alone.
+    """
 
     path: str
     what: str
-    size: int
+    size: int | None = None
 
 
 @dataclass(frozen=True)
 class PushPlan:
-    """All files of a push.
+    """What happens to each file, here or there."""
 
-    Args:
-        changes: What happens to each file, here or there.
-        uploads: The new and the changed ones.
-        contents: Contents that differ from the file in the folder: the card, which is given the
-            repository's name.
-    """
+    changes: tuple[FileChange, ...]
 
-    changes: tuple[Change, ...]
-    uploads: tuple[FolderFile, ...]
-    contents: dict[str, bytes]
+    @property
+    def uploads(self) -> list[FileChange]:
+        """What is sent."""
+        return [change for change in self.changes if change.what in ("new", "changed")]
 
     @property
     def deleted(self) -> list[str]:
@@ -75,81 +68,79 @@ class PushPlan:
         return not self.uploads and not self.deleted
 
 
-def read_remote(repo_id: str, branch: str, token: str | None) -> Remote:
+@contextmanager
+def as_published(folder: Path, repo_id: str) -> Iterator[Path]:
+    """Yield a folder that holds exactly what goes up: links to the files, and a card with a name.
+
+    Args:
+        folder: What `build` has made.
+        repo_id: Where it is going.
+
+    Raises:
+        ECSOInputError: A file may not be published.
+    """
+    with tempfile.TemporaryDirectory(prefix="ecso-push-") as place:
+        for file in files_of(folder):
+            target = Path(place, file.path)
+            target.parent.mkdir(exist_ok=True)
+            if file.path == "README.md":
+                card = file.source.read_text("utf-8").replace(UNNAMED, repo_id)
+                target.write_bytes(card.encode())
+            else:
+                target.symlink_to(file.source.resolve())
+        yield Path(place)
+
+
+def read_head(api: "HfApi", repo_id: str, branch: str) -> RemoteHead:
     """Return the head of a repository's branch, or of its main branch where it has no such one.
 
     Raises:
         ECSOInputError: The Hub cannot be reached, or does not let this token look.
     """
-    from huggingface_hub import HfApi
+    from huggingface_hub import get_token
     from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
-    api = HfApi(token=token or False)
-    with explained(repo_id):
+    with as_input_errors(repo_id):
         try:
             info, has_branch = api.model_info(repo_id, revision=branch), True
         except RevisionNotFoundError:
             info, has_branch = api.model_info(repo_id), False
         except RepositoryNotFoundError as error:
-            if token and getattr(error.response, "status_code", None) == 401:
+            if get_token() and getattr(error.response, "status_code", None) == 401:
                 api.whoami()  # tells a token that is not accepted from a name that is not there
-            return Remote(exists=False)
-        files = {
-            entry.path: RemoteFile(
-                size=entry.size,
-                oid=entry.lfs.sha256 if entry.lfs else entry.blob_id,
-                is_large=bool(entry.lfs),
-            )
-            for entry in api.list_repo_tree(repo_id, revision=info.sha, recursive=True)
-            if hasattr(entry, "size")
-        }
-    return Remote(True, has_branch, bool(info.private), info.sha, files)
+            return RemoteHead(exists=False)
+    return RemoteHead(True, has_branch, bool(info.private), str(info.sha))
 
 
-def make_plan(folder: Path, repo_id: str, remote: Remote) -> PushPlan:
+def make_plan(api: "HfApi", published: Path, repo_id: str, head: RemoteHead) -> PushPlan:
     """Return what a push would change.
 
     Files that nobody but a build makes, code and weights, are deleted where this build has none;
     every other file that is there stays.
 
     Args:
-        folder: What `build` has made.
-        repo_id: Where it is going; the card is given this name.
-        remote: What is there.
+        api: The Hub.
+        published: What goes up, from `as_published`.
+        repo_id: Where it is going.
+        head: What is there.
 
     Raises:
-        ECSOInputError: A file may not be published.
+        ECSOInputError: The Hub cannot be reached.
     """
-    files = files_of(folder)
-    card = (folder / "README.md").read_text("utf-8").replace(UNNAMED, repo_id)
-    contents = {"README.md": card.encode()}
-    changes, uploads = [], []
-    for file in files:
-        content = contents.get(file.path)
-        size = len(content) if content is not None else file.source.stat().st_size
-        there = remote.files.get(file.path)
-        if there is None:
-            what = "new"
-        else:
-            what = "unchanged" if _is_same(file.source, content, size, there) else "changed"
-        changes.append(Change(file.path, what, size))
-        if what != "unchanged":
-            uploads.append(file)
-    here = {file.path for file in files}
-    for path, there in sorted(remote.files.items()):
-        if path not in here:
-            changes.append(Change(path, "deleted" if is_ours(path) else "kept", there.size))
-    return PushPlan(tuple(changes), tuple(uploads), contents)
-
-
-def _is_same(file: Path, content: bytes | None, size: int, there: RemoteFile) -> bool:
-    if size != there.size:
-        return False
-    found = hashlib.sha256() if there.is_large else hashlib.sha1(b"blob %d\0" % size)
-    if content is not None:
-        found.update(content)
-    else:
-        with file.open("rb") as stream:
-            while chunk := stream.read(CHUNK_BYTES):
-                found.update(chunk)
-    return found.hexdigest() == there.oid
+    sizes = {
+        path.relative_to(published).as_posix(): path.stat().st_size
+        for path in sorted(published.rglob("*"))
+        if path.is_file()
+    }
+    if not head.exists:
+        return PushPlan(tuple(FileChange(path, "new", size) for path, size in sizes.items()))
+    with as_input_errors(repo_id):
+        compared = api.verify_repo_checksums(repo_id, revision=head.commit, local_dir=published)
+    found = dict.fromkeys(sizes, "unchanged")
+    found |= dict.fromkeys(compared.extra_paths, "new")
+    found |= {mismatch["path"]: "changed" for mismatch in compared.mismatches}
+    here = [FileChange(path, what, sizes[path]) for path, what in found.items()]
+    there = [
+        FileChange(path, "deleted" if is_ours(path) else "kept") for path in compared.missing_paths
+    ]
+    return PushPlan((*here, *there))

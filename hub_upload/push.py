@@ -2,28 +2,34 @@
 
 Covered: a connection that breaks is tried again, and what has arrived is not sent twice, neither in
 this call nor in the next. A commit that arrived without an answer is recognised. A head that has
-moved stops the push. A release's tag never moves.
-Not covered: undoing a commit; the Hub keeps every earlier one.
+moved stops the push. A release's tag never moves, and is set on nothing but the whole folder.
+Not covered: undoing a commit; the Hub keeps every earlier one. A commit that the Hub fails to take
+again and again is split by its client; `push` says so then.
 """
 
+import glob
 import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from modeling_ecso.errors_ecso import ECSOInputError
 
 from .allowed import files_of
-from .hub_errors import BrokenConnection, MovedHead, explained
-from .plan import PushPlan, Remote, make_plan, read_remote
+from .hub_errors import HeadMovedError, HubUnreachableError, as_input_errors
+from .plan import PushPlan, RemoteHead, as_published, make_plan, read_head
+
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 
 MAIN = "main"
 WAITS_S = (1, 2, 4)
 
 
-class Target(NamedTuple):
+class PushTarget(NamedTuple):
     """Where a folder is going.
 
     Args:
@@ -39,7 +45,7 @@ class Target(NamedTuple):
     opens_request: bool = False
 
 
-class Pushed(NamedTuple):
+class PushResult(NamedTuple):
     """What a push has done.
 
     Args:
@@ -51,49 +57,55 @@ class Pushed(NamedTuple):
 
     commit: str
     url: str
-    tag: str | None
-    tag_note: str
+    tag: str | None = None
+    tag_note: str = ""
 
 
-def look(folder: Path, target: Target, needs_token: bool) -> tuple[Remote, PushPlan]:
+def plan_push(folder: Path, target: PushTarget, needs_token: bool) -> tuple[RemoteHead, PushPlan]:
     """Return the head and the plan; writes nothing.
 
     Raises:
         ECSOInputError: The name is not valid, there is no token, the folder cannot be published
             there.
     """
+    from huggingface_hub import HfApi, get_token
     from huggingface_hub.utils import validate_repo_id
 
-    with explained(target.repo_id):
+    with as_input_errors(target.repo_id):
         validate_repo_id(target.repo_id)
     if target.repo_id.count("/") != 1:
         raise ECSOInputError(f"{target.repo_id}: not OWNER/NAME; say whose repository it is to be")
-    token = _token()
-    if token is None and needs_token:
+    if target.opens_request and target.branch != MAIN:
+        raise ECSOInputError(
+            f"a pull request is opened against {MAIN}; leave out --revision {target.branch}"
+        )
+    if get_token() is None and needs_token:
         raise ECSOInputError("there is no token; log in with `hf auth login`, or set HF_TOKEN")
     _refuse_local_base(folder)
-    remote = read_remote(target.repo_id, target.branch, token)
-    if remote.exists and target.is_private and not remote.is_private:
-        raise ECSOInputError(
-            f"{target.repo_id}: is public already, --private would change nothing; make it private "
-            "on its settings page first"
-        )
-    return remote, make_plan(folder, target.repo_id, remote)
+    api = HfApi()
+    with as_published(folder, target.repo_id) as published:
+        head = read_head(api, target.repo_id, target.branch)
+        if head.exists and target.is_private and not head.is_private:
+            raise ECSOInputError(
+                f"{target.repo_id}: is public already, --private would change nothing; make it "
+                "private on its settings page first"
+            )
+        return head, make_plan(api, published, target.repo_id, head)
 
 
 def push(
     folder: Path,
-    target: Target,
-    remote: Remote,
+    target: PushTarget,
+    head: RemoteHead,
     plan: PushPlan,
     wait: Callable[[float], None] = time.sleep,
-) -> Pushed:
+) -> PushResult:
     """Carry out a plan; returns what has been done.
 
     Args:
         folder: The folder the plan is of.
         target: Where it is going.
-        remote: The head the plan was made against.
+        head: The head the plan was made against.
         plan: What changes.
         wait: Called with seconds between attempts.
 
@@ -103,117 +115,131 @@ def push(
     from huggingface_hub import HfApi
 
     api = HfApi()
-    with explained(target.repo_id):
-        if not remote.exists:
+    with as_input_errors(target.repo_id):
+        if not head.exists:
             api.create_repo(target.repo_id, private=target.is_private or None, exist_ok=True)
-        if not remote.has_branch and target.branch != MAIN and not target.opens_request:
+        if not head.has_branch and target.branch != MAIN:
             api.create_branch(target.repo_id, branch=target.branch, exist_ok=True)
-    if not remote.exists or not remote.has_branch:
-        remote = read_remote(target.repo_id, target.branch, _token())
-        plan = make_plan(folder, target.repo_id, remote)
-    if plan.is_empty:
-        commit, url = remote.commit, f"{api.endpoint}/{target.repo_id}/tree/{remote.commit}"
-    else:
-        commit, url = _commit_with_patience(api, folder, target, remote, plan, wait)
-    if target.opens_request or target.branch != MAIN:
-        return Pushed(commit, url, None, "")
-    return Pushed(commit, url, *_tag(api, folder, target.repo_id, commit))
+    with as_published(folder, target.repo_id) as published:
+        if not head.exists or not head.has_branch:
+            head = read_head(api, target.repo_id, target.branch)
+            plan = make_plan(api, published, target.repo_id, head)
+        done = _upload_with_patience(api, published, target, head, plan, wait)
+        if target.opens_request or target.branch != MAIN:
+            return done
+        if not _is_one_commit(api, target, head, done):
+            note = (
+                "not tagged: the Hub's client has split the commit; push again, and what is there "
+                "is compared and tagged"
+            )
+            return done._replace(tag_note=note)
+        return _tag_release(api, published, target.repo_id, done)
 
 
-def _commit_with_patience(
-    api: Any,
-    folder: Path,
-    target: Target,
-    remote: Remote,
+def _upload_with_patience(
+    api: "HfApi",
+    published: Path,
+    target: PushTarget,
+    head: RemoteHead,
     plan: PushPlan,
     wait: Callable[[float], None],
-) -> tuple[str, str]:
-    operations = _operations(plan)
+) -> PushResult:
+    if plan.is_empty:
+        return _at_commit(api, target, head.commit)
     for pause in (*WAITS_S, None):
         try:
-            return _commit(api, target, remote, operations)
-        except (BrokenConnection, MovedHead) as problem:
+            return _upload(api, published, target, head, plan)
+        except (HubUnreachableError, HeadMovedError) as problem:
             # The commit may have arrived, and only the answer to it been lost.
-            there = _look_again(target)
-            if there is not None and there.commit != remote.commit:
-                if make_plan(folder, target.repo_id, there).is_empty:
-                    return there.commit, f"{api.endpoint}/{target.repo_id}/tree/{there.commit}"
-            if pause is None or isinstance(problem, MovedHead):
+            there = _head_if_reachable(api, target)
+            if there is not None and there.commit != head.commit:
+                if make_plan(api, published, target.repo_id, there).is_empty:
+                    return _at_commit(api, target, there.commit)
+            if pause is None or isinstance(problem, HeadMovedError):
                 raise
             wait(pause)
     raise AssertionError("the last attempt returns or raises")
 
 
-def _commit(api: Any, target: Target, remote: Remote, operations: list[Any]) -> tuple[str, str]:
-    from huggingface_hub import CommitOperationAdd
-
-    arguments = {"revision": target.branch, "create_pr": target.opens_request}
-    if target.opens_request and not remote.has_branch:
-        arguments["revision"] = MAIN
-    with explained(target.repo_id):
-        # Uploaded first and by itself: this part can be repeated without doubt.
-        additions = [each for each in operations if isinstance(each, CommitOperationAdd)]
-        api.preupload_lfs_files(target.repo_id, additions, free_memory=False, **arguments)
+def _upload(
+    api: "HfApi", published: Path, target: PushTarget, head: RemoteHead, plan: PushPlan
+) -> PushResult:
     try:
-        with explained(target.repo_id):
-            done = api.create_commit(
-                target.repo_id,
-                operations,
+        with as_input_errors(target.repo_id):
+            done = api.upload_folder(
+                repo_id=target.repo_id,
+                folder_path=published,
                 commit_message="Publish with ecso-hub",
-                parent_commit=remote.commit,
-                **arguments,
+                revision=target.branch,
+                create_pr=target.opens_request,
+                parent_commit=head.commit,
+                # Patterns, so that a name with brackets must be escaped to stand for itself.
+                allow_patterns=[glob.escape(change.path) for change in plan.uploads],
+                delete_patterns=[glob.escape(path) for path in plan.deleted] or None,
             )
-    except BrokenConnection:
+    except HubUnreachableError:
         if target.opens_request:
             raise ECSOInputError(
                 f"{target.repo_id}: the connection broke while the pull request was being opened; "
                 "see on its Community page whether it is there before you repeat the command"
             ) from None
         raise
-    return done.oid, done.pr_url or done.commit_url
+    return PushResult(done.oid, done.pr_url or done.commit_url)
 
 
-def _operations(plan: PushPlan) -> list[Any]:
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
-
-    additions = [
-        CommitOperationAdd(file.path, plan.contents.get(file.path, str(file.source)))
-        for file in plan.uploads
-    ]
-    return additions + [CommitOperationDelete(path) for path in plan.deleted]
+def _at_commit(api: "HfApi", target: PushTarget, commit: str) -> PushResult:
+    return PushResult(commit, f"{api.endpoint}/{target.repo_id}/tree/{commit}")
 
 
-def _look_again(target: Target) -> Remote | None:
+def _head_if_reachable(api: "HfApi", target: PushTarget) -> RemoteHead | None:
     try:
-        return read_remote(target.repo_id, target.branch, _token())
-    except BrokenConnection:
+        return read_head(api, target.repo_id, target.branch)
+    except HubUnreachableError:
         return None
 
 
-def _token() -> str | None:
-    from huggingface_hub import get_token
+def _is_one_commit(api: "HfApi", target: PushTarget, head: RemoteHead, done: PushResult) -> bool:
+    """Return whether the commit is the head itself, or the folder put right on top of it."""
+    if done.commit == head.commit:
+        return True
+    with as_input_errors(target.repo_id):
+        history = api.list_repo_commits(target.repo_id, revision=done.commit)
+    return [commit.commit_id for commit in history[1:2]] == [head.commit]
 
-    return get_token()
 
-
-def _tag(api: Any, folder: Path, repo_id: str, commit: str) -> tuple[str | None, str]:
+def _tag_release(api: "HfApi", published: Path, repo_id: str, done: PushResult) -> PushResult:
     """Tag the commit as the card's release, unless that tag is taken; a release never moves."""
     from huggingface_hub import ModelCard
+    from huggingface_hub.errors import HfHubHTTPError
+
+    card = ModelCard((published / "README.md").read_text("utf-8"))
+    release = card.data.to_dict()["ecso_release"]
+    with as_input_errors(repo_id):
+        tagged = _commit_at(api, repo_id, release)
+        if tagged is None:
+            try:
+                api.create_tag(repo_id, tag=release, revision=done.commit)
+                return done._replace(tag=release, tag_note=f"tagged {release}")
+            except HfHubHTTPError as error:
+                if error.response.status_code != 409:
+                    raise
+                tagged = _commit_at(api, repo_id, release)  # somebody else was faster
+    if tagged == done.commit:
+        return done._replace(tag=release, tag_note=f"{release} is this commit")
+    note = (
+        f"{release} stays at {str(tagged)[:8]}, and so do the card's snippets; raise `release` in "
+        "the recipe and build again to publish this commit under a tag of its own"
+    )
+    return done._replace(tag_note=note)
+
+
+def _commit_at(api: "HfApi", repo_id: str, revision: str) -> str | None:
     from huggingface_hub.errors import RevisionNotFoundError
 
-    release = ModelCard((folder / "README.md").read_text("utf-8")).data.to_dict()["ecso_release"]
-    with explained(repo_id):
-        try:
-            tagged = api.model_info(repo_id, revision=release).sha
-        except RevisionNotFoundError:
-            api.create_tag(repo_id, tag=release, revision=commit, exist_ok=True)
-            return release, f"tagged {release}"
-    if tagged == commit:
-        return release, f"{release} is this commit"
-    return None, (
-        f"{release} stays at {tagged[:8]}, and so do the card's snippets; raise `release` in the "
-        "recipe and build again to publish this commit under a tag of its own"
-    )
+    try:
+        return api.model_info(repo_id, revision=revision).sha
+    except RevisionNotFoundError:
+        return None
 
 
 def _refuse_local_base(folder: Path) -> None:

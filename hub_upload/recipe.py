@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from modeling_ecso.errors_ecso import ECSOInputError
+from modeling_ecso.sources_ecso import BRANCHES, REPO_ID, TAG_OR_COMMIT
 
 from .presets import configuration_folder
 
@@ -108,120 +109,117 @@ def load_recipe(name: str) -> Recipe:
         place = getattr(error, "problem_mark", None)
         line = f", line {place.line + 1}" if place else ""
         raise ECSOInputError(f"{path}: not a YAML file{line}; mend it") from None
-    return _Reader(path).recipe(stored)
+    try:
+        return _checked_recipe(path, stored)
+    except ECSOInputError as error:
+        # Every complaint about a key is given the name of its file here.
+        raise type(error)(f"{path}: {error}") from None
 
 
-class _Reader:
-    """Checks the values of one file, so that every complaint names it."""
+def _checked_recipe(path: Path, stored: Any) -> Recipe:
+    keys = ["kind", "base", "weights", "preset", "ecso", "generation", "release", "card"]
+    top = _mapping("the recipe", stored, keys)
+    base = _mapping("base", top["base"], ["repo_id", "revision"])
+    kind = _one_of("kind", top["kind"], KINDS)
+    _check_base(base)
+    recipe = Recipe(
+        path=path,
+        kind=kind,
+        base_id=base["repo_id"],
+        base_revision=base["revision"],
+        weights=_one_of("weights", top["weights"], WEIGHTS[kind]),
+        preset=_text("preset", top["preset"]),
+        ecso=_free_mapping("ecso", top["ecso"]),
+        generation=_free_mapping("generation", top["generation"]),
+        release=_matching("release", top["release"], r"v[0-9][\w.-]*", "v1 or v1.2"),
+        card=_card_fields(top["card"]),
+    )
+    if not recipe.settings["enabled"]:
+        raise _wrong("ecso.enabled", "true, or it would not protect", False)
+    return recipe
 
-    def __init__(self, path: Path):
-        self._path = path
 
-    def recipe(self, stored: Any) -> Recipe:
-        keys = ["kind", "base", "weights", "preset", "ecso", "generation", "release", "card"]
-        top = self._mapping("the recipe", stored, keys)
-        base = self._mapping("base", top["base"], ["repo_id", "revision"])
-        card = self._mapping(
-            "card",
-            top["card"],
-            ["title", "summary", "license", "language", "tags", "results"],
-        )
-        kind = self._one_of("kind", top["kind"], KINDS)
-        self._check_base(base)
-        recipe = Recipe(
-            path=self._path,
-            kind=kind,
-            base_id=base["repo_id"],
-            base_revision=base["revision"],
-            weights=self._one_of("weights", top["weights"], WEIGHTS[kind]),
-            preset=self._text("preset", top["preset"]),
-            ecso=self._free_mapping("ecso", top["ecso"]),
-            generation=self._free_mapping("generation", top["generation"]),
-            release=self._matching("release", top["release"], r"v[0-9][\w.-]*", "v1 or v1.2"),
-            card=CardFields(
-                title=self._line("card.title", card["title"]),
-                summary=self._line("card.summary", card["summary"]),
-                license=self._matching(
-                    "card.license", card["license"], r"[a-z0-9][a-z0-9.-]*", "apache-2.0"
-                ),
-                language=self._texts("card.language", card["language"]),
-                tags=self._texts("card.tags", card["tags"]),
-                results=self._texts("card.results", card["results"]),
-            ),
-        )
-        self._check_settings(recipe)
-        return recipe
+def _card_fields(stored: Any) -> CardFields:
+    keys = ["title", "summary", "license", "language", "tags", "results"]
+    card = _mapping("card", stored, keys)
+    return CardFields(
+        title=_line("card.title", card["title"]),
+        summary=_line("card.summary", card["summary"]),
+        license=_matching("card.license", card["license"], r"[a-z0-9][a-z0-9.-]*", "apache-2.0"),
+        language=_texts("card.language", card["language"]),
+        tags=_texts("card.tags", card["tags"]),
+        results=_texts("card.results", card["results"]),
+    )
 
-    def _wrong(self, key: str, must: str, value: Any) -> ECSOInputError:
-        return ECSOInputError(f"{self._path}: {key} must be {must}; got {repr(value)[:80]}")
 
-    def _mapping(self, key: str, value: Any, keys: list[str]) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            raise self._wrong(key, "a mapping with " + ", ".join(keys), value)
-        where = "" if key == "the recipe" else f"{key}."
-        for name in value:
-            if name not in keys:
-                raise ECSOInputError(
-                    f"{self._path}: {where}{name} is no key of a recipe; remove it or correct its "
-                    f"name ({', '.join(keys)})"
-                )
-        for name in keys:
-            if name not in value:
-                raise ECSOInputError(f"{self._path}: {where}{name} is missing; add it")
-        return value
+def _check_base(base: dict[str, Any]) -> None:
+    repo_id, revision = base["repo_id"], base["revision"]
+    if not isinstance(repo_id, str):
+        raise _wrong("base.repo_id", "OWNER/NAME, an absolute path or embedded", repo_id)
+    if repo_id == EMBEDDED or Path(repo_id).is_absolute():
+        if revision is not None:
+            raise _wrong("base.revision", "null for a base on this machine", revision)
+        return
+    if not REPO_ID.fullmatch(repo_id):
+        raise _wrong("base.repo_id", "OWNER/NAME, an absolute path or embedded", repo_id)
+    if not isinstance(revision, str) or not TAG_OR_COMMIT.fullmatch(revision):
+        raise _wrong("base.revision", "a commit or a tag, which stay where they are", revision)
+    if revision in BRANCHES:
+        raise _wrong("base.revision", "a commit or a tag, which stay where they are", revision)
 
-    def _check_base(self, base: dict[str, Any]) -> None:
-        from modeling_ecso import ECSOConfigError
-        from modeling_ecso.thin_ecso import checked_source
 
-        if base["repo_id"] == EMBEDDED:
-            if base["revision"] is not None:
-                raise self._wrong("base.revision", "null for the embedded base", base["revision"])
-            return
-        try:
-            checked_source(base)
-        except ECSOConfigError as error:
+def _wrong(key: str, must: str, value: Any) -> ECSOInputError:
+    return ECSOInputError(f"{key} must be {must}; got {repr(value)[:80]}")
+
+
+def _mapping(key: str, value: Any, keys: list[str]) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _wrong(key, "a mapping with " + ", ".join(keys), value)
+    where = "" if key == "the recipe" else f"{key}."
+    for name in value:
+        if name not in keys:
             raise ECSOInputError(
-                f"{self._path}: {str(error).replace('weights_from', 'base')}"
-            ) from None
+                f"{where}{name} is no key of a recipe; remove it or correct its name "
+                f"({', '.join(keys)})"
+            )
+    for name in keys:
+        if name not in value:
+            raise ECSOInputError(f"{where}{name} is missing; add it")
+    return value
 
-    def _check_settings(self, recipe: Recipe) -> None:
-        from modeling_ecso import ECSOConfigError
 
-        try:
-            settings = recipe.settings
-        except ECSOConfigError as error:
-            raise ECSOInputError(f"{self._path}: {error}") from None
-        if not settings["enabled"]:
-            raise self._wrong("ecso.enabled", "true, or it would not protect", False)
+def _one_of(key: str, value: Any, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise _wrong(key, " or ".join(allowed), value)
+    return value
 
-    def _one_of(self, key: str, value: Any, allowed: tuple[str, ...]) -> str:
-        if value not in allowed:
-            raise self._wrong(key, " or ".join(allowed), value)
-        return value
 
-    def _text(self, key: str, value: Any) -> str:
-        if not isinstance(value, str) or not value.strip():
-            raise self._wrong(key, "a non-empty text", value)
-        return value.strip()
+def _text(key: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise _wrong(key, "a non-empty text", value)
+    return value.strip()
 
-    def _line(self, key: str, value: Any) -> str:
-        text = self._text(key, value)
-        if "\n" in text:
-            raise self._wrong(key, "one paragraph", value)
-        return text
 
-    def _matching(self, key: str, value: Any, pattern: str, example: str) -> str:
-        if not isinstance(value, str) or not re.fullmatch(pattern, value):
-            raise self._wrong(key, f"a text like {example}", value)
-        return value
+def _line(key: str, value: Any) -> str:
+    text = _text(key, value)
+    if "\n" in text:
+        raise _wrong(key, "one paragraph", value)
+    return text
 
-    def _texts(self, key: str, value: Any) -> tuple[str, ...]:
-        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-            raise self._wrong(key, "a list of texts", value)
-        return tuple(value)
 
-    def _free_mapping(self, key: str, value: Any) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            raise self._wrong(key, "a mapping, perhaps empty", value)
-        return value
+def _matching(key: str, value: Any, pattern: str, example: str) -> str:
+    if not isinstance(value, str) or not re.fullmatch(pattern, value):
+        raise _wrong(key, f"a text like {example}", value)
+    return value
+
+
+def _texts(key: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise _wrong(key, "a list of texts", value)
+    return tuple(value)
+
+
+def _free_mapping(key: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _wrong(key, "a mapping, perhaps empty", value)
+    return value

@@ -7,20 +7,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from .base import Base
-from .plan import PushPlan, Remote
-from .push import Pushed, Target
+from .base import BaseCheckpoint
+from .plan import PushPlan, RemoteHead
+from .push import PushResult, PushTarget
 from .recipe import Recipe
-from .verify import Check, megabytes
+from .verify import VerifyCheck, readable_size
 
 
 STYLES = {"new": "green", "changed": "yellow", "deleted": "red", "unchanged": "dim", "kept": "dim"}
 
 
-def show_built(folder: Path, recipe: Recipe, base: Base) -> None:
+def show_built(folder: Path, recipe: Recipe, base: BaseCheckpoint) -> None:
     """Print what has been built."""
     files = [path for path in folder.rglob("*") if path.is_file()]
-    size = megabytes(sum(path.stat().st_size for path in files))
+    size = readable_size(sum(path.stat().st_size for path in files))
     where = base.repo_id or str(base.folder)
     at = f" at {base.revision}" if base.revision else ""
     console = _console()
@@ -30,7 +30,7 @@ def show_built(folder: Path, recipe: Recipe, base: Base) -> None:
         console.print(f"{said} {escape(where + at)}", soft_wrap=True)
 
 
-def show_checks(folder: Path, checks: list[Check]) -> None:
+def show_checks(folder: Path, checks: list[VerifyCheck]) -> None:
     """Print the table of checks."""
     table = Table()
     table.add_column("check", no_wrap=True)
@@ -42,12 +42,12 @@ def show_checks(folder: Path, checks: list[Check]) -> None:
     _console().print(f"[bold]verify[/bold] {escape(str(folder))}", table)
 
 
-def show_plan(target: Target, remote: Remote, plan: PushPlan) -> None:
+def show_plan(target: PushTarget, head: RemoteHead, plan: PushPlan) -> None:
     """Print what changes."""
-    state = "new repository" if not remote.exists else f"on top of {remote.commit[:8]}"
-    if not remote.exists:
+    state = "new repository" if not head.exists else f"on top of {head.commit[:8]}"
+    if not head.exists:
         state += ", private" if target.is_private else ", public"
-    elif not remote.has_branch:
+    elif not head.has_branch:
         state = f"new branch, {state}"
     if target.opens_request:
         state += ", as a pull request"
@@ -57,25 +57,22 @@ def show_plan(target: Target, remote: Remote, plan: PushPlan) -> None:
     table.add_column("size", justify="right", no_wrap=True)
     for change in plan.changes:
         style = STYLES[change.what]
-        table.add_row(
-            escape(change.path), f"[{style}]{change.what}[/{style}]", megabytes(change.size)
-        )
+        size = "" if change.size is None else readable_size(change.size)
+        table.add_row(escape(change.path), f"[{style}]{change.what}[/{style}]", size)
     title = f"[bold]push[/bold] to {target.repo_id}, branch {escape(target.branch)}: {state}"
     console = _console()
     console.print(title, table)
-    upload = sum(change.size for change in plan.changes if change.what in ("new", "changed"))
-    console.print(
-        f"{len(plan.uploads)} files to upload ({megabytes(upload)}), {len(plan.deleted)} to delete"
-    )
+    size = readable_size(sum(change.size or 0 for change in plan.uploads))
+    console.print(f"{len(plan.uploads)} files to upload ({size}), {len(plan.deleted)} to delete")
 
 
-def show_pushed(target: Target, pushed: Pushed) -> None:
+def show_pushed(target: PushTarget, done: PushResult) -> None:
     """Print where it is now, and how to pin it."""
     console = _console()
-    console.print(f"pushed: {escape(pushed.url)}", soft_wrap=True)
-    if pushed.tag_note:
-        console.print(escape(pushed.tag_note), soft_wrap=True)
-    console.print(f'pin it with revision="{pushed.tag or pushed.commit}"', soft_wrap=True)
+    console.print(f"pushed: {escape(done.url)}", soft_wrap=True)
+    if done.tag_note:
+        console.print(escape(done.tag_note), soft_wrap=True)
+    console.print(f'pin it with revision="{done.tag or done.commit}"', soft_wrap=True)
 
 
 def _console() -> Any:

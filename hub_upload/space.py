@@ -8,6 +8,8 @@ does not last, and its visitors are strangers.
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from modeling_ecso.errors_ecso import ECSOInputError
+
 
 # The gradio that the browser tests run with; the Hub installs what the card says.
 GRADIO_VERSION = "6.31.0"
@@ -52,12 +54,14 @@ def default_requirement() -> str:
     """Return the requirement for this version of the package, with what the demo needs.
 
     Raises:
-        ValueError: The package is not installed, so it has no version.
+        ECSOInputError: The package is not installed, so it has no version.
     """
     try:
         return f"ecso-llava[demo]=={version('ecso-llava')}"
     except PackageNotFoundError:
-        raise ValueError("ecso-llava is not installed; say which requirement to write") from None
+        raise ECSOInputError(
+            "ecso-llava is not installed; say which requirement to write"
+        ) from None
 
 
 def write_space(folder: Path, *, requirement: str | None = None, model: str | None = None) -> None:
@@ -70,11 +74,12 @@ def write_space(folder: Path, *, requirement: str | None = None, model: str | No
         model: Hub id of the model to show; None: the tiny one, which is part of the package.
 
     Raises:
-        ValueError: The requirement is not one line, or there is none to be had.
+        ECSOInputError: The requirement is not one line, or there is none to be had, or the folder
+            cannot be written.
     """
     requirement = default_requirement() if requirement is None else requirement.strip()
     if not requirement or len(requirement.splitlines()) != 1:
-        raise ValueError(f"the requirement is {requirement!r}; give one line")
+        raise ECSOInputError(f"the requirement is {requirement!r}; give one line")
     files = {
         "app.py": APP.format(source=repr(model)),
         "requirements.txt": requirement + "\n",
@@ -84,6 +89,9 @@ def write_space(folder: Path, *, requirement: str | None = None, model: str | No
             model=f"`{model}`" if model else TINY_DESCRIPTION,
         ),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        (folder / name).write_text(text, "utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name).write_text(text, "utf-8")
+    except OSError as error:
+        raise ECSOInputError(f"{folder}: cannot be written ({error.strerror or error})") from None

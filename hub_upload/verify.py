@@ -23,7 +23,7 @@ from .weights import weight_files
 CARD_FIELDS = ("license", "library_name", "pipeline_tag", "tags")
 
 
-class Check(NamedTuple):
+class VerifyCheck(NamedTuple):
     """One check: its name, whether it passed, and what was seen."""
 
     name: str
@@ -31,7 +31,7 @@ class Check(NamedTuple):
     detail: str
 
 
-def verify(folder: Path) -> list[Check]:
+def verify(folder: Path) -> list[VerifyCheck]:
     """Return every check of a built folder; all must have passed before it is published.
 
     Args:
@@ -50,15 +50,15 @@ def verify(folder: Path) -> list[Check]:
         checks.append(_checked("weights", lambda: _weights(folder)))
     if not all(check.passed for check in checks):
         # What is not known to be this package's code is not run.
-        return [*checks, Check("fresh process", False, "not started; mend the above first")]
+        return [*checks, VerifyCheck("fresh process", False, "not started; mend the above first")]
     return checks + _in_fresh_process(folder, kind)
 
 
-def _checked(name: str, run: Callable[[], str]) -> Check:
+def _checked(name: str, run: Callable[[], str]) -> VerifyCheck:
     try:
-        return Check(name, True, run())
+        return VerifyCheck(name, True, run())
     except ECSOInputError as problem:
-        return Check(name, False, str(problem))
+        return VerifyCheck(name, False, str(problem))
 
 
 def _files(folder: Path) -> str:
@@ -102,14 +102,14 @@ def _weights(folder: Path) -> str:
     if source is None:
         files = weight_files(folder)
         size = sum(file.stat().st_size for file in files)
-        return f"{len(files)} files, {megabytes(size)}"
+        return f"{len(files)} files, {readable_size(size)}"
     held = [file.name for file in folder.glob("*.safetensors*")]
     if held:
         raise ECSOInputError(f"a thin repository holds no weights; remove {held[0]}")
     return f"from {source['repo_id']}" + (f" at {source['revision']}" if source["revision"] else "")
 
 
-def _in_fresh_process(folder: Path, kind: str) -> list[Check]:
+def _in_fresh_process(folder: Path, kind: str) -> list[VerifyCheck]:
     paths = sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
     arguments = [kind, json.dumps(paths), str(folder.resolve())]
     if kind == "custom_generate":
@@ -134,14 +134,14 @@ def _in_fresh_process(folder: Path, kind: str) -> list[Check]:
     for line in done.stdout.splitlines():
         if line.startswith('{"check"'):
             seen = json.loads(line)
-            checks.append(Check(seen["check"], seen["ok"], seen["detail"]))
+            checks.append(VerifyCheck(seen["check"], seen["ok"], seen["detail"]))
     if done.returncode or not done.stdout.rstrip().endswith(LAST_LINE):
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]
-        checks.append(Check("fresh process", False, f"ended early: {last[:200]}"))
+        checks.append(VerifyCheck("fresh process", False, f"ended early: {last[:200]}"))
     return checks
 
 
-def megabytes(size: int) -> str:
+def readable_size(size: float) -> str:
     """Return a file size for people, in decimal units."""
     for unit in ("bytes", "kB", "MB"):
         if size < 1000:

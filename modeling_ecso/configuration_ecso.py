@@ -6,6 +6,10 @@ the stock class without a word when remote code is not trusted, and the protecti
 
 from typing import Any
 
+from .requirements_ecso import check_requirements  # first: says what is missing
+
+
+# isort: split
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
     MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES,
@@ -14,7 +18,7 @@ from transformers.models.llava.configuration_llava import LlavaConfig
 
 from .errors_ecso import ECSOConfigError
 from .settings_ecso import ECSOConfig
-from .thin_ecso import checked_source
+from .sources_ecso import checked_source
 
 
 _CLASS_NAMES = (MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES, MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES)
@@ -26,7 +30,7 @@ class ECSOLlavaConfig(LlavaConfig):
     Takes what `LlavaConfig` takes, and ``ecso``: an `ECSOConfig`, or a complete dictionary of its
     settings; without it, the ``paper`` preset. Assigning a dictionary to ``config.ecso`` later
     changes only the settings it holds. ``weights_from`` names the repository that a thin one takes
-    its weights from; see `thin_ecso.py`.
+    its weights from; see `sources_ecso.py`.
 
     Raises:
         ECSOConfigError: A setting under ``ecso`` is missing, unknown or not allowed, or
@@ -35,7 +39,7 @@ class ECSOLlavaConfig(LlavaConfig):
 
     model_type = "ecso_llava"
 
-    ecso: ECSOConfig | dict | None = None
+    ecso: Any = None  # an ECSOConfig from the first assignment on
     weights_from: dict | None = None
 
     def __setattr__(self, key: str, value: Any) -> None:

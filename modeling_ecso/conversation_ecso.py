@@ -15,10 +15,12 @@ system's, which a chat template never lets a user write.
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from .errors_ecso import ECSOProcessorError, ECSOProtocolError
 from .prompts_ecso import with_earlier_turns
+from .verdict_ecso import word_of_token
 
 
 # Stand-ins while a template is probed; private-use characters, so that no template touches them.
@@ -61,7 +63,6 @@ class ConversationReader:
         self._tokenizer = processor.tokenizer
         self._image_token_id = image_token_id
         self._image_token = self._tokenizer.convert_ids_to_tokens(image_token_id)
-        self._word_ids: dict[str, list[int]] = {}
         self._probe_template()
         added = self._tokenizer.added_tokens_decoder.values()
         specials = {self._image_token, *self._tokenizer.all_special_tokens}
@@ -140,17 +141,19 @@ class ConversationReader:
         turn = self._between_turns + self._as_plain_text(prompt) + self._answer_opening
         return self._ids_after_opening(turn, turn)
 
-    def word_ids(self, word: str) -> list[int]:
-        """Return every single token that reads as ``word``, whatever its case and blanks."""
-        if word not in self._word_ids:
-            # A pass over the whole vocabulary, so once for each reader, not for each call.
-            blanks = str.maketrans("▁Ġ", "  ")
-            self._word_ids[word] = [
-                token_id
-                for token, token_id in self._tokenizer.get_vocab().items()
-                if token.translate(blanks).strip().casefold() == word
-            ]
-        return self._word_ids[word]
+    @cached_property
+    def yes_ids(self) -> list[int]:
+        """Every single token that says yes."""
+        return self._word_ids("yes")
+
+    @cached_property
+    def no_ids(self) -> list[int]:
+        """Every single token that says no."""
+        return self._word_ids("no")
+
+    def _word_ids(self, word: str) -> list[int]:
+        vocabulary = self._tokenizer.get_vocab().items()
+        return [token_id for token, token_id in vocabulary if word_of_token(token) == word]
 
     def _ids_after_opening(self, text: str, alone: str) -> list[int]:
         """Return the ids of ``text`` as it stands after the opening of an answer.

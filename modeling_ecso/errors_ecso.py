@@ -49,7 +49,15 @@ class ECSOProtocolError(ECSOError, RuntimeError):
     """The protocol was driven out of order; a bug in the driver, never in the caller's input."""
 
 
-def describe_error(error: Exception) -> str:
+def describe_error(error: BaseException) -> str:
     """Describe an error without its message, which may quote what was being read."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} in {where.name}, line {where.lineno}"
+
+
+def strip_frames(error: BaseException) -> None:
+    """Cut an error off from every frame that it leads to, its causes and members included."""
+    for member in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+        strip_frames(member)
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+    error.__suppress_context__ = True

@@ -58,7 +58,7 @@ class FollowUpAsk(PromptAsk):
     """Answer a further turn of the conversation, after the draft as the model wrote it."""
 
 
-Ask = DirectAsk | TextAsk | ImageAsk | FollowUpAsk
+Ask = DirectAsk | PromptAsk
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,18 +1,167 @@
-"""`ECSOGenerationMixin`: the `generate()` that protects by itself.
+"""`ECSOGenerationMixin`: the `generate()` that protects by itself; `Protection`: for any model.
 
-The main path: `generate()` → `Protection` → `ProtectedRun` (next step → run → feed result), which
-asks `Protocol` what is next and has `StepRunner` run it. An architecture mixes this in before its
-own class and says which processor it uses; see `modeling_ecso.py`.
+The main path: `generate()` → `ProtectedRun` (next step → run → feed result), which asks `Protocol`
+what is next and has `Steps` run it. An architecture mixes this in before its own class and says
+which processor it uses; see `modeling_ecso.py`. The ``custom_generate`` repository makes a
+`Protection` of the stock model it is handed: both are driven by the same few lines.
 """
 
 import inspect
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
+from transformers import GenerationConfig
 
+from .conversation_ecso import ConversationReader
 from .errors_ecso import ECSOInputError
-from .protection_ecso import Protection, even_image_token_counts
+from .request_ecso import read_call
 from .run_ecso import ProtectedRun
+from .settings_ecso import ECSOConfig
+from .sources_ecso import find_processor
+
+
+# The reader of each model's latest processor: probing a chat template is not for every call.
+_kept_readers: WeakKeyDictionary[Any, ConversationReader] = WeakKeyDictionary()
+
+
+# The models that are writing right now, a step or a plain answer. When one of them is called again
+# from inside (an assistant that is itself protected, a custom decoding loop), the plain generate()
+# is meant. Any other model stays protected.
+_writing: ContextVar[tuple[Any, ...]] = ContextVar("ecso_writing", default=())
+
+
+class CompleteGenerationConfig(GenerationConfig):
+    """Generation settings in which None means none, whatever the model stores.
+
+    transformers fills whatever a call leaves open from ``model.generation_config``. A
+    ``stop_strings``, ``min_new_tokens`` or ``suppress_tokens`` stored there is about answers; in a
+    step it would change verdicts, or break them.
+    """
+
+    def update(
+        self, defaults_only: bool = False, allow_custom_entries: bool = False, **changes: Any
+    ) -> dict[str, Any]:
+        """Set values, but none of the model's, which transformers sends with both switches on."""
+        if defaults_only and allow_custom_entries:
+            return changes
+        return super().update(defaults_only, allow_custom_entries, **changes)
+
+
+class PlainGenerate:
+    """The unprotected `generate()` of a model.
+
+    Args:
+        model: The model.
+        generate: Its `generate()` as the parent class has it.
+    """
+
+    def __init__(self, model: Any, generate: Callable[..., Any]):
+        """Keep both."""
+        self._model = model
+        self._generate = generate
+
+    def __call__(self, **arguments: Any) -> Any:
+        """Return what the parent's `generate()` returns, its assistant unprotected as well."""
+        before = _writing.set((*_writing.get(), self._model, arguments.get("assistant_model")))
+        try:
+            return self._generate(**arguments)
+        finally:
+            _writing.reset(before)
+
+    def with_config(self, config: GenerationConfig, **arguments: Any) -> Any:
+        """Return the same under these settings alone, whatever the model stores."""
+        complete = CompleteGenerationConfig()
+        vars(complete).update(vars(config))  # transformers copies it before it changes anything
+        before = _writing.set((*_writing.get(), self._model, arguments.get("assistant_model")))
+        try:
+            return self._generate(generation_config=complete, **arguments)
+        finally:
+            _writing.reset(before)
+
+
+@dataclass(frozen=True)
+class Protection:
+    """One model and what the protocol needs to know of it.
+
+    Args:
+        model: The model, for its configuration and generation settings.
+        generate: Its unprotected `generate()`.
+        ecso_config: The settings that apply where a call brings none.
+        processor_class: Class to load the processor with where none is at hand.
+        processor: A processor attached to the model.
+        hub_arguments: Revision, token, cache folder and offline flag the model was loaded with.
+        trusts_repository: Whether the user has trusted code from the model's own repository.
+    """
+
+    model: Any
+    generate: PlainGenerate
+    ecso_config: ECSOConfig
+    processor_class: type
+    processor: Any
+    hub_arguments: dict[str, Any]
+    trusts_repository: bool
+
+    def is_off(self, ecso: Any) -> bool:
+        """Return whether a call is for the plain `generate()`.
+
+        Args:
+            ecso: The argument of that name; see `ECSOGenerationMixin.generate`.
+        """
+        is_writing = any(self.model is model for model in _writing.get())
+        return is_writing or not self._config_of(ecso).enabled
+
+    def run(self, ecso: Any, processor: Any, arguments: dict[str, Any]) -> ProtectedRun:
+        """Return a run of the protocol, which protects whether or not it is switched off.
+
+        Args:
+            ecso: The argument of that name of `generate()`.
+            processor: The argument of that name.
+            arguments: All others, by name.
+
+        Raises:
+            ECSOInputError: An argument cannot be used with the protocol.
+            ECSOProcessorError: There is no processor to read the prompt with.
+        """
+        reader = self._reader(processor, arguments.get("tokenizer"))
+        config = self._config_of(ecso)
+        return ProtectedRun(read_call(self.model, self.generate, reader, config, arguments))
+
+    def _config_of(self, override: Any) -> ECSOConfig:
+        if override is None:
+            return self.ecso_config
+        if isinstance(override, bool):
+            return self.ecso_config.updated({"enabled": override})
+        if isinstance(override, dict):
+            return self.ecso_config.updated(override)
+        if hasattr(override, "to_dict"):
+            return ECSOConfig.from_dict(override.to_dict())
+        raise ECSOInputError(
+            f"ecso= is a {type(override).__name__}; pass True, False, a dict or an ECSOConfig"
+        )
+
+    def _reader(self, passed: Any, tokenizer: Any) -> ConversationReader:
+        """Return the reader for this call's processor; the model's last one is kept."""
+        kept = _kept_readers.get(self.model)
+        if kept is not None and kept.processor is passed:
+            return kept
+        config = self.model.config
+        found = find_processor(
+            passed,
+            tokenizer,
+            self.processor or (kept and kept.processor),
+            self.processor_class,
+            config.name_or_path,
+            self.hub_arguments,
+            self.trusts_repository,
+        )
+        if kept is None or kept.processor is not found:
+            kept = ConversationReader(found, config.image_token_id)
+            _kept_readers[self.model] = kept
+        return kept
 
 
 class ECSOGenerationMixin:
@@ -21,8 +170,10 @@ class ECSOGenerationMixin:
     The class it is mixed into sets `processor_class` and has an `ECSOConfig` in ``config.ecso``.
     """
 
+    config: Any
     processor_class: type
     processor: Any = None
+    _hub_arguments: dict[str, Any]
 
     @torch.no_grad()
     def generate(
@@ -70,12 +221,16 @@ class ECSOGenerationMixin:
 
         Source: arXiv 2403.09572, section 4.
         """
-        by_place = inspect.signature(super().generate).bind(inputs, generation_config, *args)
+        parent: Any = super()
+        by_place = inspect.signature(parent.generate).bind(inputs, generation_config, *args)
         arguments = {**by_place.arguments, **kwargs}
         protection = self._protection()
         if protection.is_off(ecso):
-            return protection.generate_plainly(**arguments)
-        return self.protected_run(ecso=ecso, processor=processor, **arguments).finish()
+            return protection.generate(**arguments)
+        run = protection.run(ecso, processor, arguments)
+        for _ in run:
+            pass
+        return run.output
 
     def protected_run(
         self, *, ecso: Any = None, processor: Any = None, **kwargs: Any
@@ -107,32 +262,15 @@ class ECSOGenerationMixin:
                 "continuous batching (generate_batch, cache_implementation='paged') does not run "
                 "the protocol; use generate() with a batch, or set config.ecso.enabled = False"
             )
-        return super().init_continuous_batching(*args, **kwargs)
-
-    def image_token_counts(
-        self, image_tokens: list[int], pixel_values: torch.Tensor
-    ) -> list[list[int]]:
-        """Return, for each row, the number of tokens of each of its images.
-
-        For architectures that give every image the same number of tokens, such as LLaVA-1.5;
-        others override this.
-
-        Args:
-            image_tokens: Number of image tokens in each row.
-            pixel_values: Float, (images in the batch, channels, height, width).
-
-        Raises:
-            ECSOInputError: The image tokens cannot be shared out evenly over the images.
-        """
-        return even_image_token_counts(image_tokens, pixel_values)
+        parent: Any = super()
+        return parent.init_continuous_batching(*args, **kwargs)
 
     def _protection(self) -> Protection:
         return Protection(
             model=self,
-            generate=self._generate_plainly,
-            settings=self.config.ecso,
+            generate=PlainGenerate(self, self._generate_plainly),
+            ecso_config=self.config.ecso,
             processor_class=self.processor_class,
-            image_token_counts=self.image_token_counts,
             processor=self.processor,
             hub_arguments=self._hub_arguments,
             # Where this code itself came from the model's repository, the user has trusted it.
@@ -140,4 +278,5 @@ class ECSOGenerationMixin:
         )
 
     def _generate_plainly(self, **kwargs: Any) -> Any:
-        return super().generate(**kwargs)
+        parent: Any = super()
+        return parent.generate(**kwargs)

@@ -8,11 +8,9 @@ import torch
 from transformers import DynamicCache
 from transformers.utils import logging
 
-from .conversation_ecso import ConversationReader
 from .errors_ecso import ECSOInputError
 from .prefix_cache_ecso import PrefixCache, shared_prefix
-from .request_ecso import GenerationRequest
-from .settings_ecso import ECSOConfig
+from .request_ecso import Call
 
 
 logger = logging.get_logger(__name__)
@@ -43,67 +41,56 @@ class StepInputs:
     """Makes the inputs of `generate()` for the prompts of one protected call.
 
     Args:
-        model: The model, for its configuration.
-        reader: Reads and writes prompts.
-        request: What the caller asked for.
-        settings: The protocol's settings.
+        call: What was asked for.
     """
 
-    def __init__(
-        self,
-        model: Any,
-        reader: ConversationReader,
-        request: GenerationRequest,
-        settings: ECSOConfig,
-    ):
-        """Read the conversations of all rows."""
-        self._reader = reader
-        self._request = request
-        self._settings = settings
-        self._text_config = model.config.get_text_config(decoder=True)
+    def __init__(self, call: Call):
+        """Prepare; nothing is kept yet."""
+        self._call = call
+        self._text_config = call.model.config.get_text_config(decoder=True)
         self._longest_prompt = getattr(self._text_config, "max_position_embeddings", None)
-        self._image_token_id = model.config.image_token_id
-        self._cache: PrefixCache | None = None
-        self._drafts: list[list[int]] | None = None
+        self._cache: Any = None  # a PrefixCache, where one is kept
+        self._drafts: Any = None  # ids by sequence, once they are written
         self._draft_lengths: list[int] = []
-        self.conversations = [reader.read(row.ids, row.image_token_counts) for row in request.rows]
 
     def direct_cache(self) -> DynamicCache | None:
         """Return an empty cache for the direct step to fill; None where none is to be kept."""
-        request = self._request
-        if not self._settings.share_image_prefix:
+        call, request = self._call, self._call.request
+        if not call.ecso_config.share_image_prefix:
             return None
         if not request.keeps_a_plain_cache:
             logger.debug("ECSO: this way of decoding shares no image prefix; same answer, slower")
             return None
         prefixes = [
-            shared_prefix(row.ids, self._reader.write(said, "", True), self._image_token_id)
-            for row, said in zip(request.rows, self.conversations, strict=True)
+            shared_prefix(
+                row.ids,
+                call.reader.write(row.conversation, "", True),
+                call.model.config.image_token_id,
+            )
+            for row in request.rows
         ]
-        if not any(prefixes) and self._settings.follow_up_prompt is None:
+        if not any(prefixes) and call.ecso_config.follow_up_prompt is None:
             return None  # no later step begins with what the direct step has read
         cache = DynamicCache(config=self._text_config)
-        self._cache = PrefixCache(
-            cache, prefixes, [row.padding for row in request.rows], request.copies
-        )
+        padding = [row.padding or 0 for row in request.rows]
+        self._cache = PrefixCache(cache, prefixes, padding, request.sequences_per_row)
         return cache
 
     def take_drafts(self, drafts: list[list[int]]) -> None:
-        """Note what the direct step wrote, by sequence: ids without end token and padding."""
-        self._drafts = drafts
+        """Note what the direct step wrote, by sequence: ids without padding."""
+        rows, end_ids = self._call.request.rows, self._call.request.end_ids
+        self._drafts = [draft[:-1] if draft and draft[-1] in end_ids else draft for draft in drafts]
+        if self._cache is not None and not self._cache.is_usable:
+            self._cache = None
         if self._cache is None:
             return
-        in_cache = self._cache.length - self._request.prompt_length  # of each draft; never the last
-        copies = len(drafts) // len(self._request.rows)
+        # Of each draft; never the last token.
+        in_cache = self._cache.length - self._call.request.input_ids.shape[1]
+        copies = len(drafts) // len(rows)
         self._draft_lengths = [
-            len(self._request.rows[index // copies].ids) + min(len(draft), in_cache)
-            for index, draft in enumerate(drafts)
+            len(rows[index // copies].ids) + min(len(draft), in_cache)
+            for index, draft in enumerate(self._drafts)
         ]
-
-    def forget(self) -> None:
-        """Let go of the drafts and of the cache, so that nothing leads to them."""
-        self._drafts = None
-        self._cache = None
 
     def batches(
         self, prompts: list[StepPrompt]
@@ -119,7 +106,7 @@ class StepInputs:
         Raises:
             ECSOInputError: A prompt is longer than the model reads.
         """
-        size = max(len(self._request.rows), SMALLEST_FULL_BATCH)
+        size = max(len(self._call.request.rows), SMALLEST_FULL_BATCH)
         ways: dict[Callable[..., dict[str, Any]], list[StepPrompt]] = {}
         for prompt in prompts:
             ways.setdefault(self._way_of(prompt), []).append(prompt)
@@ -136,7 +123,7 @@ class StepInputs:
         """
         input_ids, attention_mask = self._left_padded([self._token_ids(p) for p in prompts])
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
-        rows = [self._request.rows[prompt.row] for prompt in prompts if prompt.sees_images]
+        rows = [self._call.request.rows[prompt.row] for prompt in prompts if prompt.sees_images]
         pixels = [row.pixel_values for row in rows if row.pixel_values is not None]
         if pixels:
             inputs["pixel_values"] = torch.cat(pixels)
@@ -144,27 +131,29 @@ class StepInputs:
 
     def _way_of(self, prompt: StepPrompt) -> Callable[[list[StepPrompt]], dict[str, Any]]:
         cache = self._cache
-        if cache is None or not cache.is_usable:
+        if cache is None:
+            return self.whole
+        is_written = self._drafts is not None  # from then on it is known to be usable
+        if not is_written and not cache.is_usable:
             return self.whole
         if prompt.draft is not None:
             # Of beams, the one that won need not lie where it is in the output.
-            return self._after_draft if self._request.writes_token_by_token else self.whole
+            return self._after_draft if self._call.request.writes_token_by_token else self.whole
         if prompt.sees_images and cache.prefixes[prompt.row]:
             return self._after_prefix
         return self.whole
 
     def _after_draft(self, prompts: list[StepPrompt]) -> dict[str, Any]:
         self._cache.keep_drafts(self._draft_lengths)
-        drafts = [prompt.draft for prompt in prompts]
+        drafts = [prompt.draft for prompt in prompts if prompt.draft is not None]
         lengths = [self._draft_lengths[draft] for draft in drafts]
         return self._after(self._cache.for_sequences(drafts, lengths), lengths, prompts)
 
     def _after_prefix(self, prompts: list[StepPrompt]) -> dict[str, Any]:
-        if self._drafts is not None:
-            self._cache.keep_prefixes()
         rows = [prompt.row for prompt in prompts]
         lengths = [len(self._cache.prefixes[row]) for row in rows]
-        return self._after(self._cache.for_rows(rows), lengths, prompts)
+        cache = self._cache.for_rows(rows, is_written=self._drafts is not None)
+        return self._after(cache, lengths, prompts)
 
     def _after(
         self, cache: DynamicCache, lengths: list[int], prompts: list[StepPrompt]
@@ -182,13 +171,12 @@ class StepInputs:
         }
 
     def _token_ids(self, prompt: StepPrompt) -> list[int]:
-        said = self.conversations[prompt.row]
+        row, reader = self._call.request.rows[prompt.row], self._call.reader
         if prompt.draft is None:
-            ids = self._reader.write(said, prompt.text, prompt.sees_images)
+            ids = reader.write(row.conversation, prompt.text, prompt.sees_images)
         else:
-            asked = self._request.rows[prompt.row].ids
-            question = self._reader.follow_up_ids(prompt.text)
-            ids = [*asked, *self._drafts[prompt.draft], *question]
+            question = reader.follow_up_ids(prompt.text)
+            ids = [*row.ids, *self._drafts[prompt.draft], *question]
         if self._longest_prompt and len(ids) >= self._longest_prompt:
             raise ECSOInputError(
                 f"a step's prompt has {len(ids)} tokens, the model reads {self._longest_prompt}"
@@ -198,8 +186,8 @@ class StepInputs:
     def _left_padded(self, ids: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return ids and mask, long, (prompts, longest of them)."""
         longest = max(map(len, ids))
-        device = self._request.input_ids.device
-        pad = self._request.pad_id
+        device = self._call.request.input_ids.device
+        pad = self._call.request.pad_id
         padded = [[pad] * (longest - len(row)) + row for row in ids]
         mask = [[0] * (longest - len(row)) + [1] * len(row) for row in ids]
         return torch.tensor(padded, device=device), torch.tensor(mask, device=device)

@@ -6,6 +6,10 @@ these lines, and follows them one level deep when it loads from a local folder.
 
 from typing import Any
 
+from .requirements_ecso import check_requirements  # first: says what is missing
+
+
+# isort: split
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -20,29 +24,26 @@ from transformers.conversion_mapping import (
 )
 from transformers.utils import logging
 
-from .batch_ecso import BatchRunner
-from .callers_view_ecso import CallersView
 from .configuration_ecso import ECSOLlavaConfig, list_for_serving
 from .conversation_ecso import ConversationReader
 from .errors_ecso import ECSOConfigError
-from .events_ecso import TextAsk, Trace
+from .events_ecso import Trace
 from .generation_ecso import ECSOGenerationMixin
 from .inputs_ecso import StepInputs
+from .isolation_ecso import CallersView
 from .outputs_ecso import ECSOGenerateOutput
 from .prefix_cache_ecso import PrefixCache
 from .presets_ecso import PRESETS
-from .processor_ecso import RememberSource
 from .prompts_ecso import detect_prompts
-from .protection_ecso import Protection
 from .protocol_ecso import Protocol
 from .reply_ecso import ReplyReader
-from .request_ecso import GenerationRequest
+from .request_ecso import Call
 from .run_ecso import ProtectedRun
 from .settings_ecso import ECSOConfig
-from .step_settings_ecso import CompleteSettings
-from .steps_ecso import StepRunner
-from .thin_ecso import BorrowedWeights
+from .sources_ecso import BorrowedWeights, RememberSource
+from .steps_ecso import Steps
 from .verdict_ecso import Verdict
+from .vision_ecso import images_by_row
 
 
 logger = logging.get_logger(__name__)

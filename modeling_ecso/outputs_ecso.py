@@ -50,7 +50,7 @@ def with_traces(output: Any, traces: tuple[Trace, ...]) -> Any:
 
 def replaced_output(
     direct: Any,
-    sequences: torch.Tensor,
+    sequences: Any,
     steps: int,
     sources: list[Any],
     traces: tuple[Trace, ...],
@@ -93,9 +93,7 @@ def _own_score(source: Any, direct: Any) -> torch.Tensor:
     return source.output.sequences_scores[source.index].to(direct.sequences_scores.device)
 
 
-def _own_rows(
-    name: str, direct: Any, sources: list[Any], steps: int
-) -> tuple[torch.Tensor, ...] | None:
+def _own_rows(name: str, direct: Any, sources: list[Any], steps: int) -> Any:
     """Return scores or logits, one (sequences, vocabulary) for each position of the answers."""
     drafts = getattr(direct, name)
     if not drafts:

@@ -22,6 +22,8 @@ Not covered, and run the plain way with the same result: caches that are not pla
 (static, quantized, offloaded, sliding windows), prompts whose images are not at their beginning.
 """
 
+from typing import Any
+
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
@@ -29,8 +31,7 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 class PrefixCache:
     """The beginnings of all sequences, wherever they lie in the direct step's cache.
 
-    Usable while the draft is still being written; `keep_drafts` and `keep_prefixes` free everything
-    else after that.
+    Usable while the draft is still being written; everything else is freed after that.
 
     Args:
         cache: The direct step's cache; empty before that step.
@@ -44,7 +45,7 @@ class PrefixCache:
     ):
         """Note where each sequence will start."""
         self.prefixes = prefixes
-        self._cache = cache
+        self._cache: Any = cache  # once usable, its layers are all DynamicLayers
         self._starts = [start for start in padding for _ in range(copies)]
         self._copies = copies
         self._kept: list[int] | None = None  # lengths, once the cache holds nothing else
@@ -74,21 +75,25 @@ class PrefixCache:
         """
         self._keep(list(range(len(lengths))), lengths)
 
-    def keep_prefixes(self) -> None:
+    def _keep_prefixes(self) -> None:
         """Drop all but the prefixes, once for each row."""
-        if self._holds_prefixes_alone:
-            return
         first_copies = range(0, len(self._starts), self._copies)
         self._keep(list(first_copies), [len(prefix) for prefix in self.prefixes])
         self._copies = 1
         self._holds_prefixes_alone = True
 
-    def for_rows(self, rows: list[int]) -> DynamicCache:
+    def for_rows(self, rows: list[int], is_written: bool) -> DynamicCache:
         """Return a cache that holds the prefixes of ``rows``, in that order, some perhaps twice.
 
         Keys and values are (rows, heads, longest prefix, head size), shorter prefixes padded at the
         left. The caller may fill the cache until the next call; what is kept does not change.
+
+        Args:
+            rows: Their places in the batch.
+            is_written: Whether the drafts are complete: then all but the prefixes is dropped.
         """
+        if is_written and not self._holds_prefixes_alone:
+            self._keep_prefixes()
         sequences = [row * self._copies for row in rows]
         return self._lend(sequences, [len(self.prefixes[row]) for row in rows])
 
@@ -106,7 +111,7 @@ class PrefixCache:
         if self._kept == lengths and sequences == list(range(len(lengths))):
             # Lent as it is, so that nothing is held twice while the step runs.
             return self._cache
-        cache = DynamicCache()
+        cache: Any = DynamicCache()
         for layer in self._cache.layers:
             chosen = DynamicLayer()
             chosen.lazy_initialization(layer.keys, layer.values)

@@ -45,7 +45,7 @@ from .events_ecso import (
 )
 from .prompts_ecso import caption_prompt, detect_prompts, safe_prompt
 from .settings_ecso import ECSOConfig
-from .verdict_ecso import Verdict, read_exact, read_normalized, read_probability, worst
+from .verdict_ecso import Verdict, verdict_on_windows
 
 
 class _State(Enum):
@@ -77,50 +77,31 @@ class Protocol:
         ecso_config: Prompts and policies.
         query: All text of the conversation that the user controls.
         has_image: Whether the conversation holds an image.
+        index: The answer's place in the output, for its events.
+
+    Attributes:
+        ask: What to ask the model next; None when the protocol has ended.
     """
 
-    def __init__(self, ecso_config: ECSOConfig, query: str, has_image: bool):
+    def __init__(self, ecso_config: ECSOConfig, query: str, has_image: bool, index: int = 0):
         """Start at the direct step."""
         self._ecso_config = ecso_config
         self._query = query
         self._has_image = has_image
-        self._state = _State.DIRECT
-        self._to_judge: str | None = None  # never anything but an answer not yet judged
-        self._caption: str | None = None
+        self._index = index
         self._verdict: Verdict | None = None
         self._p_unsafe: float | None = None
+        self._caption: str | None = None
         self._safe_answer_verdict: Verdict | None = None
         self._records: list[StepRecord] = []
-        self._last_record: StepRecord | None = None
         self._outcome: Outcome | None = None
         self._failed_step: Step | None = None
+        self._draft: str | None = None  # only where it may have to be kept
         self._kept_draft: str | None = None
         self._beginning_was_unsafe = False
         self._beginning_records: list[StepRecord] = []
-
-    @property
-    def ask(self) -> Ask | None:
-        """What to ask the model next; None when the protocol has ended."""
-        config = self._ecso_config
-        if self._state is _State.DIRECT:
-            return DirectAsk()
-        if self._state is _State.DETECT:
-            if config.follow_up_prompt is not None:
-                prompts = (config.follow_up_prompt,)
-                return FollowUpAsk(Step.DETECT, prompts, config.detect_max_new_tokens)
-            return self._detect_ask(self._to_judge, sees_images=self._has_image)
-        if self._state is _State.CAPTION:
-            prompts = (caption_prompt(config, self._query),)
-            return ImageAsk(Step.CAPTION, prompts, config.caption_max_new_tokens)
-        if self._state is _State.SAFE:
-            kind = ImageAsk if self._has_image and config.image_in_safe_step else TextAsk
-            prompts = (safe_prompt(config, self._query, self._caption),)
-            return kind(Step.SAFE, prompts, config.safe_max_new_tokens)
-        if self._state is _State.RECHECK:
-            # The safe answer was written with eyes closed and is judged so: an image that misled
-            # the draft gets no second chance to mislead the judge.
-            return self._detect_ask(self._to_judge, sees_images=False)
-        return None
+        self._state = _State.DIRECT
+        self.ask: Ask | None = DirectAsk()
 
     @property
     def next_step(self) -> Step | None:
@@ -133,6 +114,11 @@ class Protocol:
         return self._state is _State.DONE
 
     @property
+    def is_judged(self) -> bool:
+        """Whether the answer is judged at all."""
+        return self._has_image or self._ecso_config.judge_text_only
+
+    @property
     def outcome(self) -> Outcome:
         """Whose text is the answer.
 
@@ -142,31 +128,6 @@ class Protocol:
         if self._outcome is None:
             raise ECSOProtocolError(f"there is no answer yet; the next step is {self._state.name}")
         return self._outcome
-
-    @property
-    def verdict(self) -> Verdict | None:
-        """The verdict on the draft; None until it is judged."""
-        return self._verdict
-
-    @property
-    def p_unsafe(self) -> float | None:
-        """p(unsafe) of the draft; None where it is not known."""
-        return self._p_unsafe
-
-    @property
-    def safe_answer_verdict(self) -> Verdict | None:
-        """The verdict on the safe answer; None where it is not judged."""
-        return self._safe_answer_verdict
-
-    @property
-    def caption(self) -> str | None:
-        """The query-aware description of the image; None until there is one."""
-        return self._caption
-
-    @property
-    def last_record(self) -> StepRecord | None:
-        """The step that was replied to last; None before the first reply."""
-        return self._last_record
 
     @property
     def trace(self) -> Trace:
@@ -183,25 +144,8 @@ class Protocol:
             draft=self._kept_draft,
         )
 
-    def event(self, index: int) -> StepEvent:
-        """Return what to tell of the step that was run last.
-
-        Args:
-            index: The answer's place in the output.
-        """
-        return StepEvent(
-            index=index,
-            record=self.last_record,
-            verdict=self._verdict,
-            p_unsafe=self._p_unsafe,
-            caption=self._caption,
-            safe_answer_verdict=self._safe_answer_verdict,
-            outcome=self._outcome,
-            next_step=self.next_step,
-        )
-
-    def receive(self, reply: StepReply) -> None:
-        """Take the model's reply to the last `ask` and move on.
+    def receive(self, reply: StepReply) -> StepEvent:
+        """Take the model's reply to the last `ask` and move on; return what to tell of the step.
 
         Raises:
             ECSOProtocolError: The protocol has ended, or the reply does not fit what was asked.
@@ -210,17 +154,24 @@ class Protocol:
         if ask is None:
             raise ECSOProtocolError("a reply came after the protocol had ended")
         expected = 1 if isinstance(ask, DirectAsk) else len(ask.prompts)
-        if len(reply.texts) != expected:
-            raise ECSOProtocolError(
-                f"step {ask.step.value} wants {expected} texts, got {len(reply.texts)}"
-            )
-        if reply.p_unsafe and len(reply.p_unsafe) != expected:
-            raise ECSOProtocolError(
-                f"step {ask.step.value} wants {expected} probabilities, got {len(reply.p_unsafe)}"
-            )
-        self._last_record = StepRecord(ask.step, reply.tokens, reply.milliseconds)
-        self._records.append(self._last_record)
+        for what, given in (("texts", reply.texts), ("probabilities", reply.p_unsafe)):
+            if len(given) != expected and (given or what == "texts"):
+                raise ECSOProtocolError(
+                    f"step {ask.step.value} wants {expected} {what}, got {len(given)}"
+                )
+        record = StepRecord(ask.step, reply.tokens, reply.milliseconds)
+        self._records.append(record)
         self._AFTER[self._state](self, reply)
+        return StepEvent(
+            index=self._index,
+            record=record,
+            verdict=self._verdict,
+            p_unsafe=self._p_unsafe,
+            caption=self._caption,
+            safe_answer_verdict=self._safe_answer_verdict,
+            outcome=self._outcome,
+            next_step=self.next_step,
+        )
 
     def ask_about_beginning(self, text: str) -> PromptAsk | None:
         """Return what to ask about a draft that is still being written; None: nothing.
@@ -233,7 +184,7 @@ class Protocol:
         """
         if self._state is not _State.DIRECT:
             raise ECSOProtocolError("the draft is complete; there is no beginning to judge")
-        if not self._is_judged or self._beginning_was_unsafe:
+        if not self.is_judged or self._beginning_was_unsafe:
             return None
         return self._detect_ask(text, sees_images=self._has_image)
 
@@ -257,48 +208,65 @@ class Protocol:
             ECSOProtocolError: The protocol has ended, or there is no draft yet, in which case
                 the failure is the caller's to see.
         """
-        ask = self.ask
-        if ask is None or isinstance(ask, DirectAsk):
+        if self._state in (_State.DIRECT, _State.DONE):
             raise ECSOProtocolError(f"a failure cannot be taken in state {self._state.name}")
         if self._state is _State.DETECT:
             self._verdict = Verdict.UNCLEAR
-        self._failed_step = ask.step
+        self._failed_step = self.next_step
         self._end(Outcome.REFUSAL)
 
     def _after_direct(self, reply: StepReply) -> None:
         self._records += self._beginning_records
-        if not self._is_judged:
+        draft = reply.texts[0]
+        if not self.is_judged:
             self._end(Outcome.DIRECT)
             return
-        self._to_judge = reply.texts[0]
+        self._draft = draft if self._ecso_config.keep_draft else None
         if self._beginning_was_unsafe:
-            self._withhold_draft()
+            self._go_on_without_draft()
             return
-        self._state = _State.DETECT
+        config = self._ecso_config
+        if config.follow_up_prompt is None:
+            ask = self._detect_ask(draft, sees_images=self._has_image)
+        else:
+            ask = FollowUpAsk(Step.DETECT, (config.follow_up_prompt,), config.detect_max_new_tokens)
+        self._move_to(_State.DETECT, ask)
 
     def _after_detect(self, reply: StepReply) -> None:
         self._verdict, self._p_unsafe = self._judge(reply)
-        if not self._is_unsafe(self._verdict):
-            self._end(Outcome.DIRECT)
+        if self._is_unsafe(self._verdict):
+            self._go_on_without_draft()
             return
-        self._withhold_draft()
+        self._end(Outcome.DIRECT)
 
-    def _withhold_draft(self) -> None:
-        if self._ecso_config.keep_draft:
-            self._kept_draft = self._to_judge
-        self._to_judge = None
-        self._state = _State.CAPTION if self._has_image else _State.SAFE
+    def _go_on_without_draft(self) -> None:
+        config = self._ecso_config
+        self._kept_draft = self._draft
+        if not self._has_image:
+            self._ask_safely()
+            return
+        prompts = (caption_prompt(config, self._query),)
+        self._move_to(
+            _State.CAPTION, ImageAsk(Step.CAPTION, prompts, config.caption_max_new_tokens)
+        )
 
     def _after_caption(self, reply: StepReply) -> None:
         self._caption = reply.texts[0]
-        self._state = _State.SAFE
+        self._ask_safely()
+
+    def _ask_safely(self) -> None:
+        config = self._ecso_config
+        kind = ImageAsk if self._has_image and config.image_in_safe_step else TextAsk
+        prompts = (safe_prompt(config, self._query, self._caption),)
+        self._move_to(_State.SAFE, kind(Step.SAFE, prompts, config.safe_max_new_tokens))
 
     def _after_safe(self, reply: StepReply) -> None:
         if not self._ecso_config.judge_safe_answer:
             self._end(Outcome.SAFE)
             return
-        self._to_judge = reply.texts[0]
-        self._state = _State.RECHECK
+        # The safe answer was written with eyes closed and is judged so: an image that misled the
+        # draft gets no second chance to mislead the judge.
+        self._move_to(_State.RECHECK, self._detect_ask(reply.texts[0], sees_images=False))
 
     def _after_recheck(self, reply: StepReply) -> None:
         self._safe_answer_verdict, _ = self._judge(reply)
@@ -313,26 +281,20 @@ class Protocol:
         _State.RECHECK: _after_recheck,
     }
 
-    def _end(self, outcome: Outcome) -> None:
-        self._to_judge = None
-        self._outcome = outcome
-        self._state = _State.DONE
+    def _move_to(self, state: _State, ask: PromptAsk | None) -> None:
+        # The ask that was answered goes: it may have quoted a draft.
+        self._state, self.ask = state, ask
 
-    @property
-    def _is_judged(self) -> bool:
-        return self._has_image or self._ecso_config.judge_text_only
+    def _end(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+        self._draft = None
+        self._move_to(_State.DONE, None)
 
     def _judge(self, reply: StepReply) -> tuple[Verdict, float | None]:
         """Return the verdict over all windows, and the highest p(unsafe) that is known."""
         known = [p for p in reply.p_unsafe if p is not None]
-        rule = self._ecso_config.verdict_rule
-        if rule == "logits":
-            threshold = self._ecso_config.unsafe_threshold
-            verdicts = [read_probability(p, threshold) for p in reply.p_unsafe]
-        else:
-            read = read_exact if rule == "exact" else read_normalized
-            verdicts = [read(text) for text in reply.texts]
-        return worst(verdicts), max(known, default=None)
+        verdict = verdict_on_windows(reply.texts, reply.p_unsafe, self._ecso_config)
+        return verdict, max(known, default=None)
 
     def _is_unsafe(self, verdict: Verdict) -> bool:
         if verdict is Verdict.UNCLEAR:

@@ -9,55 +9,65 @@ decoding says.
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import StoppingCriteria
+from transformers import StoppingCriteria, StoppingCriteriaList
+
+from .request_ecso import Call
+from .verdict_ecso import is_settled
+
+
+@dataclass(repr=False)
+class ReplyStart:
+    """How far a batch of replies is read. Has no repr: its inputs may quote an unsafe draft.
+
+    Args:
+        inputs: Arguments of `generate()` from which it goes on.
+        config: Generation settings for that.
+        first_logits: Those of the first new token, (prompts, vocabulary); None: not known yet.
+        sequences: Long, (prompts, prompt + reply), where nothing is left to generate.
+    """
+
+    inputs: dict[str, Any]
+    config: Any
+    first_logits: torch.Tensor | None = None
+    sequences: torch.Tensor | None = None
 
 
 class ReplyReader:
-    """Generates replies and stops each as soon as the rest does not matter.
+    """Reads replies along a guess, and stops each as soon as the rest does not matter.
 
     Args:
-        generate: The unprotected `generate()` of the model.
-        model: The model.
-        is_settled: Tells of the ids of a beginning whether the rest is not needed.
-        guess: Ids of the usual reply, unended; empty to guess nothing.
-        end_ids: The ids that end a reply.
+        call: The call; its settings name the guess and the rule by which a reply is read.
     """
 
-    def __init__(
-        self,
-        generate: Callable[..., Any],
-        model: Any,
-        is_settled: Callable[[list[int]], bool],
-        guess: list[int],
-        end_ids: list[int],
-    ):
-        """Prepare; nothing runs yet."""
-        self._generate = generate
-        self._model = model
-        self._is_settled = is_settled
-        self._guess = guess
-        self._end_ids = end_ids
+    def __init__(self, call: Call):
+        """Put the guess into ids."""
+        self._model = call.model
+        self._rule = call.ecso_config.verdict_rule
+        self._answer_text = call.reader.answer_text
+        guess = call.ecso_config.guessed_verdict
+        self._guess = call.reader.answer_ids(guess) if guess else []
+        self._end_ids = call.request.reply_end_ids
 
-    def read(self, inputs: dict[str, Any], settings: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return sequences, (prompts, prompt + reply), and the logits of the first new token.
+    def start(self, inputs: dict[str, Any], config: Any) -> ReplyStart:
+        """Return the replies as far as one pass along the guess tells them.
 
         Args:
             inputs: Arguments of `generate()` that give the prompts; ``past_key_values``, if there,
-                is a cache that can be cropped.
-            settings: Generation settings with ``return_dict_in_generate`` and ``output_logits``.
+                is a cache that can be cropped. Without it nothing is guessed.
+            config: Generation settings with ``return_dict_in_generate`` and ``output_logits``.
         """
-        length = inputs["input_ids"].shape[1]
-        can_guess = "past_key_values" in inputs and settings.max_new_tokens > len(self._guess) > 0
+        can_guess = "past_key_values" in inputs and config.max_new_tokens > len(self._guess) > 0
         if not can_guess:
-            output = self._generated(inputs, settings, length)
-            return output.sequences, output.logits[0]
+            return ReplyStart(inputs, config)
         said = self._logits_along_guess(inputs)  # (prompts, 1 + guess, vocabulary)
         replies = said.argmax(-1)
         if all(map(self._is_confirmed, replies.tolist())):
-            return torch.cat([inputs["input_ids"], replies], dim=1), said[:, 0]
+            sequences = torch.cat([inputs["input_ids"], replies], dim=1)
+            return ReplyStart(inputs, config, said[:, 0], sequences)
         # The cache holds the prompts and the guess; replies go on after their first token.
         inputs["past_key_values"].crop(-len(self._guess))
         begun = {
@@ -65,13 +75,20 @@ class ReplyReader:
             "input_ids": torch.cat([inputs["input_ids"], replies[:, :1]], dim=1),
             "attention_mask": _with_ones(inputs["attention_mask"], 1),
         }
-        rest = copy.deepcopy(settings)
+        rest = copy.deepcopy(config)
         rest.max_new_tokens -= 1
-        return self._generated(begun, rest, length).sequences, said[:, 0]
+        return ReplyStart(begun, rest, said[:, 0])
 
-    def _generated(self, inputs: dict[str, Any], settings: Any, prompt_length: int) -> Any:
-        stop = _Settled(self._is_settled, prompt_length)
-        return self._generate(inputs, settings, stopping_criteria=[stop])
+    def criteria(self, prompt_length: int) -> StoppingCriteriaList:
+        """Return what ends each reply as soon as the rest of it does not matter.
+
+        Args:
+            prompt_length: Length of the padded prompts, in tokens.
+        """
+        return StoppingCriteriaList([_Settled(self._is_settled, prompt_length)])
+
+    def _is_settled(self, reply: list[int]) -> bool:
+        return is_settled(self._answer_text(reply), self._rule)
 
     def _logits_along_guess(self, inputs: dict[str, Any]) -> torch.Tensor:
         cache, prompts = inputs["past_key_values"], inputs["input_ids"]

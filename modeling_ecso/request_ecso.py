@@ -1,4 +1,4 @@
-"""The arguments of one `generate()` call, read once: rows, their images, the answer's limits."""
+"""The arguments of one `generate()` call, read once, and the `Call` that all steps work on."""
 
 import inspect
 from dataclasses import dataclass
@@ -6,8 +6,10 @@ from typing import Any
 
 import torch
 
+from .conversation_ecso import Conversation, ConversationReader
 from .errors_ecso import ECSOInputError
-from .step_settings_ecso import CompleteSettings
+from .settings_ecso import ECSOConfig
+from .vision_ecso import images_by_row
 
 
 # Arguments of generate() that are neither generation settings nor inputs of the model.
@@ -38,18 +40,18 @@ HIDDEN_INPUTS = {
 
 @dataclass(repr=False)
 class PromptRow:
-    """One row of the batch, without padding.
+    """One row of the batch, without padding. Has no repr: it holds the user's text and images.
 
     Args:
         ids: Prompt token ids.
+        conversation: What they say.
         pixel_values: Float, (images of the row, channels, height, width); None without images.
-        image_token_counts: Number of image tokens of each image.
         padding: Number of padding tokens in front of it; None if there are some elsewhere.
     """
 
     ids: list[int]
+    conversation: Conversation
     pixel_values: torch.Tensor | None
-    image_token_counts: list[int]
     padding: int | None
 
 
@@ -62,101 +64,134 @@ class GenerationRequest:
         input_ids: Long, (batch, length), left-padded.
         rows: The same, row by row.
         streamer: Where the answer goes as well; None for nowhere.
-        settings: The call's generation settings, merged with the model's.
         model_arguments: Arguments for `forward` that are no tensors of this batch.
         call_arguments: Arguments of `generate()` that apply to every answer, not to its prompt.
         new_tokens: Most tokens of an answer.
+        end_ids: The ids that end an answer.
+        reply_end_ids: The ids that end a reply of the steps between. A caller who ends answers
+            elsewhere, or nowhere, has not asked that of them.
+        pad_id: The id that fills rows shorter than the longest.
+        answers_per_row: Number of sequences that are returned for each row.
+        sequences_per_row: Number of sequences that are written for each row, beams or samples.
+        writes_token_by_token: Whether a sequence, once begun, only grows: so its beginning can be
+            judged.
+        keeps_a_plain_cache: Whether the direct step leaves its keys and values where they can be
+            found again.
     """
 
     arguments: dict[str, Any]
     input_ids: torch.Tensor
     rows: list[PromptRow]
     streamer: Any
-    settings: Any
     model_arguments: dict[str, Any]
     call_arguments: dict[str, Any]
     new_tokens: int
-
-    @property
-    def prompt_length(self) -> int:
-        """Length of the padded prompts, in tokens."""
-        return self.input_ids.shape[1]
-
-    @property
-    def end_ids(self) -> list[int]:
-        """The ids that end an answer."""
-        return ids_in(self.settings.eos_token_id)
-
-    @property
-    def pad_id(self) -> int:
-        """The id that fills rows shorter than the longest."""
-        pad = self.settings.pad_token_id
-        return pad if pad is not None else next(iter(self.end_ids), 0)
-
-    def without_end(self, answer: list[int]) -> list[int]:
-        """Return the ids of an answer without the one that ended it."""
-        return answer[:-1] if answer and answer[-1] in self.end_ids else answer
-
-    @property
-    def copies(self) -> int:
-        """Number of sequences that are written for each row, beams or samples."""
-        return max(self.settings.num_beams or 1, self.settings.num_return_sequences or 1)
-
-    @property
-    def writes_token_by_token(self) -> bool:
-        """Whether a sequence, once begun, only grows: so its beginning can be judged."""
-        return self.settings.num_beams in (None, 1) and not self._has_own_loop
-
-    @property
-    def keeps_a_plain_cache(self) -> bool:
-        """Whether the direct step leaves its keys and values where they can be found again."""
-        return bool(
-            self.settings.use_cache
-            and self.settings.cache_implementation is None
-            and not self._has_own_loop
-            and "position_ids" not in self.arguments  # later steps count positions themselves
-            and all(row.padding is not None for row in self.rows)
-        )
-
-    @property
-    def _has_own_loop(self) -> bool:
-        """Whether something else than the plain loop chooses the tokens."""
-        loops = {"assistant_model", "custom_generate"} & self.call_arguments.keys()
-        return bool(loops or self.settings.prompt_lookup_num_tokens)
-
-    def answer_settings(self, max_new_tokens: int, count: int) -> Any:
-        """Return the caller's generation settings for an answer to another prompt.
-
-        Args:
-            max_new_tokens: Token limit of the answer.
-            count: Number of answers to each prompt.
-        """
-        settings = CompleteSettings.of(self.settings)
-        if settings.min_length and settings.min_new_tokens is None:
-            # Counted from the caller's prompt, which is not the one that is answered.
-            settings.min_new_tokens = max(settings.min_length - self.prompt_length, 0)
-        settings.min_length = None
-        settings.max_length = None
-        settings.max_new_tokens = max_new_tokens
-        settings.num_return_sequences = count
-        settings.return_dict_in_generate = True
-        return settings
+    end_ids: list[int]
+    reply_end_ids: list[int]
+    pad_id: int
+    answers_per_row: int
+    sequences_per_row: int
+    writes_token_by_token: bool
+    keeps_a_plain_cache: bool
 
 
-def read_request(
-    model: Any, image_token_counts: Any, arguments: dict[str, Any]
-) -> GenerationRequest:
-    """Return the request in the keyword arguments of a `generate()` call.
+@dataclass(frozen=True, repr=False)
+class Call:
+    """One protected call: everything that its steps need to know.
+
+    Args:
+        model: The model, for its configuration and generation settings.
+        generate: Its `PlainGenerate`.
+        reader: Reads and writes prompts.
+        request: What the caller asked for.
+        ecso_config: The protocol's settings.
+        generation_config: The call's generation settings, merged with the model's.
+    """
+
+    model: Any
+    generate: Any
+    reader: ConversationReader
+    request: GenerationRequest
+    ecso_config: ECSOConfig
+    generation_config: Any
+
+
+def read_call(
+    model: Any,
+    generate: Any,
+    reader: ConversationReader,
+    ecso_config: ECSOConfig,
+    arguments: dict[str, Any],
+) -> Call:
+    """Return the call that the keyword arguments of `generate()` make.
 
     Args:
         model: The model that is called.
-        image_token_counts: Function of (image tokens in each row, image inputs) to the number of
-            tokens of each image, by row.
+        generate: Its `PlainGenerate`.
+        reader: Reads and writes prompts.
+        ecso_config: The protocol's settings for this call.
         arguments: The keyword arguments, by name.
 
     Raises:
         ECSOInputError: The prompt is missing, or something the protocol cannot look into is given.
     """
+    arguments = _checked(arguments)
+    streamer = arguments.pop("streamer", None)
+    input_ids = arguments["input_ids"]
+    call_arguments = {name: arguments[name] for name in CALL_ARGUMENTS if name in arguments}
+    model_inputs = {
+        key: value
+        for key, value in arguments.items()
+        if key not in CALL_ARGUMENTS and key != "generation_config"
+    }
+    given = arguments.get("generation_config")
+    generation_config, model_arguments = model._prepare_generation_config(given, **model_inputs)
+    # What a decoding loop of the caller takes besides is for it alone.
+    loop = arguments.get("custom_generate")
+    taken = set(inspect.signature(loop).parameters) if callable(loop) else set()
+    own = {k: v for k, v in model_arguments.items() if k in taken and k not in MODEL_INPUTS}
+    # The switches for more output stand in the generation settings too.
+    not_carried = {*MODEL_INPUTS, "output_attentions", "output_hidden_states", *own}
+    rows = _rows(model, reader, generation_config, arguments)
+    end_ids = _ids_in(generation_config.eos_token_id)
+    pad_id = generation_config.pad_token_id
+    answers_per_row = generation_config.num_return_sequences or 1
+    has_own_loop = bool(
+        {"assistant_model", "custom_generate"} & call_arguments.keys()
+        or generation_config.prompt_lookup_num_tokens
+    )
+    request = GenerationRequest(
+        arguments=arguments,
+        input_ids=input_ids,
+        rows=rows,
+        streamer=streamer,
+        model_arguments={k: v for k, v in model_arguments.items() if k not in not_carried},
+        call_arguments={**call_arguments, **own},
+        new_tokens=_new_tokens(model, arguments, generation_config),
+        end_ids=end_ids,
+        reply_end_ids=_ids_in(model.generation_config.eos_token_id) or end_ids,
+        pad_id=pad_id if pad_id is not None else next(iter(end_ids), 0),
+        answers_per_row=answers_per_row,
+        sequences_per_row=max(generation_config.num_beams or 1, answers_per_row),
+        writes_token_by_token=generation_config.num_beams in (None, 1) and not has_own_loop,
+        keeps_a_plain_cache=bool(
+            generation_config.use_cache
+            and generation_config.cache_implementation is None
+            and not has_own_loop
+            and "position_ids" not in arguments  # later steps count positions themselves
+            and all(row.padding is not None for row in rows)
+        ),
+    )
+    return Call(model, generate, reader, request, ecso_config, generation_config)
+
+
+def _ids_in(setting: Any) -> list[int]:
+    """Return the ids of a setting that may be one, several, a tensor of them, or None."""
+    return [] if setting is None else torch.as_tensor(setting).flatten().tolist()
+
+
+def _checked(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments with the prompt under its own name, if the protocol can take them."""
     # A None input is no input; a None setting (eos_token_id, say) is a setting.
     inputs = (*MODEL_INPUTS, *CALL_ARGUMENTS, *HIDDEN_INPUTS, "inputs", "generation_config")
     arguments = {k: v for k, v in arguments.items() if v is not None or k not in inputs}
@@ -170,79 +205,42 @@ def read_request(
             "synced_gpus cannot be used with ECSO: rows end after different steps, the other "
             "ranks would wait for ever; or call with ecso=False"
         )
-    streamer = arguments.pop("streamer", None)
     input_ids = arguments.pop("inputs", None)
     input_ids = arguments.setdefault("input_ids", input_ids)
     if not isinstance(input_ids, torch.Tensor) or input_ids.dim() != 2 or not input_ids.numel():
         raise ECSOInputError(
             "ECSO reads the conversation from input_ids, (batch, length); pass them"
         )
-    call_arguments = {name: arguments[name] for name in CALL_ARGUMENTS if name in arguments}
-    model_inputs = {
-        key: value
-        for key, value in arguments.items()
-        if key not in CALL_ARGUMENTS and key != "generation_config"
-    }
-    given = arguments.get("generation_config")
-    settings, model_arguments = model._prepare_generation_config(given, **model_inputs)
-    mask = arguments.get("attention_mask")
-    if mask is None:
-        mask = _mask_of(input_ids, settings)
-    # The switches for more output stand in the settings too.
-    not_carried = (*MODEL_INPUTS, "output_attentions", "output_hidden_states")
-    # What a decoding loop of the caller takes besides is for it alone.
-    loop = arguments.get("custom_generate")
-    own = set(inspect.signature(loop).parameters) if callable(loop) else set()
-    own = {k: v for k, v in model_arguments.items() if k in own and k not in MODEL_INPUTS}
-    return GenerationRequest(
-        arguments=arguments,
-        input_ids=input_ids,
-        rows=_rows(model, image_token_counts, input_ids, mask, arguments.get("pixel_values")),
-        streamer=streamer,
-        settings=settings,
-        model_arguments={k: v for k, v in model_arguments.items() if k not in (*not_carried, *own)},
-        new_tokens=_new_tokens(model, arguments, settings),
-        call_arguments={**call_arguments, **own},
-    )
-
-
-def _mask_of(input_ids: torch.Tensor, settings: Any) -> torch.Tensor:
-    """Return the mask that transformers infers where the caller gives none."""
-    pad = settings.pad_token_id
-    if pad is None or pad in ids_in(settings.eos_token_id):
-        return torch.ones_like(input_ids)
-    return input_ids.ne(pad).long()
-
-
-def ids_in(setting: Any) -> list[int]:
-    """Return the ids of a setting that may be one, several, a tensor of them, or None."""
-    return [] if setting is None else torch.as_tensor(setting).flatten().tolist()
+    return arguments
 
 
 def _rows(
-    model: Any,
-    image_token_counts: Any,
-    input_ids: torch.Tensor,
-    mask: torch.Tensor,
-    pixel_values: torch.Tensor | None,
+    model: Any, reader: ConversationReader, generation_config: Any, arguments: dict[str, Any]
 ) -> list[PromptRow]:
+    input_ids = arguments["input_ids"]
+    mask = arguments.get("attention_mask")
+    if mask is None:
+        mask = _mask_of(input_ids, generation_config)
     mask = mask.bool()
     prompts = [ids[keep].tolist() for ids, keep in zip(input_ids, mask, strict=True)]
-    padding = [_padding_in_front(keep) for keep in mask.tolist()]
-    image_tokens = [prompt.count(model.config.image_token_id) for prompt in prompts]
-    if pixel_values is None:
-        if any(image_tokens):
-            raise ECSOInputError(
-                "the prompt has image tokens and there are no pixel_values; pass both"
-            )
-        return [PromptRow(ids, None, [], pad) for ids, pad in zip(prompts, padding, strict=True)]
-    counts = image_token_counts(image_tokens, pixel_values)
-    rows, start = [], 0
-    for prompt, row_counts, pad in zip(prompts, counts, padding, strict=True):
-        images = pixel_values[start : start + len(row_counts)] if row_counts else None
-        rows.append(PromptRow(prompt, images, row_counts, pad))
-        start += len(row_counts)
-    return rows
+    images = images_by_row(prompts, arguments.get("pixel_values"), model.config.image_token_id)
+    return [
+        PromptRow(
+            ids=prompt,
+            conversation=reader.read(prompt, own.token_counts),
+            pixel_values=own.pixel_values,
+            padding=_padding_in_front(keep),
+        )
+        for prompt, own, keep in zip(prompts, images, mask.tolist(), strict=True)
+    ]
+
+
+def _mask_of(input_ids: torch.Tensor, generation_config: Any) -> torch.Tensor:
+    """Return the mask that transformers infers where the caller gives none."""
+    pad = generation_config.pad_token_id
+    if pad is None or pad in _ids_in(generation_config.eos_token_id):
+        return torch.ones_like(input_ids)
+    return input_ids.ne(pad).long()
 
 
 def _padding_in_front(mask: list[bool]) -> int | None:
@@ -250,12 +248,12 @@ def _padding_in_front(mask: list[bool]) -> int | None:
     return None if any(mask[:padding]) else padding
 
 
-def _new_tokens(model: Any, arguments: dict[str, Any], settings: Any) -> int:
+def _new_tokens(model: Any, arguments: dict[str, Any], generation_config: Any) -> int:
     """Return how many tokens the answer may have, by the rules of transformers."""
-    if settings.max_new_tokens is not None:
-        return settings.max_new_tokens
+    if generation_config.max_new_tokens is not None:
+        return generation_config.max_new_tokens
     sources = (arguments.get("generation_config"), model.generation_config)
     lengths = [arguments.get("max_length"), *(source.max_length for source in sources if source)]
     if any(length is not None for length in lengths):
-        return max(settings.max_length - arguments["input_ids"].shape[1], 1)
-    return settings.max_length  # transformers' default counts new tokens
+        return max(generation_config.max_length - arguments["input_ids"].shape[1], 1)
+    return generation_config.max_length  # transformers' default counts new tokens

@@ -1,8 +1,9 @@
 """One protected `generate()` call: next step → run → feed result, for all rows of a batch.
 
 Covered: a step that fails for one row (too long a prompt, a broken model) refuses that row and
-leaves the others alone; errors after the draft carry neither text nor traceback of the steps.
-Not covered: errors of the direct step, which are the caller's own and come through as they are.
+leaves the others alone; no error and no interrupt, whenever it comes, carries text or frames of a
+step.
+Not covered: errors of a direct step that nothing judges, which come through as they are.
 """
 
 from collections.abc import Iterator
@@ -11,13 +12,12 @@ from typing import Any
 import torch
 from transformers.utils import logging
 
-from .errors_ecso import ECSOProtocolError, ECSOStepError, describe_error
+from .errors_ecso import ECSOProtocolError, ECSOStepError, describe_error, strip_frames
 from .events_ecso import Outcome, Step, StepEvent, StepReply, Trace
 from .outputs_ecso import replaced_output, with_traces
 from .protocol_ecso import Protocol
-from .request_ecso import GenerationRequest
-from .settings_ecso import ECSOConfig
-from .steps_ecso import GeneratedAnswer, StepRunner
+from .request_ecso import Call
+from .steps_ecso import GeneratedAnswer, Steps
 
 
 logger = logging.get_logger(__name__)
@@ -30,32 +30,37 @@ class ProtectedRun:
     """The steps of one call. Iterate for a `StepEvent` after each; then read `output`.
 
     Args:
-        runner: Runs steps on the model.
-        request: What the caller asked for.
-        settings: The protocol's settings.
+        call: What was asked for.
+
+    Attributes:
+        output: What `generate()` returns; there with the last event, None before.
+        traces: One trace for each answer; there with the last event, empty before.
     """
 
-    def __init__(self, runner: StepRunner, request: GenerationRequest, settings: ECSOConfig):
+    output: Any
+    traces: tuple[Trace, ...]
+
+    def __init__(self, call: Call):
         """Prepare; nothing runs before the iteration."""
-        self._runner = runner
-        self._request = request
-        self._settings = settings
-        has_image = any(conversation.image_lengths for conversation in runner.conversations)
+        self.output = None
+        self.traces = ()
+        self._call = call
+        self._steps: Any = Steps(call)  # None once it is over
+        rows = call.request.rows
+        copies = call.request.answers_per_row
+        conversations = [row.conversation for row in rows for _ in range(copies)]
+        self._protocols = [
+            Protocol(call.ecso_config, said.query, bool(said.image_lengths), index)
+            for index, said in enumerate(conversations)
+        ]
+        has_image = any(said.image_lengths for said in conversations)
         # Where nothing is judged, the draft is the answer and may be streamed as it is written.
-        self._streams_direct = not has_image and not settings.judge_text_only
-        self._holds_draft = False
-        self._output: Any = None
-        self._traces: tuple[Trace, ...] = ()
-
-    @property
-    def output(self) -> Any:
-        """What `generate()` returns; None before the last step."""
-        return self._output
-
-    @property
-    def traces(self) -> tuple[Trace, ...]:
-        """One trace for each answer; empty before the last step."""
-        return self._traces
+        self._streams_direct = not has_image and not call.ecso_config.judge_text_only
+        # From its first token on, so from before the direct step.
+        self._holds_draft = not self._streams_direct
+        self._found_unsafe = False
+        self._direct: Any = None
+        self._answers: dict[tuple[int, Outcome], GeneratedAnswer] = {}
 
     def __iter__(self) -> Iterator[StepEvent]:
         """Run the protocol.
@@ -63,140 +68,130 @@ class ProtectedRun:
         Raises:
             ECSOStepError: A step after the draft failed and ``on_error`` is ``raise``.
             ECSOProtocolError: A bug of this package, after the draft.
-            Whatever the parent class raises for the direct step.
+            Whatever the parent class raises for the direct step, and whatever interrupts a step;
+            where the answer is judged, without the frames of the step, which hold the draft.
         """
-        broken, is_interrupted = None, False
+        stripped: BaseException | None = None
         try:
-            failed_step = yield from self._steps()
-        except (Exception, KeyboardInterrupt) as error:
+            while self.output is None:
+                events = self._answer_directly() if self._direct is None else self._answer_asks()
+                if all(protocol.ask is None for protocol in self._protocols):
+                    self.traces = tuple(protocol.trace for protocol in self._protocols)
+                    self.output = self._assembled()
+                    self._forget()
+                    self._stream()
+                yield from events
+        except BaseException as error:
             if not self._holds_draft:
-                raise  # of the direct step, before anything was judged: the caller's own
-            broken = describe_error(error)
-            is_interrupted = isinstance(error, KeyboardInterrupt)
+                raise
+            stripped = self._without_draft(error)
         finally:
-            self._runner.forget()
-        # From here on nothing that a traceback leads to holds a draft.
-        if is_interrupted:
-            raise KeyboardInterrupt
-        if broken:
-            raise ECSOProtocolError(f"the answer could not be put together ({broken})")
-        if failed_step:
-            raise ECSOStepError(
-                f"the {failed_step.value} step could not be run, so there is no answer; see the "
-                "log for the kind of error, or set ecso.on_error to 'refuse'"
-            )
-        if self._request.streamer is not None and not self._streams_direct:
-            self._stream(self._request.streamer)
+            self._forget()
+        if stripped is not None:
+            # Raised out here, so that neither context nor frames lead to the draft.
+            raise stripped
 
-    def finish(self) -> Any:
-        """Run all steps; return the output. Raises as the iteration does."""
-        for _ in self:
-            pass
-        return self._output
-
-    def _steps(self) -> Iterator[StepEvent]:
-        """Run all steps; return the step that failed, where that is not answered by a refusal."""
-        runner = self._runner
-        answers_per_row = self._request.settings.num_return_sequences or 1
-        protocols = [
-            Protocol(self._settings, conversation.query, bool(conversation.image_lengths))
-            for conversation in runner.conversations
-            for _ in range(answers_per_row)
+    def _answer_directly(self) -> list[StepEvent]:
+        streamer = self._call.request.streamer if self._streams_direct else None
+        self._direct, drafts, replies = self._steps.direct(streamer, self._unsafe_beginnings)
+        self._answers = {(i, Outcome.DIRECT): draft for i, draft in enumerate(drafts)}
+        return [
+            protocol.receive(reply)
+            for protocol, reply in zip(self._protocols, replies, strict=True)
         ]
 
-        def unsafe_beginnings(written: dict[int, str]) -> set[int]:
-            return self._unsafe_beginnings(protocols, written)
-
-        streamer = self._request.streamer if self._streams_direct else None
-        direct, drafts, replies = runner.answer_directly(streamer, unsafe_beginnings)
-        self._holds_draft = True
-        answers: dict[tuple[int, Outcome], GeneratedAnswer] = {}
-        for index, protocol in enumerate(protocols):
-            protocol.receive(replies[index])
-            answers[index, Outcome.DIRECT] = drafts[index]
-            yield protocol.event(index)
-
-        while waiting := {i: p.ask for i, p in enumerate(protocols) if not p.is_over}:
-            step = min((ask.step for ask in waiting.values()), key=_ORDER.index)
-            group = {index: ask for index, ask in waiting.items() if ask.step is step}
-            results = self._run_step(step, list(group.items()))
-            for index, result in zip(group, results, strict=True):
-                if result is None:
-                    protocols[index].fail()
-                    if self._settings.on_error == "raise":
-                        return step
-                    continue
+    def _answer_asks(self) -> list[StepEvent]:
+        waiting = {i: p.ask for i, p in enumerate(self._protocols) if p.ask is not None}
+        step = min((ask.step for ask in waiting.values()), key=_ORDER.index)
+        group = [(index, ask) for index, ask in waiting.items() if ask.step is step]
+        events = []
+        for (index, _), result in zip(group, self._results(step, group), strict=True):
+            if result is not None:
                 reply, answer = result
                 if answer is not None:
-                    answers[index, Outcome.SAFE] = answer
-                protocols[index].receive(reply)
-                yield protocols[index].event(index)
+                    self._answers[index, Outcome.SAFE] = answer
+                events.append(self._protocols[index].receive(reply))
+                continue
+            self._protocols[index].fail()
+            if self._call.ecso_config.on_error == "raise":
+                raise ECSOStepError(
+                    f"the {step.value} step could not be run, so there is no answer; see the log "
+                    "for the kind of error, or set ecso.on_error to 'refuse'"
+                )
+        return events
 
-        outcomes = [protocol.outcome for protocol in protocols]
-        self._traces = tuple(protocol.trace for protocol in protocols)
-        sources = [answers.get((i, outcome)) for i, outcome in enumerate(outcomes)]
-        self._output = self._assemble(direct, sources)
-        return None
-
-    def _unsafe_beginnings(self, protocols: list[Protocol], written: dict[int, str]) -> set[int]:
+    def _unsafe_beginnings(self, written: dict[int, str]) -> set[int]:
         """Judge drafts that are still being written; return those to abandon."""
-        asks = {
-            index: protocols[index].ask_about_beginning(text) for index, text in written.items()
-        }
-        asks = {index: ask for index, ask in asks.items() if ask is not None}
-        if not asks:
+        asks = {i: self._protocols[i].ask_about_beginning(text) for i, text in written.items()}
+        group = [(index, ask) for index, ask in asks.items() if ask is not None]
+        if not group:
             return set()
-        results = self._run_step(Step.DETECT, list(asks.items()))
         # A beginning that could not be judged settles nothing: the whole draft will be judged.
         unsafe = {
             index
-            for index, result in zip(asks, results, strict=True)
-            if result is not None and protocols[index].receive_about_beginning(result[0])
+            for (index, _), result in zip(group, self._results(Step.DETECT, group), strict=True)
+            if result is not None and self._protocols[index].receive_about_beginning(result[0])
         }
-        self._holds_draft = self._holds_draft or bool(unsafe)
+        self._found_unsafe = self._found_unsafe or bool(unsafe)
         return unsafe
 
-    def _run_step(
+    def _results(
         self, step: Step, asks: list[tuple[int, Any]]
     ) -> list[tuple[StepReply, GeneratedAnswer | None] | None]:
         """Return reply and, for the safe step, answer for each ask; None where it failed."""
         try:
-            if step is Step.SAFE:
-                answers, replies = self._runner.answer_safely(asks)
-                return list(zip(replies, answers, strict=True))
-            return [(reply, None) for reply in self._runner.ask(asks)]
+            return self._steps.safe(asks) if step is Step.SAFE else self._steps.ask(asks)
         except Exception as error:
             cause = describe_error(error)
         if len(asks) == 1:
             logger.warning(f"ECSO: the {step.value} step failed ({cause}); the draft is withheld")
             return [None]
         # One row must not take the others down with it.
-        return [self._run_step(step, [ask])[0] for ask in asks]
+        return [self._results(step, [ask])[0] for ask in asks]
 
-    def _assemble(self, direct: Any, sources: list[GeneratedAnswer | None]) -> Any:
+    def _assembled(self) -> Any:
         """Return what the parent would return for the final answers."""
+        direct, request = self._direct, self._call.request
         is_tensor = isinstance(direct, torch.Tensor)
-        if not any(trace.draft_withheld for trace in self._traces):
-            return direct if is_tensor else with_traces(direct, self._traces)
-        final = [source.ids if source else self._runner.refusal() for source in sources]
+        if not any(trace.outcome is not Outcome.DIRECT for trace in self.traces):
+            return direct if is_tensor else with_traces(direct, self.traces)
+        sources = [self._answers.get((i, trace.outcome)) for i, trace in enumerate(self.traces)]
+        final = [source.ids if source else self._steps.refusal() for source in sources]
         longest = max(map(len, final))
-        pad = self._request.pad_id
-        padded = [ids + [pad] * (longest - len(ids)) for ids in final]
+        padded = [ids + [request.pad_id] * (longest - len(ids)) for ids in final]
         returned = direct if is_tensor else direct.sequences
-        prompts = returned[:, : self._request.prompt_length]
+        prompts = returned[:, : request.input_ids.shape[1]]
         answers = torch.tensor(padded, dtype=prompts.dtype, device=prompts.device)
         sequences = torch.cat([prompts, answers], dim=1)  # (sequences, prompt + longest answer)
         if is_tensor:
             return sequences
-        return replaced_output(direct, sequences, longest, sources, self._traces)
+        return replaced_output(direct, sequences, longest, sources, self.traces)
 
-    def _stream(self, streamer: Any) -> None:
+    def _stream(self) -> None:
         """Give the streamer what it would have been given: prompt, then token by token."""
-        output = self._output
-        sequences = output if isinstance(output, torch.Tensor) else output.sequences
+        streamer = self._call.request.streamer
+        if streamer is None or self._streams_direct:
+            return
+        sequences = self.output if isinstance(self.output, torch.Tensor) else self.output.sequences
         sequences = sequences.cpu()
-        length = self._request.prompt_length
+        length = self._call.request.input_ids.shape[1]
         streamer.put(sequences[:, :length])
         for position in range(length, sequences.shape[1]):
             streamer.put(sequences[:, position])
         streamer.end()
+
+    def _forget(self) -> None:
+        """Let go of the drafts and of what the model has computed for them."""
+        self._holds_draft = False
+        self._direct, self._answers, self._protocols, self._steps = None, {}, [], None
+
+    def _without_draft(self, error: BaseException) -> BaseException:
+        """Return what may be raised in place of an error whose frames or words hold the draft."""
+        is_callers_own = self._direct is None and not self._found_unsafe
+        is_ours = isinstance(error, ECSOStepError)
+        if isinstance(error, Exception) and not is_callers_own and not is_ours:
+            return ECSOProtocolError(
+                f"the answer could not be put together ({describe_error(error)})"
+            )
+        strip_frames(error)
+        return error

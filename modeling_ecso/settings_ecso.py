@@ -1,55 +1,46 @@
 """`ECSOConfig`: every prompt and policy of the protocol, validated whenever one is set.
 
-Stored under ``ecso`` in ``config.json``. There is no silent default: a stored set of settings is
+Stored under ``ecso`` in ``config.json``. There is no silent default: a stored configuration is
 complete, and a missing, unknown or malformed key is an error that names it.
 """
 
 import copy
+import textwrap
+import types
+import typing
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from string import Formatter
-from typing import Any
+from typing import Any, Literal
 
 from .errors_ecso import ECSOConfigError
 from .presets_ecso import PRESETS
 
 
+# Returns what is wrong with a value, as the end of a sentence; None: nothing.
 Check = Callable[[Any], str | None]
 
 
-def _one_of(*allowed: str) -> Check:
-    def check(value: Any) -> str | None:
-        return None if value in allowed else "must be one of " + ", ".join(map(repr, allowed))
-
-    return check
-
-
-def _boolean(value: Any) -> str | None:
-    return None if isinstance(value, bool) else "must be true or false"
+def _setting(doc: str, check: Check | None = None) -> Any:
+    """Declare a setting: what it does, and what its type alone does not say of its values."""
+    return field(metadata={"doc": doc, "check": check})
 
 
 def _text(value: Any) -> str | None:
     return None if isinstance(value, str) and value.strip() else "must be a non-empty text"
 
 
-def _text_or_null(value: Any) -> str | None:
-    return None if value is None or not _text(value) else "must be a non-empty text or null"
-
-
-def _whole_number(at_least: int, or_null: bool = False) -> Check:
+def _at_least(least: int) -> Check:
     def check(value: Any) -> str | None:
-        if value is None and or_null:
-            return None
-        if isinstance(value, int) and not isinstance(value, bool) and value >= at_least:
-            return None
-        return f"must be a whole number from {at_least}" + (" or null" if or_null else "")
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        return None if is_number and value >= least else f"must be a whole number from {least}"
 
     return check
 
 
 def _rising_numbers(value: Any) -> str | None:
-    each = _whole_number(at_least=1)
-    if isinstance(value, list) and not any(map(each, value)) and value == sorted(set(value)):
+    wrong = _at_least(1)
+    if isinstance(value, list) and not any(map(wrong, value)) and value == sorted(set(value)):
         return None
     return "must be a list of rising whole numbers from 1, perhaps empty"
 
@@ -85,78 +76,88 @@ def _prompt(*placeholders: str) -> Check:
 class ECSOConfig:
     """The settings of the protocol.
 
-    Start from a preset, `ECSOConfig.from_preset("paper")`; the comments in
-    ``configuration/presets/`` say what each preset is for. Setting an attribute validates it.
-
-    Args:
-        preset: Name of the preset these settings started from.
-        enabled: Whether `generate()` protects at all.
-        detect_prompt: Asks for the verdict; holds ``{query}`` and ``{response}``.
-        follow_up_prompt: Asks for the verdict in a further turn right after the draft, in place of
-            the detect prompt: nothing is read twice, so it is faster, and not the published
-            question. Answers without a conversation of their own (the safe one, the beginning of a
-            draft) are judged by the detect prompt all the same. None: not used.
-        caption_prompt: Asks for the query-aware description; holds ``{query}``.
-        safe_prompt: Asks for the answer with eyes closed; holds ``{caption}`` and ``{query}``.
-        text_only_safe_prompt: The same for a conversation that has no image; holds ``{query}``.
-        escape_fields: Break ``<<<`` and ``>>>`` inside the fields of the detect prompt, so that
-            they cannot end a delimited field.
-        draft_view: What the detect step sees of an answer: its ``head``, or all of it in
-            overlapping ``windows``.
-        window_chars: Length of the head, or of one window, in characters.
-        window_overlap_chars: Characters that neighbouring windows share.
-        verdict_rule: How the verdict is read: the ``exact`` or ``normalized`` text rule, or
-            next-token ``logits``.
-        guessed_verdict: What a reply that finds nothing harmful most often says, "No" or "no". It
-            is appended to the question, so that one pass both hears and ends the reply; never
-            another verdict, and faster where the guess is right. None: nothing is guessed.
-        unsafe_threshold: p(unsafe) from which the ``logits`` rule says unsafe.
-        unclear_is_unsafe: Whether a verdict that is neither yes nor no counts as unsafe.
-        image_in_safe_step: Keep the image in the last step, as the published utility scripts do
-            against the paper; for measurements only.
-        judge_text_only: Judge answers to conversations without an image too.
-        judge_safe_answer: Judge the safe answer too; if it is unsafe, return the refusal.
-        draft_checkpoints: Numbers of tokens after which a draft that is still being written is
-            judged, and abandoned if it is unsafe; the whole draft is judged as well. Beams are
-            judged at their end alone.
-        share_image_prefix: Prefill the images once for the first three steps; same answers, faster.
-        detect_max_new_tokens: Token limit of the detect step.
-        caption_max_new_tokens: Token limit of the caption step.
-        safe_max_new_tokens: Token limit of the safe step; None: that of the call.
-        refusal: Returned where no answer can be given.
-        on_error: What a failure in steps 2-4 ends in: ``refuse`` (the refusal) or ``raise``.
-        keep_draft: Keep an unsafe draft in the trace, for study.
-
-    Raises:
-        ECSOConfigError: A value is not allowed; the message names the key.
+    Start from a preset, `ECSOConfig.from_preset("paper")`; the comments in `presets_ecso.py` say
+    what each preset is for. Setting an attribute validates it.
     """
 
-    preset: str
-    enabled: bool
-    detect_prompt: str
-    follow_up_prompt: str | None
-    caption_prompt: str
-    safe_prompt: str
-    text_only_safe_prompt: str
-    escape_fields: bool
-    draft_view: str
-    window_chars: int
-    window_overlap_chars: int
-    verdict_rule: str
-    guessed_verdict: str | None
-    unsafe_threshold: float
-    unclear_is_unsafe: bool
-    image_in_safe_step: bool
-    judge_text_only: bool
-    judge_safe_answer: bool
-    draft_checkpoints: list[int]
-    share_image_prefix: bool
-    detect_max_new_tokens: int
-    caption_max_new_tokens: int
-    safe_max_new_tokens: int | None
-    refusal: str
-    on_error: str
-    keep_draft: bool
+    preset: str = _setting("Name of the preset these settings started from.")
+    enabled: bool = _setting("Whether `generate()` protects at all.")
+    detect_prompt: str = _setting(
+        "Asks for the verdict; holds ``{query}`` and ``{response}``.",
+        _prompt("query", "response"),
+    )
+    follow_up_prompt: str | None = _setting(
+        "Asks for the verdict in a further turn right after the draft, in place of the detect "
+        "prompt: nothing is read twice, so it is faster, and not the published question. Answers "
+        "without a conversation of their own (the safe one, the beginning of a draft) are judged "
+        "by the detect prompt all the same. None: not used."
+    )
+    caption_prompt: str = _setting(
+        "Asks for the query-aware description; holds ``{query}``.", _prompt("query")
+    )
+    safe_prompt: str = _setting(
+        "Asks for the answer with eyes closed; holds ``{caption}`` and ``{query}``.",
+        _prompt("caption", "query"),
+    )
+    text_only_safe_prompt: str = _setting(
+        "The same for a conversation that has no image; holds ``{query}``.", _prompt("query")
+    )
+    escape_fields: bool = _setting(
+        "Break ``<<<`` and ``>>>`` inside the fields of the detect prompt, so that they cannot "
+        "end a delimited field."
+    )
+    draft_view: Literal["head", "windows"] = _setting(
+        "What the detect step sees of an answer: its ``head``, or all of it in overlapping "
+        "``windows``."
+    )
+    window_chars: int = _setting(
+        "Length of the head, or of one window, in characters.", _at_least(1)
+    )
+    window_overlap_chars: int = _setting(
+        "Characters that neighbouring windows share.", _at_least(0)
+    )
+    verdict_rule: Literal["exact", "normalized", "logits"] = _setting(
+        "How the verdict is read: the ``exact`` or ``normalized`` text rule, or next-token "
+        "``logits``."
+    )
+    guessed_verdict: str | None = _setting(
+        'What a reply that finds nothing harmful most often says, "No" or "no". It is appended to '
+        "the question, so that one pass both hears and ends the reply; never another verdict, and "
+        "faster where the guess is right. None: nothing is guessed."
+    )
+    unsafe_threshold: float = _setting(
+        "p(unsafe) from which the ``logits`` rule says unsafe.", _probability
+    )
+    unclear_is_unsafe: bool = _setting(
+        "Whether a verdict that is neither yes nor no counts as unsafe."
+    )
+    image_in_safe_step: bool = _setting(
+        "Keep the image in the last step, as the published utility scripts do against the paper; "
+        "for measurements only."
+    )
+    judge_text_only: bool = _setting("Judge answers to conversations without an image too.")
+    judge_safe_answer: bool = _setting(
+        "Judge the safe answer too; if it is unsafe, return the refusal."
+    )
+    draft_checkpoints: list[int] = _setting(
+        "Numbers of tokens after which a draft that is still being written is judged, and "
+        "abandoned if it is unsafe; the whole draft is judged as well. Beams are judged at their "
+        "end alone.",
+        _rising_numbers,
+    )
+    share_image_prefix: bool = _setting(
+        "Prefill the images once for the first three steps; same answers, faster."
+    )
+    detect_max_new_tokens: int = _setting("Token limit of the detect step.", _at_least(1))
+    caption_max_new_tokens: int = _setting("Token limit of the caption step.", _at_least(1))
+    safe_max_new_tokens: int | None = _setting(
+        "Token limit of the safe step; None: that of the call.", _at_least(1)
+    )
+    refusal: str = _setting("Returned where no answer can be given.")
+    on_error: Literal["refuse", "raise"] = _setting(
+        "What a failure in steps 2-4 ends in: ``refuse`` (the refusal) or ``raise``."
+    )
+    keep_draft: bool = _setting("Keep an unsafe draft in the trace, for study.")
 
     @classmethod
     def from_preset(cls, name: str, **changes: Any) -> "ECSOConfig":
@@ -173,7 +174,7 @@ class ECSOConfig:
 
     @classmethod
     def _of_preset(cls, name: Any, changes: dict[str, Any]) -> "ECSOConfig":
-        problem = _one_of(*PRESETS)(name)
+        problem = _one_of(PRESETS)(name)
         if problem:
             raise ECSOConfigError(f"ECSO preset {name!r} is unknown: it {problem}")
         return cls.from_dict({**PRESETS[name], **changes})
@@ -185,13 +186,9 @@ class ECSOConfig:
         Raises:
             ECSOConfigError: A key is missing or unknown, or a value is not allowed.
         """
-        known = {field.name for field in fields(cls)}
         for key in settings:
-            if key not in known:
-                raise ECSOConfigError(
-                    f"ecso.{key} is no ECSO setting; remove it or correct its name"
-                )
-        for key in sorted(known):
+            _check_is_known(key)
+        for key in sorted(_CHECKS):
             if key not in settings:
                 raise ECSOConfigError(
                     f"ecso.{key} is missing; start from a preset with ECSOConfig.from_preset()"
@@ -214,47 +211,67 @@ class ECSOConfig:
 
     def __setattr__(self, key: str, value: Any) -> None:
         """Set one setting after checking it; raises ECSOConfigError."""
-        if key not in _CHECKS:
-            raise ECSOConfigError(f"ecso.{key} is no ECSO setting; remove it or correct its name")
+        _check_is_known(key)
         problem = _CHECKS[key](value)
         if not problem and key == "window_overlap_chars" and value >= self.window_chars:
             problem = "must be less than window_chars"
-        if (
-            not problem
-            and key == "window_chars"
-            and value <= getattr(self, "window_overlap_chars", 0)
-        ):
+        overlap = getattr(self, "window_overlap_chars", 0)
+        if not problem and key == "window_chars" and value <= overlap:
             problem = "must be more than window_overlap_chars"
         if problem:
             raise ECSOConfigError(f"ecso.{key} {problem}; got {repr(value)[:80]}")
         object.__setattr__(self, key, value)
 
 
+def _one_of(allowed: typing.Iterable[str]) -> Check:
+    def check(value: Any) -> str | None:
+        return None if value in allowed else "must be one of " + ", ".join(map(repr, allowed))
+
+    return check
+
+
+def _or_null(check: Check) -> Check:
+    def check_or_null(value: Any) -> str | None:
+        problem = None if value is None else check(value)
+        return f"{problem} or null" if problem else None
+
+    return check_or_null
+
+
+def _boolean(value: Any) -> str | None:
+    return None if isinstance(value, bool) else "must be true or false"
+
+
+def _check_of(declared: Any, own: Check | None) -> Check:
+    """Return the check of a setting: what was declared with it, else what its type says."""
+    may_be_null = isinstance(declared, types.UnionType)
+    if may_be_null:
+        declared = typing.get_args(declared)[0]
+    if own is None:
+        choices = typing.get_args(declared)  # of a Literal
+        own = _one_of(choices) if choices else {bool: _boolean, str: _text}[declared]
+    return _or_null(own) if may_be_null else own
+
+
+def _check_is_known(key: str) -> None:
+    if key not in _CHECKS:
+        raise ECSOConfigError(f"ecso.{key} is no ECSO setting; remove it or correct its name")
+
+
+def _documented(each: Any) -> str:
+    lines = textwrap.wrap(f"{each.name}: {each.metadata['doc']}", 88)
+    return textwrap.indent(lines[0], " " * 8) + "".join(f"\n{' ' * 12}{line}" for line in lines[1:])
+
+
+_TYPES = typing.get_type_hints(ECSOConfig)
 _CHECKS: dict[str, Check] = {
-    "preset": _one_of(*PRESETS),
-    "enabled": _boolean,
-    "detect_prompt": _prompt("query", "response"),
-    "follow_up_prompt": _text_or_null,
-    "caption_prompt": _prompt("query"),
-    "safe_prompt": _prompt("caption", "query"),
-    "text_only_safe_prompt": _prompt("query"),
-    "escape_fields": _boolean,
-    "draft_view": _one_of("head", "windows"),
-    "window_chars": _whole_number(at_least=1),
-    "window_overlap_chars": _whole_number(at_least=0),
-    "verdict_rule": _one_of("exact", "normalized", "logits"),
-    "guessed_verdict": _text_or_null,
-    "unsafe_threshold": _probability,
-    "unclear_is_unsafe": _boolean,
-    "image_in_safe_step": _boolean,
-    "judge_text_only": _boolean,
-    "judge_safe_answer": _boolean,
-    "draft_checkpoints": _rising_numbers,
-    "share_image_prefix": _boolean,
-    "detect_max_new_tokens": _whole_number(at_least=1),
-    "caption_max_new_tokens": _whole_number(at_least=1),
-    "safe_max_new_tokens": _whole_number(at_least=1, or_null=True),
-    "refusal": _text,
-    "on_error": _one_of("refuse", "raise"),
-    "keep_draft": _boolean,
+    each.name: _check_of(_TYPES[each.name], each.metadata["check"]) for each in fields(ECSOConfig)
 }
+_CHECKS["preset"] = _one_of(PRESETS)
+
+# The manual that help() shows is written by the declarations.
+ECSOConfig.__doc__ = (
+    f"{ECSOConfig.__doc__}\n    Args:\n"
+    + "\n".join(map(_documented, fields(ECSOConfig)))
+    + "\n\n    Raises:\n        ECSOConfigError: A value is not allowed; it names the key.\n"
+)

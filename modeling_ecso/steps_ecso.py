@@ -1,22 +1,25 @@
-"""Answers what the protocol asks, for many rows at once. Decides nothing, batches everything."""
+"""Runs the steps of one call on the model, for many rows at once. Decides nothing, batches all."""
 
+import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
+from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
-from .batch_ecso import BatchRunner
-from .conversation_ecso import Conversation, ConversationReader
 from .errors_ecso import ECSOInputError
 from .events_ecso import FollowUpAsk, ImageAsk, PromptAsk, Step, StepReply
-from .inputs_ecso import StepPrompt
-from .request_ecso import GenerationRequest, ids_in
-from .settings_ecso import ECSOConfig
-from .step_settings_ecso import CompleteSettings
-from .verdict_ecso import is_settled, probability_unsafe
+from .inputs_ecso import StepInputs, StepPrompt
+from .isolation_ecso import CallersView
+from .reply_ecso import ReplyReader, ReplyStart
+from .request_ecso import Call
+from .verdict_ecso import probability_unsafe
+
+
+# Takes unfinished sequences, by index and text so far; returns the indices of those to stop.
+StopSequences = Callable[[dict[int, str]], set[int]]
 
 
 @dataclass(repr=False)
@@ -34,85 +37,62 @@ class GeneratedAnswer:
     index: int
 
 
-class StepRunner:
-    """Runs the steps of one `generate()` call.
+class Steps:
+    """Runs the steps of one call.
 
     Args:
-        batches: Runs batches of prompts on the model.
-        model: The model, for its generation settings.
-        reader: Reads and writes prompts.
-        request: What the caller asked for.
-        settings: The protocol's settings.
+        call: What was asked for.
 
     Raises:
         ECSOInputError: The verdict is to be read from logits and the tokenizer cannot give it.
     """
 
-    def __init__(
-        self,
-        batches: BatchRunner,
-        model: Any,
-        reader: ConversationReader,
-        request: GenerationRequest,
-        settings: ECSOConfig,
-    ):
+    def __init__(self, call: Call):
         """Look up the tokens that say yes and no."""
-        self._batches = batches
-        self._reader = reader
-        self._request = request
-        self._settings = settings
-        self._plain_settings = model.generation_config._get_default_generation_params()
-        # A caller who ends answers elsewhere, or nowhere, has not asked that of the steps between.
-        self._end_ids = ids_in(model.generation_config.eos_token_id) or request.end_ids
-        self._yes_ids, self._no_ids = reader.word_ids("yes"), reader.word_ids("no")
-        if settings.verdict_rule == "logits" and not (self._yes_ids and self._no_ids):
+        self._call = call
+        self._inputs = StepInputs(call)
+        self._defaults = call.model.generation_config._get_default_generation_params()
+        self._yes_ids, self._no_ids = call.reader.yes_ids, call.reader.no_ids
+        self._replies: ReplyReader | None = None
+        if call.ecso_config.verdict_rule != "logits":
+            self._replies = ReplyReader(call)
+        elif not (self._yes_ids and self._no_ids):
             raise ECSOInputError(
                 "ecso.verdict_rule 'logits' needs a tokenizer in which yes and no are single "
                 "tokens; use 'normalized'"
             )
 
-    def forget(self) -> None:
-        """Let go of the drafts and of what the model has computed for them."""
-        self._batches.forget()
-
-    @property
-    def conversations(self) -> list[Conversation]:
-        """The conversations of the batch, row by row."""
-        return self._batches.conversations
-
-    def answer_directly(
-        self, streamer: Any, stop_after: Callable[[dict[int, str]], set[int]]
+    def direct(
+        self, streamer: Any, stop_sequences: StopSequences
     ) -> tuple[Any, list[GeneratedAnswer], list[StepReply]]:
         """Run the direct step, exactly as the parent class would.
 
         Args:
             streamer: Where the tokens go as they come; None for nowhere.
-            stop_after: Asked at the checkpoints of the settings with what is written so far, by
-                sequence; returns the sequences to abandon. Not asked where there are beams.
+            stop_sequences: Asked at the checkpoints of the settings; not where there are beams.
 
         Returns:
             The parent's output, and for each of its sequences the answer and the reply in it.
         """
         started = time.perf_counter()
-        judging = 0.0
+        call, request = self._call, self._call.request
+        arguments = dict(request.arguments)
+        cache = self._inputs.direct_cache()
+        if cache is not None:
+            arguments["past_key_values"] = cache
+        watch = _Checkpoints(call, stop_sequences)
+        if watch.checkpoints:
+            own = arguments.get("stopping_criteria") or []
+            arguments["stopping_criteria"] = StoppingCriteriaList([*own, watch])
+        output = call.generate(**arguments, streamer=streamer)
+        if not isinstance(output, torch.Tensor):
+            # No protected call takes it back, and it is about to be cut up.
+            output.past_key_values = None
+        answers = self._answers_in(output, request.input_ids.shape[1])
+        self._inputs.take_drafts([answer.ids for answer in answers])
+        return output, answers, self._replies_in(answers, started + watch.seconds)
 
-        def stop_rows(unfinished: dict[int, list[int]]) -> set[int]:
-            nonlocal judging
-            began = time.perf_counter()
-            written = {index: self._reader.answer_text(ids) for index, ids in unfinished.items()}
-            stopped = stop_after(written)
-            judging += time.perf_counter() - began
-            return stopped
-
-        checkpoints = []
-        if self._request.writes_token_by_token:
-            limit = self._request.new_tokens
-            checkpoints = [at for at in self._settings.draft_checkpoints if at < limit]
-        output, ids = self._batches.run_direct(streamer, checkpoints, stop_rows)
-        answers = [GeneratedAnswer(new, output, index) for index, new in enumerate(ids)]
-        return output, answers, self._replies(answers, started + judging)
-
-    def ask(self, asks: list[tuple[int, PromptAsk]]) -> list[StepReply]:
+    def ask(self, asks: list[tuple[int, PromptAsk]]) -> list[tuple[StepReply, None]]:
         """Run a detect or caption step for several rows at once.
 
         Equal prompts to the same row are asked once, since these steps are deterministic.
@@ -127,92 +107,190 @@ class StepRunner:
         wanted = [self._prompts(index, ask) for index, ask in asks]
         unique = list(dict.fromkeys(prompt for prompts in wanted for prompt in prompts))
         ask = asks[0][1]
-        replies = None
-        if ask.step is Step.DETECT and self._settings.verdict_rule != "logits":
-            enough = partial(is_settled, rule=self._settings.verdict_rule)
-            replies = self._batches.reply_reader(
-                enough, self._settings.guessed_verdict, self._end_ids
-            )
-        found = {
-            prompt: (ids, self._chance_unsafe(logits))
-            for prompt, ids, logits in self._batches.run_all(unique, self._greedy(ask), replies)
-        }
+        replies = self._replies if ask.step is Step.DETECT else None
+        found: dict[StepPrompt, tuple[list[int], float | None]] = {}
+        for batch, inputs in self._inputs.batches(unique):
+            length, config = inputs["input_ids"].shape[1], self._greedy(ask)
+            start = replies.start(inputs, config) if replies else ReplyStart(inputs, config)
+            sequences, logits = start.sequences, start.first_logits
+            if sequences is None:
+                output = self._call.generate.with_config(
+                    start.config,
+                    **start.inputs,
+                    stopping_criteria=replies.criteria(length) if replies else None,
+                    **self._call.request.model_arguments,
+                )
+                sequences = output.sequences
+                if logits is None and output.logits:
+                    logits = output.logits[0]  # (prompts, vocabulary)
+            chances = [None] * len(batch) if logits is None else self._chances_unsafe(logits)
+            new = self._new_ids(sequences, length)
+            found.update(zip(batch, zip(new, chances, strict=True), strict=True))
         elapsed = _milliseconds_since(started)
+        texts = {prompt: self._call.reader.answer_text(ids) for prompt, (ids, _) in found.items()}
         return [
-            StepReply(
-                texts=tuple(self._reader.answer_text(found[prompt][0]) for prompt in prompts),
-                tokens=sum(len(found[prompt][0]) for prompt in prompts),
-                milliseconds=elapsed,
-                p_unsafe=tuple(found[prompt][1] for prompt in prompts),
+            (
+                StepReply(
+                    texts=tuple(texts[prompt] for prompt in prompts),
+                    tokens=sum(len(found[prompt][0]) for prompt in prompts),
+                    milliseconds=elapsed,
+                    p_unsafe=tuple(found[prompt][1] for prompt in prompts),
+                ),
+                None,
             )
             for prompts in wanted
         ]
 
-    def answer_safely(
-        self, asks: list[tuple[int, PromptAsk]]
-    ) -> tuple[list[GeneratedAnswer], list[StepReply]]:
+    def safe(self, asks: list[tuple[int, PromptAsk]]) -> list[tuple[StepReply, GeneratedAnswer]]:
         """Run the safe step with the caller's own generation settings.
 
         Several answers to one row (beams, samples) are generated together, so that they differ.
 
         Args:
             asks: Index of the answer and ask.
+
+        Returns:
+            One reply and its ids for each ask, in order.
         """
         started = time.perf_counter()
+        call, request = self._call, self._call.request
         wanted = [prompt for index, ask in asks for prompt in self._prompts(index, ask)]
         unique = list(dict.fromkeys(wanted))
-        each = max(wanted.count(prompt) for prompt in unique)
-        limit = min(self._request.new_tokens, asks[0][1].max_new_tokens or self._request.new_tokens)
-        settings = self._request.answer_settings(limit, each)
-        output, ids = self._batches.run(unique, settings, self._request.call_arguments)
-        next_of = {prompt: place * each for place, prompt in enumerate(unique)}
+        copies = max(wanted.count(prompt) for prompt in unique)
+        limit = min(request.new_tokens, asks[0][1].max_new_tokens or request.new_tokens)
+        inputs = self._inputs.whole(unique)
+        rows, length = [prompt.row for prompt in unique], inputs["input_ids"].shape[1]
+        arguments = request.call_arguments
+        if arguments:
+            view = CallersView(request.input_ids[rows], rows, length)
+            arguments = view.arguments(arguments)
+        config = _safe_config(call, limit, copies)
+        output = call.generate.with_config(config, **inputs, **request.model_arguments, **arguments)
+        written = self._answers_in(output, length)
+        next_of = {prompt: place * copies for place, prompt in enumerate(unique)}
         answers = []
         for prompt in wanted:
-            answers.append(GeneratedAnswer(ids[next_of[prompt]], output, next_of[prompt]))
+            answers.append(written[next_of[prompt]])
             next_of[prompt] += 1
-        return answers, self._replies(answers, started)
+        return list(zip(self._replies_in(answers, started), answers, strict=True))
 
     def refusal(self) -> list[int]:
         """Return the configured refusal as ids, ended like an answer and no longer than one."""
-        ids = self._reader.answer_ids(self._settings.refusal) + self._request.end_ids[:1]
-        return ids[: self._request.new_tokens]
+        request = self._call.request
+        ids = self._call.reader.answer_ids(self._call.ecso_config.refusal) + request.end_ids[:1]
+        return ids[: request.new_tokens]
 
     def _prompts(self, index: int, ask: PromptAsk) -> list[StepPrompt]:
         """Return what an ask about an answer comes to."""
-        row = index // (self._request.settings.num_return_sequences or 1)
+        row = index // self._call.request.answers_per_row
         follows = isinstance(ask, FollowUpAsk)
         sees_images = follows or isinstance(ask, ImageAsk)
         draft = index if follows else None
         return [StepPrompt(row, sees_images, text, draft) for text in ask.prompts]
 
-    def _replies(self, answers: list[GeneratedAnswer], started: float) -> list[StepReply]:
-        elapsed = _milliseconds_since(started)
-        return [
-            StepReply((self._reader.answer_text(answer.ids),), len(answer.ids), elapsed)
-            for answer in answers
-        ]
-
-    def _greedy(self, ask: PromptAsk) -> CompleteSettings:
+    def _greedy(self, ask: PromptAsk) -> GenerationConfig:
         """Return plain greedy decoding, whatever the caller or the model prefer for answers."""
-        settings = CompleteSettings(**self._plain_settings)
-        settings.update(
-            max_length=None,
-            max_new_tokens=ask.max_new_tokens,
-            pad_token_id=self._request.pad_id,
-            eos_token_id=self._end_ids or None,
-            bos_token_id=self._request.settings.bos_token_id,
-            return_dict_in_generate=True,
-            output_logits=ask.step is Step.DETECT,
+        config = GenerationConfig(
+            **self._defaults
+            | {
+                "max_new_tokens": ask.max_new_tokens,
+                "pad_token_id": self._call.request.pad_id,
+                "eos_token_id": self._call.request.reply_end_ids or None,
+                "bos_token_id": self._call.generation_config.bos_token_id,
+                "return_dict_in_generate": True,
+                "output_logits": ask.step is Step.DETECT,
+            }
         )
-        return settings
+        config.max_length = None
+        return config
 
-    def _chance_unsafe(self, logits: torch.Tensor | None) -> float | None:
-        """Return p(unsafe) from the logits of the first new token, (vocabulary,)."""
-        if logits is None:
-            return None
-        chances = logits.float().softmax(-1)
-        yes, no = chances[self._yes_ids].sum(), chances[self._no_ids].sum()
-        return probability_unsafe(yes.item(), no.item())
+    def _answers_in(self, output: Any, prompt_length: int) -> list[GeneratedAnswer]:
+        sequences = output if isinstance(output, torch.Tensor) else output.sequences
+        ids = self._new_ids(sequences, prompt_length)
+        return [GeneratedAnswer(new, output, index) for index, new in enumerate(ids)]
+
+    def _new_ids(self, sequences: torch.Tensor, prompt_length: int) -> list[list[int]]:
+        """Return what was generated, by sequence, without the padding behind it.
+
+        What follows an end token is part of it: a criterion of the caller may let the model write
+        on, and whatever is returned must have been judged.
+
+        Args:
+            sequences: Long, (sequences, prompt + answer).
+            prompt_length: Length of the padded prompts, in tokens.
+        """
+        pad, end_ids = self._call.request.pad_id, self._call.request.end_ids
+        answers = []
+        for row in sequences[:, prompt_length:].tolist():
+            written = len(row)
+            while written and row[written - 1] == pad:
+                written -= 1
+            if pad in end_ids:
+                written += 1  # the first of them was no padding
+            answers.append(row[:written])
+        return answers
+
+    def _replies_in(self, answers: list[GeneratedAnswer], started: float) -> list[StepReply]:
+        elapsed = _milliseconds_since(started)
+        text_of = self._call.reader.answer_text
+        return [StepReply((text_of(each.ids),), len(each.ids), elapsed) for each in answers]
+
+    def _chances_unsafe(self, logits: torch.Tensor) -> list[float | None]:
+        """Return p(unsafe) of each prompt from the logits of its first new token."""
+        chances = logits.float().softmax(-1)  # (prompts, vocabulary)
+        yes, no = chances[:, self._yes_ids].sum(-1), chances[:, self._no_ids].sum(-1)
+        return [probability_unsafe(*each) for each in zip(yes.tolist(), no.tolist(), strict=True)]
+
+
+def _safe_config(call: Call, max_new_tokens: int, copies: int) -> GenerationConfig:
+    """Return the caller's generation settings for the answer to another prompt."""
+    config = copy.deepcopy(call.generation_config)
+    if config.min_length and config.min_new_tokens is None:
+        # Counted from the caller's prompt, which is not the one that is answered.
+        config.min_new_tokens = max(config.min_length - call.request.input_ids.shape[1], 0)
+    config.min_length = None
+    config.max_length = None
+    config.max_new_tokens = max_new_tokens
+    config.num_return_sequences = copies
+    config.return_dict_in_generate = True
+    return config
+
+
+class _Checkpoints(StoppingCriteria):
+    """Asks, after given numbers of tokens, which sequences need not be written any further."""
+
+    def __init__(self, call: Call, stop_sequences: StopSequences):
+        request = call.request
+        self.checkpoints: list[int] = []
+        if request.writes_token_by_token:
+            at = call.ecso_config.draft_checkpoints
+            self.checkpoints = [tokens for tokens in at if tokens < request.new_tokens]
+        self.seconds = 0.0  # spent on questions, which are no part of the direct step
+        self._answer_text = call.reader.answer_text
+        self._ends = set(request.end_ids)
+        self._prompt_length = request.input_ids.shape[1]
+        self._stop_sequences = stop_sequences
+        self._stopped: set[int] = set()
+        self._ended: torch.Tensor | None = None
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
+        """Return for each sequence whether it ends here, bool, (sequences,)."""
+        if input_ids.shape[1] - self._prompt_length in self.checkpoints:
+            started = time.perf_counter()
+            new = input_ids[:, self._prompt_length :].tolist()
+            unfinished = {
+                index: self._answer_text(ids)
+                for index, ids in enumerate(new)
+                if index not in self._stopped and not self._ends & set(ids)
+            }
+            if unfinished:
+                self._stopped |= self._stop_sequences(unfinished)
+                self._ended = None
+            self.seconds += time.perf_counter() - started
+        if self._ended is None:  # made anew only after a checkpoint: this runs for every token
+            ended = [index in self._stopped for index in range(len(input_ids))]
+            self._ended = torch.tensor(ended, device=input_ids.device)
+        return self._ended
 
 
 def _milliseconds_since(started: float) -> float:

@@ -1,5 +1,7 @@
 """From the model's answer to the detect question to a verdict: safe, unsafe or unclear.
 
+The one place that knows what "yes" looks like: as text, as a token, as a probability.
+
 Covered: yes/no answers in English, as text (two rules) or as next-token probabilities.
 Not covered: what an unclear verdict leads to; that is the setting ``unclear_is_unsafe``, applied
 by the protocol.
@@ -11,8 +13,14 @@ llava/eval/model_mmsafe_tell_ask.py, where only "yes" and "yes." (any case) coun
 import math
 import re
 import unicodedata
+from collections.abc import Sequence
 from enum import StrEnum
 
+from .settings_ecso import ECSOConfig
+
+
+# How tokenizers write a leading blank.
+_BLANKS = str.maketrans("▁Ġ", "  ")
 
 # Below this share of the next-token probability, yes and no together are not what the model is
 # about to say, and their ratio means nothing.
@@ -76,6 +84,11 @@ def is_settled(reply_so_far: str, rule: str) -> bool:
     return bool(words) and (words[0] not in ("yes", "no") or {"yes", "no"} <= set(words))
 
 
+def word_of_token(token: str) -> str:
+    """Return the word that a token of a vocabulary reads as, whatever its case and blanks."""
+    return token.translate(_BLANKS).strip().casefold()
+
+
 def probability_unsafe(yes_mass: float, no_mass: float) -> float | None:
     """Return p(unsafe), the share of "yes" among the two answers to the detect question.
 
@@ -100,9 +113,25 @@ def read_probability(p_unsafe: float | None, threshold: float) -> Verdict:
     return Verdict.UNSAFE if p_unsafe >= threshold else Verdict.SAFE
 
 
-def worst(verdicts: list[Verdict]) -> Verdict:
-    """Return the verdict on a text from those on its windows: one bad window spoils it."""
+def verdict_on_windows(
+    texts: Sequence[str], p_unsafe: Sequence[float | None], ecso_config: ECSOConfig
+) -> Verdict:
+    """Return the verdict on a text from the replies on its windows: one bad window spoils it.
+
+    Args:
+        texts: What the model said of each window.
+        p_unsafe: p(unsafe) of each window, None where it is not known; empty where none is.
+        ecso_config: Says by which rule to read them.
+
+    Returns:
+        UNCLEAR where there is no window.
+    """
+    if ecso_config.verdict_rule == "logits":
+        found = [read_probability(p, ecso_config.unsafe_threshold) for p in p_unsafe]
+    else:
+        read = read_exact if ecso_config.verdict_rule == "exact" else read_normalized
+        found = [read(text) for text in texts]
     for verdict in (Verdict.UNSAFE, Verdict.UNCLEAR):
-        if verdict in verdicts:
+        if verdict in found:
             return verdict
-    return Verdict.SAFE if verdicts else Verdict.UNCLEAR
+    return Verdict.SAFE if found else Verdict.UNCLEAR

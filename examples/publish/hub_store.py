@@ -78,12 +78,14 @@ class Repository:
         is_private: Whether it can be seen without a token.
         commits: Files by path, by commit id.
         heads: Commit id by branch, tag or pull request.
+        parents: Id of the commit before, by commit id; None for the first.
     """
 
     repo_id: str
     is_private: bool
     commits: dict[str, dict[str, StoredFile]] = field(default_factory=dict)
     heads: dict[str, str] = field(default_factory=dict)
+    parents: dict[str, str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Begin as the Hub does, with a commit of its own."""
@@ -97,12 +99,28 @@ class Repository:
             raise Refused(404, f"Invalid rev id: {revision}", "RevisionNotFound")
         return found
 
-    def commit(self, branch: str, files: dict[str, StoredFile]) -> str:
-        """Make ``files`` the head of a branch; return the commit's id."""
+    def history(self, revision: str) -> list[str]:
+        """Return the ids of a revision's commits, the newest first."""
+        commits: list[str] = []
+        following: str | None = self.commit_id(revision)
+        while following:
+            commits.append(following)
+            following = self.parents[following]
+        return commits
+
+    def commit(self, branch: str, files: dict[str, StoredFile], parent: str | None = None) -> str:
+        """Make ``files`` the head of a branch; return the commit's id.
+
+        Args:
+            branch: Made if it is not there.
+            files: All files of the commit.
+            parent: The commit before; None: the branch's head.
+        """
         listing = "".join(f"{path} {file.git_id}\n" for path, file in sorted(files.items()))
         text = f"{self.repo_id} {len(self.commits)}\n{listing}"
         commit = hashlib.sha1(text.encode()).hexdigest()
         self.commits[commit] = files
+        self.parents[commit] = parent or self.heads.get(branch)
         self.heads[branch] = commit
         return commit
 

@@ -169,8 +169,16 @@ class _Handler(BaseHTTPRequestHandler):
     def _create_tag(self, repo_id: str, revision: str) -> None:
         self._may_write()
         repository = self._repository(repo_id)
-        repository.heads[json.loads(self.body)["tag"]] = repository.commit_id(revision)
+        tag = json.loads(self.body)["tag"]
+        if tag in repository.heads:
+            raise Refused(409, "Tag reference exists already")
+        repository.heads[tag] = repository.commit_id(revision)
         self._send({})
+
+    def _list_commits(self, repo_id: str, revision: str) -> None:
+        history = self._repository(repo_id).history(revision)
+        about = {"title": "", "message": "", "authors": [], "date": "2026-01-01T00:00:00.000Z"}
+        self._send([{"id": commit, **about} for commit in history])
 
     def _list(self, repo_id: str, revision: str, folder: str | None = None) -> None:
         repository = self._repository(repo_id)
@@ -248,7 +256,7 @@ class _Handler(BaseHTTPRequestHandler):
             number = sum(name.startswith("refs/pr/") for name in repository.heads) + 1
             branch = f"refs/pr/{number}"
             request_url = f"{self.hub.url}/{repo_id}/discussions/{number}"
-        commit = repository.commit(branch, files)
+        commit = repository.commit(branch, files, parent=head)
         if self.hub.commit_answers_to_lose > 0:
             self.hub.commit_answers_to_lose -= 1
             self.close_connection = True
@@ -278,6 +286,7 @@ _ROUTES = [
     ("POST", r"/api/repos/create", _Handler._create),
     ("GET", rf"{_API}/{_REPO}", _Handler._describe),
     ("GET", rf"{_API}/{_REPO}/revision/(?P<revision>.+)", _Handler._describe),
+    ("GET", rf"{_API}/{_REPO}/commits/(?P<revision>.+)", _Handler._list_commits),
     ("GET", rf"{_API}/{_REPO}/tree/{_REVISION}(/(?P<folder>.+))?", _Handler._list),
     ("POST", rf"{_API}/{_REPO}/branch/(?P<branch>.+)", _Handler._create_branch),
     ("POST", rf"{_API}/{_REPO}/tag/(?P<revision>.+)", _Handler._create_tag),

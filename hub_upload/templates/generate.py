@@ -7,11 +7,15 @@ where the settings are stored: beside this file.
 import functools
 from typing import Any
 
+from .requirements_ecso import check_requirements  # first: says what is missing
+
+
+# isort: split
 import torch
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from .errors_ecso import ECSOInputError
-from .protection_ecso import Protection, even_image_token_counts
+from .generation_ecso import PlainGenerate, Protection
 from .settings_ecso import ECSOConfig
 from .stored_settings import SETTINGS
 
@@ -48,10 +52,9 @@ def generate(model: Any, *, ecso: Any = None, processor: Any = None, **kwargs: A
     plain = functools.partial(type(model).generate, model)
     protection = Protection(
         model=model,
-        generate=plain,
-        settings=ECSOConfig.from_dict(SETTINGS),
+        generate=PlainGenerate(model, plain),
+        ecso_config=ECSOConfig.from_dict(SETTINGS),
         processor_class=LlavaProcessor,
-        image_token_counts=even_image_token_counts,
         processor=getattr(model, "processor", None),
         hub_arguments={},
         # Trust was given to this repository, not to the model's.
@@ -59,5 +62,8 @@ def generate(model: Any, *, ecso: Any = None, processor: Any = None, **kwargs: A
     )
     arguments = {name: value for name, value in kwargs.items() if name not in OF_THE_REPOSITORY}
     if protection.is_off(ecso):
-        return protection.generate_plainly(**arguments)
-    return protection.run(ecso, processor, arguments).finish()
+        return protection.generate(**arguments)
+    run = protection.run(ecso, processor, arguments)
+    for _ in run:
+        pass
+    return run.output

@@ -1,4 +1,4 @@
-"""What the commands of this package have in common: one-line mistakes, problems, exit status."""
+"""What the commands of this package have in common: mistakes in one line, exit status."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from ..errors_ecso import ECSOError
 
 
-class _Parser(argparse.ArgumentParser):
+class _CommandParser(argparse.ArgumentParser):
     """Tells a mistake in one line instead of the whole usage."""
 
     def error(self, message: str) -> NoReturn:
@@ -31,7 +31,7 @@ def run_program(
         subcommands: Functions that each add one to the parser's subcommands.
         arguments: What was typed after the name; None for those of the process.
     """
-    parser = _Parser(prog=name, description=description)
+    parser = _CommandParser(prog=name, description=description)
     parser.add_argument("--version", action="version", version=package_version())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add_to in subcommands:

@@ -41,7 +41,7 @@ def run(chosen: argparse.Namespace) -> int:
     Raises:
         ECSOInputError: Something in the arguments or the files cannot be used.
     """
-    from ..datagen.journal import Journal
+    from ..datagen.journal import DatagenJournal
     from ..datagen.pairs import read_pairs
 
     _check(chosen)
@@ -56,7 +56,7 @@ def run(chosen: argparse.Namespace) -> int:
     journal_file = chosen.out.with_name(chosen.out.name + ".journal")
     if chosen.out.exists() and not journal_file.exists():
         raise ECSOInputError(f"{chosen.out}: is there already; move it away, or give another --out")
-    journal = Journal(
+    journal = DatagenJournal(
         journal_file,
         {
             "queries": hashlib.sha256(chosen.queries.read_bytes()).hexdigest(),
@@ -103,7 +103,7 @@ def _answer_all(
 
     from ..datagen.engine import answer_pairs, write_conversations
 
-    settings = {"preset": chosen.preset} if chosen.preset else {}
+    ecso_config = {"preset": chosen.preset} if chosen.preset else {}
     columns = (BarColumn(), MofNCompleteColumn(), "pairs", TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("", total=len(pairs), completed=len(journal.entries))
@@ -112,7 +112,7 @@ def _answer_all(
             chosen.images,
             loaded,
             journal,
-            settings,
+            ecso_config,
             chosen.max_new_tokens,
             chosen.batch_size,
         ):
@@ -126,22 +126,22 @@ def _print_summary(chosen: argparse.Namespace, pairs: list[Any], journal: Any) -
     from rich.console import Console
     from rich.text import Text
 
-    from ..datagen.journal import Fate
+    from ..datagen.journal import PairStatus
 
-    counts = Counter(entry.fate for entry in journal.entries.values())
+    counts = Counter(entry.status for entry in journal.entries.values())
     reasons = {
-        Fate.STILL_UNSAFE: "dropped: the safe answer was judged unsafe as well",
-        Fate.UNCLEAR: "dropped: the verdict on the safe answer was unclear",
-        Fate.EMPTY: "dropped: the safe answer was empty",
-        Fate.FAILED: "dropped: a step could not be run",
+        PairStatus.STILL_UNSAFE: "dropped: the safe answer was judged unsafe as well",
+        PairStatus.UNCLEAR: "dropped: the verdict on the safe answer was unclear",
+        PairStatus.EMPTY: "dropped: the safe answer was empty",
+        PairStatus.FAILED: "dropped: a step could not be run",
     }
     console = Console(highlight=False)
     lines = [
         (len(pairs), "pairs asked"),
-        (counts[Fate.HARMLESS], "draft judged harmless, nothing to learn from"),
-        (len(pairs) - counts[Fate.HARMLESS], "draft withheld"),
-        *((counts[fate], f"  {reason}") for fate, reason in reasons.items() if counts[fate]),
-        (counts[Fate.KEPT], f"  kept in {chosen.out}"),
+        (counts[PairStatus.HARMLESS], "draft judged harmless, nothing to learn from"),
+        (len(pairs) - counts[PairStatus.HARMLESS], "draft withheld"),
+        *((counts[status], f"  {reason}") for status, reason in reasons.items() if counts[status]),
+        (counts[PairStatus.KEPT], f"  kept in {chosen.out}"),
     ]
     for count, said in lines:
         # Text, since a folder's name may hold brackets, which are markup to a plain string.

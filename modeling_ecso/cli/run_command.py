@@ -36,7 +36,7 @@ def run(chosen: argparse.Namespace) -> int:
     _check(chosen)
     images = [open_image(path) for path in chosen.images]
     loaded = load_model(chosen.model)
-    show = _Screen(chosen, loaded)
+    show = _RunScreen(chosen, loaded)
     if chosen.no_ecso:
         report = _answer_unprotected(chosen, loaded, images)
     else:
@@ -120,7 +120,7 @@ def _answer_protected(
     return report
 
 
-class _Screen:
+class _RunScreen:
     """Prints the steps and the answer for a person; silent with ``--json``."""
 
     def __init__(self, chosen: argparse.Namespace, loaded: LoadedModel):

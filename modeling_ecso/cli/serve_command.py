@@ -95,9 +95,9 @@ def serve(chosen: argparse.Namespace) -> int:
     from ..gateway.app import build_app
     from ..gateway.keys import ApiKeys
 
-    settings = _settings(chosen)
+    config = _gateway_config(chosen)
     keys = ApiKeys(_keys(chosen))
-    upstream = OpenAIServer(
+    server = OpenAIServer(
         _checked_url(chosen.upstream),
         chosen.model,
         api_key=os.environ.get(UPSTREAM_KEY_VARIABLE),
@@ -109,24 +109,24 @@ def serve(chosen: argparse.Namespace) -> int:
     shown = f"[{address}]" if ":" in address else address
     print(
         f"ecso serve: http://{shown}:{port}/v1 in front of {chosen.upstream}, model "
-        f"{settings.served_name}, preset {settings.protocol.preset}",
+        f"{config.served_name}, preset {config.ecso.preset}",
         flush=True,
     )
     if not keys.are_wanted and not address.startswith(("127.", "::1")):
         print("ecso serve: whoever reaches this address may ask; --api-keys closes it", flush=True)
-    config = uvicorn.Config(
-        build_app(upstream, settings, keys),
+    serving = uvicorn.Config(
+        build_app(server, config, keys),
         log_level="warning",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=chosen.grace,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    uvicorn.Server(serving).run(sockets=[listener])
     return 0
 
 
-def _settings(chosen: argparse.Namespace) -> Any:
-    from ..gateway.settings import MEGABYTE, GatewayConfig, Limits
+def _gateway_config(chosen: argparse.Namespace) -> Any:
+    from ..gateway.config import MEGABYTE, GatewayConfig, Limits
 
     for name, least, most in (
         ("max_concurrent", 1, 100_000),
@@ -146,7 +146,7 @@ def _settings(chosen: argparse.Namespace) -> Any:
             raise ECSOInputError(f"{flag} is {value:g}; give a number from {least:g} to {most:g}")
     return GatewayConfig(
         served_name=chosen.served_name or chosen.model,
-        protocol=_protocol(chosen),
+        ecso=_ecso_config(chosen),
         limits=Limits(
             body_bytes=int(chosen.max_body_mb * MEGABYTE),
             image_bytes=int(chosen.max_image_mb * MEGABYTE),
@@ -161,26 +161,21 @@ def _settings(chosen: argparse.Namespace) -> Any:
     )
 
 
-def _protocol(chosen: argparse.Namespace) -> Any:
-    from ..errors_ecso import ECSOConfigError
+def _ecso_config(chosen: argparse.Namespace) -> Any:
     from ..settings_ecso import ECSOConfig
 
-    try:
-        if chosen.settings is None:
-            protocol = ECSOConfig.from_preset(chosen.preset or "paper")
-        else:
-            protocol = ECSOConfig.from_preset("paper").updated(_read_settings(chosen.settings))
-    except ECSOConfigError as error:
-        raise ECSOInputError(str(error)) from None
-    if not protocol.enabled:
+    ecso_config = ECSOConfig.from_preset(chosen.preset or "paper")
+    if chosen.settings is not None:
+        ecso_config = ecso_config.updated(_read_settings(chosen.settings))
+    if not ecso_config.enabled:
         raise ECSOInputError(
             "ecso.enabled is false; a gateway that protects nothing is not started"
         )
-    if protocol.keep_draft:
+    if ecso_config.keep_draft:
         raise ECSOInputError(
             "ecso.keep_draft is true; the gateway never shows drafts, leave it out"
         )
-    return protocol
+    return ecso_config
 
 
 def _read_settings(path: str) -> dict[str, Any]:

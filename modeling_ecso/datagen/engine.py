@@ -8,12 +8,12 @@ from typing import Any
 
 from ..loading.images import open_image
 from ..loading.models import LoadedModel, ModelAnswer
-from .journal import Entry, Fate, Journal, writing
-from .pairs import Pair
+from .journal import DatagenJournal, JournalEntry, PairStatus, writing
+from .pairs import ImageQueryPair
 
 
 # Whatever the preset: the safe answer is judged, the image stays out of it, and no draft is kept.
-FIXED_SETTINGS = {
+FIXED_ECSO_CONFIG = {
     "enabled": True,
     "judge_safe_answer": True,
     "image_in_safe_step": False,
@@ -23,11 +23,11 @@ FIXED_SETTINGS = {
 
 
 def answer_pairs(
-    pairs: list[Pair],
+    pairs: list[ImageQueryPair],
     images: Path,
     loaded: LoadedModel,
-    journal: Journal,
-    settings: dict[str, Any],
+    journal: DatagenJournal,
+    ecso_config: dict[str, Any],
     max_new_tokens: int,
     batch_size: int,
 ) -> Iterator[int]:
@@ -38,7 +38,7 @@ def answer_pairs(
         images: Folder of the images.
         loaded: The model that answers, judges and describes.
         journal: Gets what becomes of each pair.
-        settings: Protocol settings on top of the stored ones.
+        ecso_config: Settings on top of the stored ones.
         max_new_tokens: Token limit of an answer.
         batch_size: Pairs in a batch.
 
@@ -48,47 +48,49 @@ def answer_pairs(
     waiting = [pair for pair in pairs if pair.row not in journal.entries]
     for start in range(0, len(waiting), batch_size):
         batch = waiting[start : start + batch_size]
-        journal.add(_answer(batch, images, loaded, settings, max_new_tokens))
+        journal.add(_answer(batch, images, loaded, ecso_config, max_new_tokens))
         yield len(journal.entries)
 
 
 def _answer(
-    pairs: list[Pair],
+    pairs: list[ImageQueryPair],
     images: Path,
     loaded: LoadedModel,
-    settings: dict[str, Any],
+    ecso_config: dict[str, Any],
     max_new_tokens: int,
-) -> list[Entry]:
+) -> list[JournalEntry]:
     answers = loaded.answers(
         [
             [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": pair.query}]}]
             for pair in pairs
         ],
         [open_image(str(images / pair.image)) for pair in pairs],
-        ecso={**settings, **FIXED_SETTINGS},
+        ecso={**ecso_config, **FIXED_ECSO_CONFIG},
         do_sample=False,
         max_new_tokens=max_new_tokens,
     )
     return [_entry(pair, answer) for pair, answer in zip(pairs, answers, strict=True)]
 
 
-def _entry(pair: Pair, answer: ModelAnswer) -> Entry:
+def _entry(pair: ImageQueryPair, answer: ModelAnswer) -> JournalEntry:
     """Return what becomes of a pair; its answer counts only if it was judged, and judged safe."""
     trace = answer.trace
+    if trace is None:  # answered without the protocol, so not judged
+        return JournalEntry(pair.row, PairStatus.UNCLEAR)
     if trace.outcome == "direct":
-        return Entry(pair.row, Fate.HARMLESS)
+        return JournalEntry(pair.row, PairStatus.HARMLESS)
     if trace.failed_step:
-        return Entry(pair.row, Fate.FAILED)
+        return JournalEntry(pair.row, PairStatus.FAILED)
     if trace.outcome != "safe" or trace.safe_answer_verdict == "unsafe":
-        return Entry(pair.row, Fate.STILL_UNSAFE)
+        return JournalEntry(pair.row, PairStatus.STILL_UNSAFE)
     if trace.safe_answer_verdict != "safe":
-        return Entry(pair.row, Fate.UNCLEAR)
+        return JournalEntry(pair.row, PairStatus.UNCLEAR)
     if not answer.text:
-        return Entry(pair.row, Fate.EMPTY)
-    return Entry(pair.row, Fate.KEPT, answer.text)
+        return JournalEntry(pair.row, PairStatus.EMPTY)
+    return JournalEntry(pair.row, PairStatus.KEPT, answer.text)
 
 
-def write_conversations(file: Path, pairs: list[Pair], journal: Journal) -> None:
+def write_conversations(file: Path, pairs: list[ImageQueryPair], journal: DatagenJournal) -> None:
     """Write the kept answers in LLaVA's conversation format, all at once.
 
     Args:
@@ -109,7 +111,7 @@ def write_conversations(file: Path, pairs: list[Pair], journal: Journal) -> None
             ],
         }
         for pair in pairs
-        if journal.entries[pair.row].fate is Fate.KEPT
+        if journal.entries[pair.row].status is PairStatus.KEPT
     ]
     unfinished = file.with_name(file.name + ".unfinished")
     text = json.dumps(conversations, indent=2, ensure_ascii=False) + "\n"

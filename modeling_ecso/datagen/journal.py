@@ -30,7 +30,7 @@ def writing(file: Path) -> Iterator[None]:
         ) from None
 
 
-class Fate(StrEnum):
+class PairStatus(StrEnum):
     """What became of a pair."""
 
     KEPT = "kept"
@@ -42,21 +42,21 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True, repr=False)
-class Entry:
+class JournalEntry:
     """What became of one pair. Has no repr: it holds an answer.
 
     Args:
         row: The pair's row.
-        fate: What became of it.
+        status: What became of it.
         answer: The safe answer, for a pair that was kept; else None.
     """
 
     row: int
-    fate: Fate
+    status: PairStatus
     answer: str | None = None
 
 
-class Journal:
+class DatagenJournal:
     """A file with one line for the run and one for each pair that is done.
 
     Args:
@@ -70,7 +70,7 @@ class Journal:
     def __init__(self, file: Path, run: dict[str, Any]):
         """Read what is there, and start the file if nothing is."""
         self._file = file
-        self.entries: dict[int, Entry] = {}
+        self.entries: dict[int, JournalEntry] = {}
         with writing(file):
             lines = file.read_bytes().split(b"\n") if file.exists() else []
         # A line that the last run did not finish has no line end after it.
@@ -84,8 +84,8 @@ class Journal:
             if not isinstance(found, dict):
                 raise TypeError
             for entry in rest:
-                self.entries[entry["row"]] = Entry(
-                    entry["row"], Fate(entry["fate"]), entry["answer"]
+                self.entries[entry["row"]] = JournalEntry(
+                    entry["row"], PairStatus(entry["status"]), entry["answer"]
                 )
         except (ValueError, KeyError, TypeError):
             raise ECSOInputError(f"{file}: not a journal of ecso datagen; move it away") from None
@@ -98,7 +98,7 @@ class Journal:
         with writing(file):
             file.write_bytes(b"".join(line + b"\n" for line in whole))
 
-    def add(self, entries: list[Entry]) -> None:
+    def add(self, entries: list[JournalEntry]) -> None:
         """Keep what became of a batch.
 
         Raises:

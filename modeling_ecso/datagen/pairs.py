@@ -10,7 +10,7 @@ from ..loading.images import open_image
 
 
 @dataclass(frozen=True, repr=False)
-class Pair:
+class ImageQueryPair:
     """A query about an image. Has no repr: it holds a user's text.
 
     Args:
@@ -26,7 +26,7 @@ class Pair:
     query: str
 
 
-def read_pairs(queries: Path, images: Path) -> list[Pair]:
+def read_pairs(queries: Path, images: Path) -> list[ImageQueryPair]:
     """Return all pairs, each of which has a query and an image that can be opened.
 
     Args:
@@ -39,7 +39,7 @@ def read_pairs(queries: Path, images: Path) -> list[Pair]:
     """
     if not images.is_dir():
         raise ECSOInputError(f"{images}: no such folder; give the folder of the images")
-    pairs: list[Pair] = []
+    pairs: list[ImageQueryPair] = []
     identities: dict[str, int] = {}
     opened: set[str] = set()
     for row, value in _rows(queries):
@@ -52,10 +52,8 @@ def read_pairs(queries: Path, images: Path) -> list[Pair]:
             )
         identities[pair.identity] = row
         if pair.image not in opened:
-            try:
-                open_image(str(images / pair.image))
-            except ECSOInputError as problem:
-                raise ECSOInputError(f"{where}: {problem}") from None
+            file = str(images / pair.image)
+            open_image(file, f"{where}: {file}")
             opened.add(pair.image)
         pairs.append(pair)
     if not pairs:
@@ -97,7 +95,7 @@ def _rows(queries: Path) -> list[tuple[int, Any]]:
     return rows
 
 
-def _pair(row: int, value: Any, where: str) -> Pair:
+def _pair(row: int, value: Any, where: str) -> ImageQueryPair:
     if not isinstance(value, dict):
         raise ECSOInputError(f"{where}: not a JSON object; write one with image and query")
     for key in ("image", "query"):
@@ -116,4 +114,4 @@ def _pair(row: int, value: Any, where: str) -> Pair:
         raise ECSOInputError(
             f"{where}: 'id' is neither a text nor a whole number; correct or drop it"
         )
-    return Pair(row, str(identity), str(image), value["query"])
+    return ImageQueryPair(row, str(identity), str(image), value["query"])

@@ -1,4 +1,4 @@
-"""Starts the demo, with every door of gradio's that it does not need shut."""
+"""Starts the demo, with everything of gradio's that it does not need switched off."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -57,9 +57,9 @@ def offered_models(
     if sources:
         from .local_model import LocalModel
     if endpoints:
-        from .endpoint_model import EndpointSource
+        from .remote_model import EndpointCatalog
     with start_blocking_portal() as portal:
-        servers = [EndpointSource(url, portal, api_key) for url in endpoints]
+        servers = [EndpointCatalog(url, portal, api_key) for url in endpoints]
         yield ModelList([LocalModel(load_model(source)) for source in sources], servers)
 
 
@@ -86,9 +86,9 @@ def serve(
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
     from ..errors_ecso import ECSOInputError
     from .page import build_page
-    from .votes import VoteBook
+    from .votes import VoteFile
 
-    page = build_page(models, VoteBook(votes) if votes else None)
+    page = build_page(models, VoteFile(votes) if votes else None)
     try:
         _, url, _ = page.launch(
             server_name=host,

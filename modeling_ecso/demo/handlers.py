@@ -1,22 +1,23 @@
 """What happens on the page when something is clicked."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from ..errors_ecso import ECSOError, ECSOInputError
+from ..errors_ecso import ECSOError
 from ..events_ecso import Step
-from .examples_shown import Example
-from .layout import Parts
+from ..settings_ecso import ECSOConfig
+from .demo_examples import DemoExample
+from .demo_request import PROMPTS, DemoForm, config_of_preset, read_request
+from .demo_run import DemoRun, RunProgress, error_sentence
+from .layout import PageParts
 from .model_list import ModelList
+from .panels import PanelTone, answer_panel, step_panels
 from .panels_html import answer_html, sentence_html, step_html
-from .question import PROMPTS, Form, base_settings, read_question
-from .steps_shown import Tone, answer_panel, step_panels
-from .votes import Vote, VoteBook
-from .watched_run import Progress, WatchedRun, as_sentence
+from .votes import Vote, VoteFile
 
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ Update = dict[Any, Any]
 
 
 @dataclass(frozen=True)
-class Handlers:
+class PageHandlers:
     """One method for each thing that can be clicked.
 
     Args:
@@ -35,128 +36,125 @@ class Handlers:
         votes: Where votes go; None: nowhere.
     """
 
-    parts: Parts
+    parts: PageParts
     models: ModelList
-    votes: VoteBook | None
+    votes: VoteFile | None
 
     def answer(self, *fields: Any) -> Iterator[Update]:
-        """Run all steps of the question on the page."""
-        try:
-            run = self._begin(Form(*fields))
-        except ECSOError as error:
-            yield self._cannot_begin(error)
-            return
-        yield from self._shown(run, run.run_all())
+        """Run all steps of the request on the page."""
+        yield from self._started(lambda: self._begin(DemoForm(*fields)), DemoRun.run_all)
 
-    def answer_again(self, run: WatchedRun) -> Iterator[Update]:
-        """Ask the last question once more, as it was asked."""
-        try:
-            run = WatchedRun(self.models.get(run.model_name), run.question)
-        except ECSOError as error:
-            yield self._cannot_begin(error)
-            return
-        yield from self._shown(run, run.run_all())
+    def answer_again(self, last: DemoRun | None) -> Iterator[Update]:
+        """Ask the last request once more, as it was asked."""
+        if last is not None:
+            model_name, request = last.model_name, last.request
+            yield from self._started(
+                lambda: DemoRun(self.models.get(model_name), request), DemoRun.run_all
+            )
 
     def first_step(self, *fields: Any) -> Iterator[Update]:
-        """Begin anew with the question on the page and run its first step."""
-        try:
-            run = self._begin(Form(*fields))
-        except ECSOError as error:
-            yield self._cannot_begin(error)
+        """Begin anew with the request on the page and run its first step."""
+        yield from self._started(lambda: self._begin(DemoForm(*fields)), DemoRun.run_step)
+
+    def next_step(self, run: DemoRun | None, *fields: Any) -> Iterator[Update]:
+        """Run the next step, if the page still asks what was begun."""
+        if run is None or not self._asks(run, DemoForm(*fields)):
+            text = "The query or its settings have changed. Begin again with step 1."
+            yield {**self._screen(None, None), **self._say(text, PanelTone.HELD)}
             return
         yield from self._shown(run, run.run_step())
 
-    def next_step(self, run: WatchedRun | None, *fields: Any) -> Iterator[Update]:
-        """Run the next step, if the page still asks the question that was begun."""
-        try:
-            is_the_same = run is not None and self._asks(run, Form(*fields))
-        except ECSOError:
-            is_the_same = False
-        if not is_the_same:
-            text = "The question or its settings have changed. Begin again with step 1."
-            yield {**self._screen(None, None), **self._say(text, Tone.HELD)}
-            return
-        yield from self._shown(run, run.run_step())
-
-    def vote(self, vote: Vote, run: WatchedRun, keeps_image: bool) -> Update:
+    def vote(self, vote: Vote, run: DemoRun | None, keeps_image: bool) -> Update:
         """Append a vote on the answer on the page."""
         parts = self.parts
+        if self.votes is None or run is None or run.progress.result is None:
+            return self._say("There is no answer to vote on.", PanelTone.UNSAFE)
         try:
-            self.votes.append(vote, run.model_name, run.question, run.progress.result, keeps_image)
-        except ECSOInputError as problem:
-            return self._say(as_sentence(problem), Tone.UNSAFE)
+            self.votes.append(vote, run.model_name, run.request, run.progress.result, keeps_image)
+        except ECSOError as error:
+            return self._say(error_sentence(error), PanelTone.UNSAFE)
         except OSError as error:
             logger.warning("a vote could not be stored: %s", error)
             return self._say(
-                "The vote could not be stored; the server's disk says no.", Tone.UNSAFE
+                "The vote could not be stored; the server's disk says no.", PanelTone.UNSAFE
             )
         disabled = {button: gr.update(interactive=False) for button in parts.votes.values()}
-        return {**disabled, **self._say("Thank you, the vote is stored.", Tone.SAFE)}
+        return {**disabled, **self._say("Thank you, the vote is stored.", PanelTone.SAFE)}
 
     def clear(self) -> Update:
-        """Empty the question and the steps."""
+        """Empty the query and the steps."""
         return {
             **self._screen(None, None),
             self.parts.image: None,
-            self.parts.text: "",
+            self.parts.query: "",
         }
 
-    def take_example(self, example: Example) -> Update:
-        """Put an example into the question."""
+    def take_example(self, example: DemoExample) -> Update:
+        """Put an example into the query."""
         return {
             **self._screen(None, None),
             self.parts.image: str(example.image),
-            self.parts.text: example.text,
+            self.parts.query: example.query,
         }
 
     def list_models(self, chosen: str | None) -> Update:
         """Show which models there are at this moment."""
         names = self.models.names
         kept = chosen if chosen in names else next(iter(names), None)
-        problems = " ".join(self.models.problems)
+        errors = " ".join(self.models.errors)
         return {
             self.parts.model: gr.update(choices=names, value=kept),
-            **self._say(problems, Tone.UNSAFE),
+            **self._say(errors, PanelTone.UNSAFE),
         }
 
     def reload(self, chosen: str | None) -> Update:
         """Ask the servers for their models again."""
         self.models.reload()
         shown = self.list_models(chosen)
-        return shown if self.models.problems else {**shown, **self._say("The list is up to date.")}
+        return shown if self.models.errors else {**shown, **self._say("The list is up to date.")}
 
     def choose_model(self, name: str | None) -> Update:
         """Show the settings that the model stores."""
         try:
-            stored = self.models.get(name).stored_settings
-        except ECSOInputError as problem:
-            return self._say(str(problem), Tone.UNSAFE)
+            stored = self.models.get(name).ecso_config
+        except ECSOError as error:
+            return self._say(error_sentence(error), PanelTone.UNSAFE)
         return {self.parts.preset: stored.preset, **self._prompts(stored), **self._say("")}
 
     def choose_preset(self, preset: str, name: str | None) -> Update:
         """Show the prompts of a preset."""
         try:
-            return self._prompts(base_settings(preset, self.models.get(name).stored_settings))
+            return self._prompts(config_of_preset(preset, self.models.get(name).ecso_config))
         except ECSOError as error:
-            return self._say(as_sentence(error), Tone.UNSAFE)
+            return self._say(error_sentence(error), PanelTone.UNSAFE)
 
-    def _begin(self, form: Form) -> WatchedRun:
+    def _begin(self, form: DemoForm) -> DemoRun:
         model = self.models.get(form.model)
-        return WatchedRun(model, read_question(form, model.stored_settings))
+        return DemoRun(model, read_request(form, model.ecso_config))
 
-    def _asks(self, run: WatchedRun, form: Form) -> bool:
-        stored = self.models.get(form.model).stored_settings
-        return form.model == run.model_name and read_question(form, stored) == run.question
+    def _asks(self, run: DemoRun, form: DemoForm) -> bool:
+        try:
+            stored = self.models.get(form.model).ecso_config
+            return form.model == run.model_name and read_request(form, stored) == run.request
+        except ECSOError:
+            return False
 
-    def _cannot_begin(self, error: Exception) -> Update:
-        broken = Progress(has_image=False, problem=as_sentence(error))
-        return {**self._screen(None, None), self.parts.answer: answer_html(answer_panel(broken))}
+    def _started(
+        self, begin: Callable[[], DemoRun], steps_of: Callable[[DemoRun], Iterator[RunProgress]]
+    ) -> Iterator[Update]:
+        try:
+            run = begin()
+        except ECSOError as error:
+            panel = answer_panel(RunProgress(error=error_sentence(error)))
+            yield {**self._screen(None, None), self.parts.answer: answer_html(panel)}
+            return
+        yield from self._shown(run, steps_of(run))
 
-    def _shown(self, run: WatchedRun, happening: Iterator[Progress]) -> Iterator[Update]:
+    def _shown(self, run: DemoRun, happening: Iterator[RunProgress]) -> Iterator[Update]:
         for progress in happening:
             yield self._screen(run, progress)
 
-    def _screen(self, run: WatchedRun | None, progress: Progress | None) -> Update:
+    def _screen(self, run: DemoRun | None, progress: RunProgress | None) -> Update:
         parts = self.parts
         panels = step_panels(progress)
         is_busy = progress is not None and progress.running is not None
@@ -176,8 +174,8 @@ class Handlers:
             parts.run: run,
         }
 
-    def _say(self, text: str, tone: Tone = Tone.DONE) -> Update:
+    def _say(self, text: str, tone: PanelTone = PanelTone.DONE) -> Update:
         return {self.parts.sentence: sentence_html(text, tone)}
 
-    def _prompts(self, settings: Any) -> Update:
-        return {self.parts.prompts[name]: getattr(settings, name) for name in PROMPTS}
+    def _prompts(self, stored: ECSOConfig) -> Update:
+        return {self.parts.prompts[name]: getattr(stored, name) for name in PROMPTS}

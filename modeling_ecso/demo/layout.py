@@ -8,15 +8,15 @@ import gradio as gr
 from ..events_ecso import Step
 from ..presets_ecso import PRESETS
 from ..settings_ecso import ECSOConfig
-from .examples_shown import EXAMPLES
+from .demo_examples import EXAMPLES
+from .demo_request import PROMPTS
 from .model_list import ModelList
+from .panels import PanelTone, answer_panel, number, step_panels
 from .panels_html import INTRODUCTION, STEPS_HEAD, TINY_NOTE, answer_html, sentence_html, step_html
-from .question import PROMPTS
-from .steps_shown import Tone, answer_panel, number, step_panels
-from .votes import Vote, VoteBook
+from .votes import Vote, VoteFile
 
 
-LONGEST_QUESTION_CHARS = 8000
+LONGEST_QUERY_CHARS = 8000
 MOST_NEW_TOKENS = 1024
 # What one visitor's run may hold on the server, and for how long after the last click.
 KEPT_S = 3600
@@ -31,13 +31,13 @@ _VOTE_LABELS = {Vote.UP: "▲ Good", Vote.DOWN: "▼ Bad", Vote.FLAG: "⚑ Flag"
 
 
 @dataclass(frozen=True)
-class Parts:
+class PageParts:
     """The parts of the page that something happens to."""
 
     model: gr.Dropdown
     reload: gr.Button
     image: gr.Image
-    text: gr.Textbox
+    query: gr.Textbox
     answer_button: gr.Button
     clear: gr.Button
     examples: tuple[gr.Button, ...]
@@ -59,11 +59,11 @@ class Parts:
 
     @property
     def form(self) -> list[Any]:
-        """The parts that are read as a `Form`, in its order."""
+        """The parts that are read as a `DemoForm`, in its order."""
         return [
             self.model,
             self.image,
-            self.text,
+            self.query,
             self.shows_draft,
             self.temperature,
             self.top_p,
@@ -86,14 +86,14 @@ class Parts:
         ]
 
 
-def lay_out(models: ModelList, votes: VoteBook | None) -> Parts:
+def lay_out(models: ModelList, votes: VoteFile | None) -> PageParts:
     """Make the parts inside the open `gr.Blocks`.
 
     Args:
         models: What can be chosen.
         votes: Where votes go; None: the page has no vote buttons.
     """
-    stored = models.get(models.names[0]).stored_settings if models.names else None
+    stored = models.get(models.names[0]).ecso_config if models.names else None
     stored = stored or ECSOConfig.from_preset("paper")
     _html(INTRODUCTION)
     if "tiny" in models.names:
@@ -101,9 +101,9 @@ def lay_out(models: ModelList, votes: VoteBook | None) -> Parts:
     examples = _example_parts()
     with gr.Row(elem_classes="ecso-top"):
         with gr.Column(scale=5, min_width=300):
-            asked = _question_parts()
+            asked = _query_parts()
         with gr.Column(scale=7, min_width=300):
-            told = _answer_parts(models, votes)
+            shown = _answer_parts(models, votes)
     with gr.Row(elem_classes="ecso-steps-head"):
         _html(STEPS_HEAD)
         shows_draft = gr.Checkbox(
@@ -115,9 +115,9 @@ def lay_out(models: ModelList, votes: VoteBook | None) -> Parts:
     panels, step_buttons = _step_parts()
     with gr.Accordion("Settings: sampling, preset and prompts", open=False):
         settings = _settings_parts(stored)
-    return Parts(
+    return PageParts(
         **asked,
-        **told,
+        **shown,
         examples=examples,
         shows_draft=shows_draft,
         panels=panels,
@@ -127,8 +127,8 @@ def lay_out(models: ModelList, votes: VoteBook | None) -> Parts:
     )
 
 
-def _html(text: str, **place: str) -> gr.HTML:
-    return gr.HTML(text, apply_default_css=False, **place)
+def _html(text: str, elem_id: str | None = None) -> gr.HTML:
+    return gr.HTML(text, apply_default_css=False, elem_id=elem_id)
 
 
 def _example_parts() -> tuple[gr.Button, ...]:
@@ -139,7 +139,7 @@ def _example_parts() -> tuple[gr.Button, ...]:
         )
 
 
-def _question_parts() -> dict[str, Any]:
+def _query_parts() -> dict[str, Any]:
     first = EXAMPLES[0]
     image = gr.Image(
         str(first.image),
@@ -153,14 +153,14 @@ def _question_parts() -> dict[str, Any]:
     )
     # Gradio would open the file to find its format, and show its own errors for a broken one.
     # open_image does so later, with limits and in sentences.
-    image.preprocess = lambda payload: payload.path if payload else None
-    text = gr.Textbox(
-        first.text,
-        label="Question",
+    image.preprocess = lambda payload: payload.path if payload else None  # type: ignore[method-assign]
+    query = gr.Textbox(
+        first.query,
+        label="Query",
         lines=2,
-        max_length=LONGEST_QUESTION_CHARS,
+        max_length=LONGEST_QUERY_CHARS,
         placeholder="Ask about the image",
-        elem_id="question",
+        elem_id="query",
     )
     with gr.Row():
         answer_button = gr.Button(
@@ -169,13 +169,13 @@ def _question_parts() -> dict[str, Any]:
         clear = gr.Button("Clear", scale=1, min_width=80, elem_id="clear")
     return {
         "image": image,
-        "text": text,
+        "query": query,
         "answer_button": answer_button,
         "clear": clear,
     }
 
 
-def _answer_parts(models: ModelList, votes: VoteBook | None) -> dict[str, Any]:
+def _answer_parts(models: ModelList, votes: VoteFile | None) -> dict[str, Any]:
     with gr.Column(elem_classes="ecso-answer-place", min_width=0):
         answer = _html(answer_html(answer_panel(None)), elem_id="answer")
         queue = _html("", elem_id="queue")
@@ -197,12 +197,12 @@ def _answer_parts(models: ModelList, votes: VoteBook | None) -> dict[str, Any]:
         }
     keeps_image = gr.Checkbox(
         label="Store my image with the vote",
-        info="A vote stores the question, the answer and the steps; the draft never.",
+        info="A vote stores the query, the answer and the steps; the draft never.",
         container=False,
         visible=has_votes,
         elem_id="keeps-image",
     )
-    sentence = _html(sentence_html(" ".join(models.problems), Tone.UNSAFE), elem_id="sentence")
+    sentence = _html(sentence_html(" ".join(models.errors), PanelTone.UNSAFE), elem_id="sentence")
     with gr.Row(elem_classes="ecso-model-row"):
         model = gr.Dropdown(
             models.names,

@@ -1,24 +1,24 @@
 """A model in this process, run through `protected_run`."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
 
-from ..events_ecso import StepEvent
+from ..events_ecso import Step, StepEvent
 from ..loading.images import open_image
 from ..loading.models import LoadedModel
-from .question import Question
-from .watched_run import AnsweringModel, Result, StepSource
+from .demo_request import DemoRequest
+from .demo_run import DemoModel, RunResult, StepwiseRun
 
 
-# How often the page is told what has been written so far.
-TELL_EVERY_S = 0.1
+# How often the page shows what has been written so far.
+REFRESH_S = 0.1
 
 
-class LocalModel(AnsweringModel):
+class LocalModel(DemoModel):
     """A loaded model. All its steps run in one thread of its own, whoever asks.
 
     Args:
@@ -28,91 +28,93 @@ class LocalModel(AnsweringModel):
     def __init__(self, loaded: LoadedModel):
         """Start the thread."""
         self.name = loaded.name
-        self.stored_settings = loaded.model.config.ecso
+        self.ecso_config = loaded.model.config.ecso
         self._loaded = loaded
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ecso-model")
 
-    def start(self, question: Question) -> StepSource:
+    def start(self, request: DemoRequest) -> StepwiseRun:
         """Prepare a run; see the base class."""
-        return _LocalSource(self._loaded, self._thread, question)
+        return _LocalRun(self._loaded, self._thread, request)
 
 
-class _Reader(StoppingCriteria):
-    """Reads along while the direct or the safe step writes, and can end it."""
+class _WrittenText(StoppingCriteria):
+    """Reads along while a step writes, and can end it."""
 
     def __init__(self, loaded: LoadedModel):
         self._loaded = loaded
         self._prompt_length: int | None = None
         self._reads = False
-        self.written = ""
+        self.so_far = ""
         self.ends_step = False
 
     def begin(self, reads: bool) -> None:
-        """Expect another step, to be read or only counted."""
+        """Expect another step, whose text is to be read or not."""
         self._prompt_length = None
         self._reads = reads
-        self.written = ""
+        self.so_far = ""
 
-    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> Any:
         """Take note of the text so far; return whether it ends here, bool, (1,)."""
         if self._prompt_length is None:  # called first when one token has been generated
             self._prompt_length = input_ids.shape[1] - 1
         if self._reads:
-            self.written = self._loaded.text_of(input_ids[0, self._prompt_length :])
+            self.so_far = self._loaded.text_of(input_ids[0, self._prompt_length :])
         return torch.full((len(input_ids),), self.ends_step, device=input_ids.device)
 
 
-class _LocalSource(StepSource):
-    """The steps of one question to a local model."""
+class _LocalRun(StepwiseRun):
+    """The steps of one request to a local model."""
 
-    def __init__(self, loaded: LoadedModel, thread: ThreadPoolExecutor, question: Question):
-        settings = question.settings
-        image = open_image(question.image, "the image") if question.image else None
-        inputs = loaded.inputs_for(question.text, [image] if image else [])
+    def __init__(self, loaded: LoadedModel, thread: ThreadPoolExecutor, request: DemoRequest):
+        ecso_config = request.ecso_config
+        image = open_image(request.image, "the image") if request.image else None
+        inputs = loaded.inputs_for(request.query, [image] if image else [])
         self._loaded = loaded
         self._thread = thread
         self._prompt_length = inputs["input_ids"].shape[1]
-        # What a run may tell while it writes is decided by what it may tell at the end.
-        self._tells_draft = settings.keep_draft
-        self._tells_safe_answer = not settings.judge_safe_answer
-        self._is_at_draft = True
-        self._reader = _Reader(loaded)
+        # What may be shown while it is written is what may be shown at the end.
+        self._shown_while_written: dict[Step | None, bool] = {
+            Step.DIRECT: ecso_config.keep_draft,
+            Step.SAFE: not ecso_config.judge_safe_answer,
+        }
+        self._next_step: Step | None = Step.DIRECT
+        self._written = _WrittenText(loaded)
         self._run = loaded.model.protected_run(
             **inputs,
-            ecso=settings,
+            ecso=ecso_config,
             processor=loaded.processor,
-            max_new_tokens=question.max_new_tokens,
-            stopping_criteria=StoppingCriteriaList([self._reader]),
-            **_decoding(question),
+            max_new_tokens=request.max_new_tokens,
+            stopping_criteria=StoppingCriteriaList([self._written]),
+            **_decoding(request),
         )
-        self._events = iter(self._run)
+        self._events: Generator[StepEvent] = iter(self._run)
 
     def step(self) -> Iterator[str | StepEvent]:
         """Run the next step; see the base class."""
-        self._reader.begin(self._tells_draft if self._is_at_draft else self._tells_safe_answer)
-        self._is_at_draft = False
-        told = ""
+        self._written.begin(self._shown_while_written.get(self._next_step, False))
+        shown = ""
         task = self._thread.submit(self._next_event)
         try:
-            while not wait([task], timeout=TELL_EVERY_S).done:
-                if self._reader.written != told:
-                    told = self._reader.written
-                    yield told
+            while not wait([task], timeout=REFRESH_S).done:
+                if self._written.so_far != shown:
+                    shown = self._written.so_far
+                    yield shown
         finally:
             # Whoever asked may have left: nobody will read the rest.
-            self._reader.ends_step = not task.done()
+            self._written.ends_step = not task.done()
         event = task.result()
-        if self._reader.written:
-            yield self._reader.written
+        if self._written.so_far:
+            yield self._written.so_far
         if event is not None:
+            self._next_step = event.next_step
             yield event
 
     @property
-    def result(self) -> Result | None:
+    def result(self) -> RunResult | None:
         """How the run ended; None before."""
         if self._run.output is None:
             return None
-        return Result(
+        return RunResult(
             answer=self._loaded.text_of(self._run.output[0, self._prompt_length :]),
             trace=self._run.traces[0],
         )
@@ -120,16 +122,17 @@ class _LocalSource(StepSource):
     def _next_event(self) -> StepEvent | None:
         with torch.inference_mode():
             event = next(self._events, None)
-            if event is not None and event.outcome is not None:
-                next(self._events, None)  # puts the answer together
+            if event is not None and event.next_step is None:
+                # The page keeps the run for a vote; nothing of the draft is to live as long.
+                self._events.close()
             return event
 
 
-def _decoding(question: Question) -> dict[str, Any]:
-    if question.temperature == 0:
+def _decoding(request: DemoRequest) -> dict[str, Any]:
+    if request.temperature == 0:
         return {"do_sample": False}
     return {
         "do_sample": True,
-        "temperature": question.temperature,
-        "top_p": question.top_p,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
     }

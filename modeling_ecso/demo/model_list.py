@@ -3,19 +3,21 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from ..errors_ecso import ECSOInputError
-from .watched_run import AnsweringModel
+from ..errors_ecso import ECSOError, ECSOInputError
+from .demo_run import DemoModel
 
 
-class ModelSource(ABC):
+class ModelCatalog(ABC):
     """A server that answers with models of its own."""
 
+    address: str
+
     @abstractmethod
-    def models(self) -> list[AnsweringModel]:
+    def models(self) -> list[DemoModel]:
         """Return the models it lists at this moment.
 
         Raises:
-            ECSOInputError: It cannot be reached, or does not say.
+            ECSOError: It cannot be reached, or does not say.
         """
 
 
@@ -27,12 +29,12 @@ class ModelList:
         servers: Servers to ask for theirs.
     """
 
-    def __init__(self, local: Sequence[AnsweringModel], servers: Sequence[ModelSource] = ()):
+    def __init__(self, local: Sequence[DemoModel], servers: Sequence[ModelCatalog] = ()):
         """Ask the servers once."""
         self._local = tuple(local)
         self._servers = tuple(servers)
-        self._models: dict[str, AnsweringModel] = {}
-        self.problems: tuple[str, ...] = ()
+        self._models: dict[str, DemoModel] = {}
+        self.errors: tuple[str, ...] = ()
         self.reload()
 
     @property
@@ -51,17 +53,17 @@ class ModelList:
         return bool(self._local)
 
     def reload(self) -> None:
-        """Ask all servers; those that fail leave a sentence in ``problems``, and no model."""
-        found, problems = list(self._local), []
+        """Ask all servers; those that fail leave a sentence in ``errors``, and no model."""
+        found, errors = list(self._local), []
         for server in self._servers:
             try:
                 found += server.models()
-            except ECSOInputError as problem:
-                problems.append(str(problem))
+            except ECSOError as error:
+                errors.append(f"No models from {server.address}: {error}.")
         self._models = {model.name: model for model in found}
-        self.problems = tuple(problems)
+        self.errors = tuple(errors)
 
-    def get(self, name: str | None) -> AnsweringModel:
+    def get(self, name: str | None) -> DemoModel:
         """Return the model of that name.
 
         Raises:
@@ -70,7 +72,7 @@ class ModelList:
         if name in self._models:
             return self._models[name]
         if name is None:
-            raise ECSOInputError("There is no model to ask. Reload the list when a server is up.")
+            raise ECSOInputError("there is no model to ask; reload the list when a server is up")
         raise ECSOInputError(
-            f"The model {name} is no longer there. Reload the list and choose another."
+            f"the model {name} is no longer there; reload the list and choose another"
         )

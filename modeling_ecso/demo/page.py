@@ -1,25 +1,26 @@
 """The page as a whole: which part does what when it is clicked."""
 
 from functools import partial
+from typing import Any
 
 import gradio as gr
 
 from ..events_ecso import Step
-from .examples_shown import EXAMPLES
-from .handlers import Handlers
+from .demo_examples import EXAMPLES
+from .handlers import PageHandlers
 from .layout import KEPT_S, lay_out
 from .model_list import ModelList
 from .panels_html import TITLE
-from .votes import VoteBook
+from .votes import VoteFile
 
 
-# How many may wait before the next one is told to come back later.
+# How many may wait before the next one is asked to come back later.
 LONGEST_QUEUE = 32
-# Questions on their way at once: a model in this process takes one, servers several.
+# Requests on their way at once: a model in this process takes one, servers several.
 MOST_AT_SERVERS = 16
 
 
-def build_page(models: ModelList, votes: VoteBook | None) -> gr.Blocks:
+def build_page(models: ModelList, votes: VoteFile | None) -> gr.Blocks:
     """Return the page.
 
     Args:
@@ -30,9 +31,9 @@ def build_page(models: ModelList, votes: VoteBook | None) -> gr.Blocks:
         title=TITLE, analytics_enabled=False, delete_cache=(KEPT_S // 4, KEPT_S)
     ) as page:
         parts = lay_out(models, votes)
-        handlers = Handlers(parts, models, votes)
+        handlers = PageHandlers(parts, models, votes)
         # Nothing on the page is meant to be called by a program; the gateway is.
-        private = {"api_visibility": "private"}
+        private: dict[str, Any] = {"api_visibility": "private"}
         asks = {
             **private,
             "outputs": parts.screen,
@@ -43,9 +44,9 @@ def build_page(models: ModelList, votes: VoteBook | None) -> gr.Blocks:
             "show_progress_on": parts.queue,
         }
         at_once = {**private, "queue": False, "show_progress": "hidden"}
-        running = [
+        running: list[Any] = [
             parts.answer_button.click(handlers.answer, parts.form, **asks),
-            parts.text.submit(handlers.answer, parts.form, **asks),
+            parts.query.submit(handlers.answer, parts.form, **asks),
             parts.again.click(handlers.answer_again, parts.run, **asks),
         ]
         for step, button in parts.step_buttons.items():
@@ -54,7 +55,7 @@ def build_page(models: ModelList, votes: VoteBook | None) -> gr.Blocks:
             else:
                 inputs = [parts.run, *parts.form]
                 running.append(button.click(handlers.next_step, inputs, **asks))
-        asked = [parts.image, parts.text]
+        asked = [parts.image, parts.query]
         parts.clear.click(handlers.clear, None, [*parts.screen, *asked], cancels=running, **at_once)
         for example, button in zip(EXAMPLES, parts.examples, strict=True):
             button.click(

@@ -3,7 +3,7 @@
 import html
 
 from ..events_ecso import Step
-from .steps_shown import Panel, Tone, number
+from .panels import DemoPanel, PanelTone, number
 
 
 TITLE = "Eyes Closed, Safety On"
@@ -32,9 +32,9 @@ STEPS_HEAD = """
 
 # What each step does, for someone who has never heard of it; and whether it sees the image.
 STEPS = {
-    Step.DIRECT: ("Draft", "Answer the question with the image in view.", True),
+    Step.DIRECT: ("Draft", "Answer the query with the image in view.", True),
     Step.DETECT: ("Detect", "Is that draft harmful? The model itself is asked.", True),
-    Step.CAPTION: ("Caption", "Put the image into words, with the question in mind.", True),
+    Step.CAPTION: ("Caption", "Put the image into words, with the query in mind.", True),
     Step.SAFE: ("Safe answer", "Eyes closed: answer from those words, without the image.", False),
 }
 
@@ -50,7 +50,7 @@ _CLOSED_EYE = (
 )
 
 
-def answer_html(panel: Panel) -> str:
+def answer_html(panel: DemoPanel) -> str:
     """Return the answer on top of the page."""
     text = f'<p class="ecso-answer-text">{_escaped(panel.text)}</p>' if panel.text else ""
     return (
@@ -60,7 +60,7 @@ def answer_html(panel: Panel) -> str:
     )
 
 
-def step_html(step: Step, panel: Panel) -> str:
+def step_html(step: Step, panel: DemoPanel) -> str:
     """Return the panel of one step."""
     name, purpose, sees_image = STEPS[step]
     eye = _OPEN_EYE if sees_image else _CLOSED_EYE
@@ -74,22 +74,22 @@ def step_html(step: Step, panel: Panel) -> str:
     )
 
 
-def sentence_html(text: str, tone: Tone) -> str:
-    """Return a line that tells the visitor something."""
+def sentence_html(text: str, tone: PanelTone) -> str:
+    """Return a line of the page's own, for the visitor."""
     if not text:
         return ""
     return f'<p class="ecso-sentence ecso-{tone}" role="status">{_escaped(text)}</p>'
 
 
-def _status(panel: Panel) -> str:
+def _status(panel: DemoPanel) -> str:
     return f'<span class="ecso-status">{_escaped(panel.status)}</span>'
 
 
-def _note(panel: Panel) -> str:
+def _note(panel: DemoPanel) -> str:
     return f'<p class="ecso-note">{_escaped(panel.note)}</p>' if panel.note else ""
 
 
-def _text(panel: Panel) -> str:
+def _text(panel: DemoPanel) -> str:
     if not panel.text:
         return ""
     quote = f'<div class="ecso-text">{_escaped(panel.text)}</div>'
@@ -101,7 +101,7 @@ def _text(panel: Panel) -> str:
     )
 
 
-def _gauge(panel: Panel) -> str:
+def _gauge(panel: DemoPanel) -> str:
     if panel.p_unsafe is None:
         return ""
     value = f"{panel.p_unsafe:.3f}"

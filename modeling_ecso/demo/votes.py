@@ -13,8 +13,8 @@ from filelock import FileLock
 
 from ..loading.images import open_image
 from ..settings_ecso import ECSOConfig
-from .question import PROMPTS, Question
-from .watched_run import Result
+from .demo_request import PROMPTS, DemoRequest
+from .demo_run import RunResult
 
 
 class Vote(StrEnum):
@@ -26,7 +26,7 @@ class Vote(StrEnum):
 
 
 @dataclass(frozen=True)
-class VoteBook:
+class VoteFile:
     """The file that votes are appended to.
 
     Args:
@@ -37,14 +37,14 @@ class VoteBook:
     file: Path
 
     def append(
-        self, vote: Vote, model: str, question: Question, result: Result, keeps_image: bool
+        self, vote: Vote, model: str, request: DemoRequest, result: RunResult, keeps_image: bool
     ) -> None:
         """Append one vote; whole lines only, whoever else is writing.
 
         Args:
             vote: The vote.
             model: Name of the model.
-            question: What was asked.
+            request: What was asked.
             result: The answer and its trace.
             keeps_image: Whether to store the image too.
 
@@ -58,16 +58,16 @@ class VoteBook:
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "vote": vote.value,
             "model": model,
-            "question": question.text,
+            "query": request.query,
             "answer": result.answer,
             "trace": trace,
-            "settings": _settings(question),
-            "has_image": question.image is not None,
+            "generation": _generation(request),
+            "has_image": request.image is not None,
             "image": None,
         }
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        if keeps_image and question.image is not None:
-            line["image"] = self._store_image(question.image)
+        if keeps_image and request.image is not None:
+            line["image"] = self._store_image(request.image)
         text = json.dumps(line, ensure_ascii=False) + "\n"
         with FileLock(f"{self.file}.lock"):
             self._append_whole(text.encode("utf-8"))
@@ -92,14 +92,14 @@ class VoteBook:
         return f"{folder.name}/{stored.name}"
 
 
-def _settings(question: Question) -> dict[str, Any]:
+def _generation(request: DemoRequest) -> dict[str, Any]:
     """Return how it was asked; of the prompts only those that differ from the preset's."""
-    stored = question.settings.to_dict()
-    preset = ECSOConfig.from_preset(question.settings.preset).to_dict()
+    stored = request.ecso_config.to_dict()
+    preset = ECSOConfig.from_preset(request.ecso_config.preset).to_dict()
     edited = {name: stored[name] for name in PROMPTS if stored[name] != preset[name]}
     return {
-        "temperature": question.temperature,
-        "top_p": question.top_p,
-        "max_new_tokens": question.max_new_tokens,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "max_new_tokens": request.max_new_tokens,
         "edited_prompts": edited,
     }

@@ -54,7 +54,7 @@ class Chat:
             image_urls: Images, as data URIs.
         """
         parts = [{"type": "image_url", "image_url": {"url": url}} for url in image_urls]
-        content = [*parts, {"type": "text", "text": text}] if parts else text
+        content: str | list[Part] = [*parts, {"type": "text", "text": text}] if parts else text
         return cls.of_messages([{"role": "user", "content": content}])
 
     @classmethod
@@ -127,5 +127,5 @@ def _query(turns: list[Message]) -> str:
 
 
 def _parts(message: Message) -> list[Part]:
-    content = message["content"]
+    content: str | list[Part] = message["content"]
     return [{"type": "text", "text": content}] if isinstance(content, str) else content

@@ -1,14 +1,16 @@
 """What an `EndpointRun` asks: a model behind some API, its completions and its faults."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
 from ..errors_ecso import ECSOError
+from .chat import Message
 
 
 class Fault(StrEnum):
-    """What an upstream server did wrong."""
+    """What a model server did wrong."""
 
     TIMEOUT = "timeout"
     UNREACHABLE = "unreachable"
@@ -18,7 +20,7 @@ class Fault(StrEnum):
 
 
 class ModelServerError(ECSOError, RuntimeError):
-    """The upstream server gave no usable answer. Never quotes what was sent or received.
+    """The model server gave no usable answer. Never quotes what was sent or received.
 
     Args:
         fault: What went wrong.
@@ -63,18 +65,22 @@ class Completion:
 class ModelServer(Protocol):
     """A model that completes conversations.
 
-    Args:
-        gives_logprobs: Whether its completions hold p(unsafe); known once it was learned.
+    Whether its completions come with log-probabilities is known by asking alone: there is no
+    attribute to read too early, and no call that has to come before.
     """
 
-    gives_logprobs: bool | None
-
-    async def learn(self) -> None:
-        """Find out, once, whether the model gives log-probabilities."""
+    async def gives_logprobs(self) -> bool:
+        """Return whether completions come with log-probabilities; probed by the first who asks."""
         ...
 
     async def complete(
-        self, messages: Any, fields: dict[str, Any], wants_logprobs: bool = False
+        self, messages: Sequence[Message], fields: dict[str, Any], wants_logprobs: bool = False
     ) -> Completion:
-        """Return the answer to a conversation in the words of the chat completions API."""
+        """Return the answer to a conversation in the words of the chat completions API.
+
+        Args:
+            messages: The conversation.
+            fields: Further fields of the request, such as ``max_tokens``.
+            wants_logprobs: Whether p(unsafe) is to be read, where the model gives it.
+        """
         ...

@@ -9,16 +9,19 @@ Not covered: what the texts mean; that is the protocol's.
 import asyncio
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import httpx2
 import openai
 
+from .chat import Message
 from .logprobs import TOP_LOGPROBS, chance_unsafe
 from .model_server import Completion, Fault, ModelServerError
+from .shared_call import SharedCall
 
 
-# A question to learn from whether a server gives log-probabilities; its answer does not matter.
+# Asked to see whether a server gives log-probabilities; what it answers does not matter.
 _PROBE = ({"role": "user", "content": "Is the sky blue? Answer yes or no:"},)
 
 
@@ -46,9 +49,9 @@ class OpenAIServer:
     ):
         """Prepare; nothing is sent yet."""
         self.model = model
-        self.gives_logprobs: bool | None = None
         self._timeout_s = timeout_s
-        self._learning: asyncio.Task | None = None
+        self._gives_logprobs: bool | None = None
+        self._probing = SharedCall(self._probe)
         # Nothing from the environment: no proxy, no key that was meant for another server.
         self._client = openai.AsyncOpenAI(
             base_url=base_url,
@@ -63,37 +66,34 @@ class OpenAIServer:
         )
 
     async def complete(
-        self, messages: Any, fields: dict[str, Any], wants_logprobs: bool = False
+        self, messages: Sequence[Message], fields: dict[str, Any], wants_logprobs: bool = False
     ) -> Completion:
         """Return the server's answer to a conversation.
 
         Args:
             messages: The conversation, as the chat completions API takes it.
             fields: Further fields of the request, such as ``max_tokens``.
-            wants_logprobs: Whether p(unsafe) is to be read, if the server is known to give it.
+            wants_logprobs: Whether p(unsafe) is to be read, if the server gives it.
 
         Raises:
             ModelServerError: There is no usable answer.
         """
         body = {"model": self.model, "messages": list(messages), **fields}
-        if wants_logprobs and self.gives_logprobs:
+        if wants_logprobs and await self.gives_logprobs():
             body |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
         started = time.perf_counter()
         content = await self._request("/chat/completions", body)
         return _read_completion(content, (time.perf_counter() - started) * 1000)
 
-    async def learn(self) -> None:
-        """Find out, once, whether the server gives log-probabilities.
+    async def gives_logprobs(self) -> bool:
+        """Return whether the server gives log-probabilities; probed by the first who asks.
 
         Raises:
             ModelServerError: The server answers neither way.
         """
-        if self.gives_logprobs is not None:
-            return
-        if self._learning is None or self._learning.done():
-            self._learning = asyncio.create_task(self._learn())
-        # Whoever waits shares one question and its failure; none who leaves takes it along.
-        await asyncio.shield(self._learning)
+        if self._gives_logprobs is None:
+            self._gives_logprobs = await self._probing.result()
+        return self._gives_logprobs
 
     async def model_names(self, timeout_s: float = 5.0) -> list[str]:
         """Return the names of the models that the server lists.
@@ -115,7 +115,7 @@ class OpenAIServer:
         """Close the connections."""
         await self._client.close()
 
-    async def _learn(self) -> None:
+    async def _probe(self) -> bool:
         body = {"model": self.model, "messages": list(_PROBE), "max_tokens": 1}
         asked = {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
         try:
@@ -123,8 +123,8 @@ class OpenAIServer:
         except ModelServerError as error:
             if error.status not in (400, 422):
                 raise
-            content = b"{}"  # a server that does not know the field
-        self.gives_logprobs = _holds_logprobs(content)
+            return False  # a server that does not know the field
+        return _holds_logprobs(content)
 
     async def _request(
         self, path: str, body: dict[str, Any] | None, timeout_s: float | None = None

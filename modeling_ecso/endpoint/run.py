@@ -9,12 +9,12 @@ judged when they are complete, the setting ``draft_checkpoints`` has no effect h
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ..errors_ecso import ECSOStepError, describe_error
+from ..errors_ecso import ECSOProtocolError, ECSOStepError, describe_error
 from ..events_ecso import (
     Ask,
     DirectAsk,
@@ -29,7 +29,7 @@ from ..events_ecso import (
 )
 from ..protocol_ecso import Protocol
 from ..settings_ecso import ECSOConfig
-from .chat import Chat
+from .chat import Chat, Message
 from .model_server import Completion, ModelServer, ModelServerError
 
 
@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 # What a verdict needs to be read as text, where a single token was enough for probabilities.
 MIN_TEXT_VERDICT_TOKENS = 8
+# From a prompt to the messages that ask it.
+Turn = Callable[[str], list[Message]]
 # How the refusal ends an answer, in the words of the chat completions API.
 REFUSED = "content_filter"
 
@@ -90,33 +92,57 @@ class EndpointRun:
     """The steps of one answer. Iterate for a `StepEvent` after each; then read `answer`, `trace`.
 
     Args:
-        upstream: The model that answers.
+        server: The model that answers.
         chat: The conversation.
-        settings: The protocol's settings; it runs whether or not they switch it off. Where they
-            want verdicts from ``logits`` and the server gives no log-probabilities, verdicts are
-            read as text by the ``normalized`` rule.
+        ecso_config: Prompts and policies; the protocol runs whether or not they switch it off.
+            Where they want verdicts from ``logits`` and the server gives no log-probabilities,
+            verdicts are read as text by the ``normalized`` rule.
         sampling: How the answer is to be written.
         index: The answer's place among those to the same conversation.
     """
 
     def __init__(
         self,
-        upstream: ModelServer,
+        server: ModelServer,
         chat: Chat,
-        settings: ECSOConfig,
+        ecso_config: ECSOConfig,
         sampling: Sampling | None = None,
         index: int = 0,
     ):
         """Prepare; nothing runs before the iteration."""
-        self._upstream = upstream
+        self._server = server
         self._chat = chat
-        self._settings = settings
+        self._ecso_config = ecso_config
         self._sampling = sampling or Sampling()
         self._index = index
-        self.answer: EndpointAnswer | None = None
-        self.trace: Trace | None = None
+        self._answer: EndpointAnswer | None = None
+        self._trace: Trace | None = None
         self.failure: ModelServerError | None = None
         self.prompt_tokens: dict[Step, int] = {}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the protocol has ended, so that there is a trace."""
+        return self._trace is not None
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether there is an answer; not at the end either, if a step failed and that raises."""
+        return self._answer is not None
+
+    @property
+    def answer(self) -> EndpointAnswer:
+        """The answer. Raises ECSOProtocolError where there is none (yet)."""
+        if self._answer is None:
+            raise ECSOProtocolError("there is no answer yet, or a step failed")
+        return self._answer
+
+    @property
+    def trace(self) -> Trace:
+        """What happened. Raises ECSOProtocolError before the end."""
+        if self._trace is None:
+            raise ECSOProtocolError("there is no trace yet; iterate to the end first")
+        return self._trace
 
     async def __aiter__(self) -> AsyncIterator[StepEvent]:
         """Run the protocol.
@@ -125,23 +151,23 @@ class EndpointRun:
             ModelServerError: The direct step failed, or the server could not be asked at all.
             ECSOStepError: A later step failed and ``on_error`` is ``raise``.
         """
-        await self._upstream.learn()
-        async for event in self._steps():
+        gives_logprobs = await self._server.gives_logprobs()
+        async for event in self._steps(gives_logprobs):
             yield event
         # From here on no frame, hence no traceback, holds a draft.
-        if self.answer is None:
+        if self._answer is None and self.trace.failed_step is not None:
             raise ECSOStepError(
                 f"the {self.trace.failed_step.value} step could not be run, so there is no answer"
             )
 
-    async def _steps(self) -> AsyncIterator[StepEvent]:
-        settings = self._settings
-        if settings.verdict_rule == "logits" and not self._upstream.gives_logprobs:
-            limit = max(settings.detect_max_new_tokens, MIN_TEXT_VERDICT_TOKENS)
-            settings = settings.updated(
+    async def _steps(self, gives_logprobs: bool) -> AsyncIterator[StepEvent]:
+        ecso_config = self._ecso_config
+        if ecso_config.verdict_rule == "logits" and not gives_logprobs:
+            limit = max(ecso_config.detect_max_new_tokens, MIN_TEXT_VERDICT_TOKENS)
+            ecso_config = ecso_config.updated(
                 {"verdict_rule": "normalized", "detect_max_new_tokens": limit}
             )
-        protocol = Protocol(settings, self._chat.query, bool(self._chat.images))
+        protocol = Protocol(ecso_config, self._chat.query, bool(self._chat.images), self._index)
         answers: dict[Step, Completion] = {}
         while (ask := protocol.ask) is not None:
             started = time.perf_counter()
@@ -150,52 +176,69 @@ class EndpointRun:
                 protocol.fail()
                 continue
             answers[ask.step] = completions[0]
-            protocol.receive(_reply(completions, (time.perf_counter() - started) * 1000))
-            yield protocol.event(self._index)
-        self.trace = protocol.trace
-        if self.trace.failed_step and settings.on_error == "raise":
+            event = protocol.receive(_reply(completions, (time.perf_counter() - started) * 1000))
+            if protocol.is_over:
+                self._finish(protocol, answers, ecso_config)
+            yield event
+        if not self.is_over:
+            self._finish(protocol, answers, ecso_config)
+
+    def _finish(
+        self, protocol: Protocol, answers: dict[Step, Completion], ecso_config: ECSOConfig
+    ) -> None:
+        """Set trace and answer; no answer where a failed step is to raise."""
+        self._trace = protocol.trace
+        if self._trace.failed_step and ecso_config.on_error == "raise":
             return
         source = {Outcome.DIRECT: Step.DIRECT, Outcome.SAFE: Step.SAFE}.get(protocol.outcome)
         if source is None:
-            self.answer = EndpointAnswer(settings.refusal, REFUSED, 0)
+            self._answer = EndpointAnswer(ecso_config.refusal, REFUSED, 0)
         else:
-            answer = answers[source]
-            self.answer = EndpointAnswer(answer.text, answer.finish_reason, answer.tokens)
+            said = answers[source]
+            self._answer = EndpointAnswer(said.text, said.finish_reason, said.tokens)
 
     async def _completions(self, ask: Ask, draft: Completion | None) -> list[Completion] | None:
         """Return one completion for each prompt; None where a step after the draft failed."""
+        completions: list[Completion] | None = None
         if isinstance(ask, DirectAsk):
             fields = self._sampling.fields()
-            completions = [await self._upstream.complete(self._chat.messages, fields)]
+            completions = [await self._server.complete(self._chat.messages, fields)]
         else:
             try:
-                completions = await self._ask_all(ask, draft)
+                completions = await self._ask_all(ask, self._turn_of(ask, draft))
             except* Exception as group:
                 # Only what is known to hold no text is kept or told.
                 error = _first(group)
                 self.failure = error if isinstance(error, ModelServerError) else None
-                cause = error.fault if self.failure else describe_error(error)
-                completions = None
+                cause = self.failure.fault if self.failure else describe_error(error)
                 logger.warning("the %s step failed (%s); the draft is withheld", ask.step, cause)
         if completions:
             asked = self.prompt_tokens.get(ask.step, 0)
             self.prompt_tokens[ask.step] = asked + sum(c.prompt_tokens for c in completions)
         return completions
 
-    async def _ask_all(self, ask: PromptAsk, draft: Completion | None) -> list[Completion]:
-        """Ask all prompts of a step at once; the first failure ends the others."""
-        turn = self._chat.turn_of_text
+    def _turn_of(self, ask: PromptAsk, draft: Completion | None) -> Turn:
+        """Return what makes the messages that ask a prompt of a step."""
         if isinstance(ask, ImageAsk):
-            turn = self._chat.turn_with_images
-        elif isinstance(ask, FollowUpAsk):
-            turn = partial(self._chat.turn_after, draft.text)
+            return self._chat.turn_with_images
+        if isinstance(ask, FollowUpAsk) and draft is not None:
+            return partial(self._chat.turn_after, draft.text)
+        return self._chat.turn_of_text
+
+    async def _ask_all(self, ask: PromptAsk, turn: Turn) -> list[Completion]:
+        """Ask all prompts of a step at once; the first failure ends the others."""
         fields, judges = self._fields(ask), ask.step is Step.DETECT
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(self._upstream.complete(turn(prompt), fields, judges))
+                group.create_task(self._complete(turn(prompt), fields, judges))
                 for prompt in ask.prompts
             ]
         return [task.result() for task in tasks]
+
+    async def _complete(
+        self, messages: list[Message], fields: dict[str, Any], judges: bool
+    ) -> Completion:
+        return await self._server.complete(messages, fields, judges)
 
     def _fields(self, ask: PromptAsk) -> dict[str, Any]:
         if ask.step is not Step.SAFE:
@@ -214,6 +257,6 @@ def _reply(completions: list[Completion], milliseconds: float) -> StepReply:
     )
 
 
-def _first(group: BaseExceptionGroup) -> BaseException:
+def _first(group: ExceptionGroup[Exception]) -> Exception:
     error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    return _first(error) if isinstance(error, ExceptionGroup) else error

@@ -131,7 +131,7 @@ class ECSOAPIProvider(ModelAPI):
             run = EndpointRun(endpoint, chat, self._settings, _sampling(config))
             async for _ in run:
                 pass
-            self._gives_logprobs = endpoint.gives_logprobs
+            self._gives_logprobs = await endpoint.gives_logprobs()
             text, finish_reason = run.answer.text, run.answer.finish_reason
             trace = run.trace.to_dict()
             asked = sum(run.prompt_tokens.values())

@@ -58,25 +58,26 @@ class InspectEndpoint:
     Args:
         api: The provider.
         config: Settings that hold for every call.
-        gives_logprobs: Whether it gives log-probabilities; None: to be learned.
+        gives_logprobs: Whether it gives log-probabilities; None: probed when it matters.
     """
 
     def __init__(self, api: ModelAPI, config: GenerateConfig, gives_logprobs: bool | None = None):
         """Prepare; nothing is asked yet."""
-        self.gives_logprobs = gives_logprobs
+        self._gives_logprobs = gives_logprobs
         self._api = api
         self._config = config.model_copy(update=dict.fromkeys(_OF_A_STEP))
 
-    async def learn(self) -> None:
-        """Find out, once, whether the provider gives log-probabilities.
+    async def gives_logprobs(self) -> bool:
+        """Return whether the provider gives log-probabilities; probed by the first who asks.
 
         Raises:
             Whatever the provider raises.
         """
-        if self.gives_logprobs is None:
+        if self._gives_logprobs is None:
             question = [{"role": "user", "content": "Is the sky blue? Answer yes or no:"}]
             output = await self._output(question, {"max_tokens": 16}, wants_logprobs=True)
-            self.gives_logprobs = bool(output.choices and output.choices[0].logprobs)
+            self._gives_logprobs = bool(output.choices and output.choices[0].logprobs)
+        return self._gives_logprobs
 
     async def complete(
         self, messages: Any, fields: dict[str, Any], wants_logprobs: bool = False
@@ -86,13 +87,14 @@ class InspectEndpoint:
         Args:
             messages: The conversation, as the chat completions API takes it.
             fields: Settings of this call, in the words of the same API.
-            wants_logprobs: Whether p(unsafe) is to be read, if the provider is known to give it.
+            wants_logprobs: Whether p(unsafe) is to be read, if the provider gives it.
 
         Raises:
             Whatever the provider raises.
         """
         started = time.perf_counter()
-        output = await self._output(messages, fields, wants_logprobs and self.gives_logprobs)
+        wants_logprobs = wants_logprobs and await self.gives_logprobs()
+        output = await self._output(messages, fields, wants_logprobs)
         logprobs = output.choices[0].logprobs if output.choices else None
         return Completion(
             text=output.completion.strip(),
@@ -104,7 +106,7 @@ class InspectEndpoint:
         )
 
     async def _output(
-        self, messages: Any, fields: dict[str, Any], wants_logprobs: bool | None
+        self, messages: Any, fields: dict[str, Any], wants_logprobs: bool
     ) -> ModelOutput:
         settings = {name: value for name, value in fields.items() if name != "stop"}
         if "stop" in fields:

@@ -1,1 +1,6 @@
-"""The gateway: the protocol over HTTP, in front of any OpenAI-compatible server. Needs no torch."""
+"""The gateway: the protocol over HTTP, in front of any OpenAI-compatible server. Needs no torch.
+
+A request goes through `app` (the table of routes), `chat_route`, `requests` and `images` (what was
+asked), `answers` (the protocol's runs, see `modeling_ecso.endpoint`) and `delivery`. The rest holds
+what these use: `config`, `context`, `keys`, `limits`, `errors`, `health`, `metrics`.
+"""

@@ -10,12 +10,10 @@ from typing import Any
 
 from ..endpoint.chat import Chat
 from ..endpoint.model_server import ModelServerError
-from ..endpoint.openai_server import OpenAIServer
 from ..endpoint.run import EndpointRun
 from ..events_ecso import Step
-from .metrics import Metrics
+from .context import GatewayContext
 from .requests import ChatRequest
-from .settings import GatewayConfig
 
 
 # An answer is there as a whole when it may be shown; it goes out in pieces of so many words.
@@ -26,28 +24,25 @@ class Answers:
     """The answers to one request. Has no repr: drafts are in its runs until they are judged.
 
     Args:
-        upstream: The server that answers.
+        context: What all requests share.
         asked: The request, its images checked.
-        settings: How the gateway serves.
-        metrics: Counts what happens.
     """
 
-    def __init__(
-        self, upstream: OpenAIServer, asked: ChatRequest, settings: GatewayConfig, metrics: Metrics
-    ):
+    def __init__(self, context: GatewayContext, asked: ChatRequest):
         """Prepare the runs; nothing is asked yet."""
-        chat = Chat.of_messages(asked.messages, settings.trusts_system)
+        config = context.config
+        chat = Chat.of_messages(asked.messages, config.trusts_system)
         self._runs = [
-            EndpointRun(upstream, chat, settings.protocol, asked.sampling_of(index), index)
+            EndpointRun(context.server, chat, config.ecso, asked.sampling_of(index), index)
             for index in range(asked.choices)
         ]
         self._asked = asked
-        self._settings = settings
-        self._metrics = metrics
+        self._shows_trace = config.shows_trace
+        self._metrics = context.metrics
         self._head = {
             "id": f"chatcmpl-{uuid.uuid4().hex}",
             "created": int(time.time()),
-            "model": settings.served_name,
+            "model": config.served_name,
         }
 
     async def settle(self) -> None:
@@ -105,7 +100,7 @@ class Answers:
             self._metrics.count_fault(Step.DIRECT, error)
             raise
         finally:
-            if run.trace is not None:
+            if run.is_over:
                 self._metrics.count_run(run)
 
     def _usage(self) -> dict[str, Any]:
@@ -120,12 +115,12 @@ class Answers:
 
     def _traces(self) -> dict[str, Any]:
         """Return what was done for each answer, with what it cost on the server."""
-        if not self._settings.shows_trace:
+        if not self._shows_trace:
             return {}
         traces = []
         for run in self._runs:
             trace = run.trace.to_dict()
-            trace["upstream_tokens"] = {
+            trace["model_server_tokens"] = {
                 "prompt": sum(run.prompt_tokens.values()),
                 "completion": sum(record.tokens for record in run.trace.steps),
             }

@@ -13,7 +13,7 @@ from typing import Any
 from starlette.types import Receive, Send
 
 from .answers import Answers
-from .problems import ClientGone, RequestError
+from .errors import ClientGone, RequestError
 
 
 _STREAM_HEADERS = [
@@ -24,7 +24,7 @@ _STREAM_HEADERS = [
 ]
 
 
-class Waiting:
+class CancellableTask:
     """Work that is worth doing only while its client is there.
 
     Args:
@@ -88,44 +88,44 @@ async def send_json(
 
 async def stream(
     send: Send,
-    waiting: Waiting,
+    task: CancellableTask,
     answers: Answers,
     keep_alive_s: float,
-    as_problem: Callable[[Exception], RequestError],
+    told_of: Callable[[Exception], RequestError],
 ) -> int:
     """Send the answers as server-sent events once they are settled; return the status to count.
 
     Args:
         send: The connection.
-        waiting: The work on the answers.
+        task: The work on the answers.
         answers: What to send.
         keep_alive_s: Seconds between comments.
-        as_problem: Says what to tell of an error.
+        told_of: Says what to tell of an error.
 
     Raises:
         ClientGone: The client has left.
         Whatever the work raises, before anything was sent.
     """
-    is_done = await waiting.wait(keep_alive_s)
+    is_done = await task.wait(keep_alive_s)
     await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
-    problem = None
+    failure = None
     while not is_done:
         await _send_part(send, b": waiting for the verdict\n\n")
         try:
-            is_done = await waiting.wait(keep_alive_s)
+            is_done = await task.wait(keep_alive_s)
         except ClientGone:
             raise
         except Exception as error:
-            problem = as_problem(error)
+            failure = told_of(error)
             break
-    if problem is not None:
-        event = json.dumps(problem.body(), ensure_ascii=False)
-        await _send_part(send, f"data: {event}\n\n".encode())
+    if failure is not None:
+        body = json.dumps(failure.body(), ensure_ascii=False)
+        await _send_part(send, f"data: {body}\n\n".encode())
     else:
         for event in answers.events():
             await _send_part(send, event)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
-    return problem.status if problem else 200
+    return failure.status if failure else 200
 
 
 def _send_part(send: Send, body: bytes) -> Awaitable[None]:

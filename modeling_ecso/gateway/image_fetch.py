@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 import httpx2
 
-from .problems import RequestError
+from .errors import RequestError
 
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
@@ -26,7 +26,7 @@ async def resolve(host: str, port: int) -> list[str]:
     """Return the addresses of a host; raises OSError."""
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [entry[4][0] for entry in found]
+    return [str(entry[4][0]) for entry in found]
 
 
 def is_public(address: str) -> bool:
@@ -136,4 +136,4 @@ class ImageFetcher:
 
 
 def _refused(why: str, at: str) -> RequestError:
-    return RequestError(400, f"{at}: {why}; send the image as a data URI", "invalid_image", at)
+    return RequestError("invalid_image", f"{at}: {why}; send the image as a data URI", at)

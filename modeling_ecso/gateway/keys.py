@@ -4,7 +4,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 
-from .problems import RequestError
+from .errors import RequestError
 
 
 class ApiKeys:
@@ -40,10 +40,8 @@ class ApiKeys:
         matches = [hmac.compare_digest(given, known) for known in self._digests]
         if scheme.lower() != "bearer" or not any(matches):
             raise RequestError(
-                401,
-                "no API key, or one that is not known; send it as 'Authorization: Bearer KEY'",
                 "invalid_api_key",
-                headers={"WWW-Authenticate": "Bearer"},
+                "no API key, or one that is not known; send it as 'Authorization: Bearer KEY'",
             )
 
 

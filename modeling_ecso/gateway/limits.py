@@ -1,4 +1,4 @@
-"""How much of the gateway one client can take: places, bytes and time to send them."""
+"""How much of the gateway one client can take: requests in work, bytes, time to send them."""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,33 +6,31 @@ from contextlib import contextmanager
 
 from starlette.requests import ClientDisconnect, Request
 
-from .problems import ClientGone, RequestError
+from .config import Limits
+from .errors import ClientGone, RequestError
 
 
-class Places:
-    """The requests that may be in work at a time. None waits: a full house says come back.
+class ConcurrencyLimit:
+    """The most requests in work at a time. None waits: one too many is told to come back.
 
     Args:
-        count: How many there are.
+        most: How many there may be.
     """
 
-    def __init__(self, count: int):
-        """Start empty."""
-        self._free = count
+    def __init__(self, most: int):
+        """Start with none in work."""
+        self._free = most
 
     @contextmanager
-    def take(self) -> Iterator[None]:
-        """Hold one place.
+    def entered(self) -> Iterator[None]:
+        """Count one request for as long as it is in work.
 
         Raises:
-            RequestError: All are taken.
+            RequestError: There are too many.
         """
         if not self._free:
             raise RequestError(
-                429,
-                "too many requests are in work; come back in a second",
-                "too_many_requests",
-                headers={"Retry-After": "1"},
+                "too_many_requests", "too many requests are in work; come back in a second"
             )
         self._free -= 1
         try:
@@ -41,13 +39,12 @@ class Places:
             self._free += 1
 
 
-async def read_body(request: Request, max_bytes: int, timeout_s: float) -> bytes:
+async def read_body(request: Request, limits: Limits) -> bytes:
     """Return a request's body.
 
     Args:
         request: The request.
-        max_bytes: The most that is read.
-        timeout_s: Time limit in seconds.
+        limits: The most that is read, and how long that may take.
 
     Raises:
         RequestError: It is too large, too slow, or not JSON by its own account.
@@ -56,20 +53,21 @@ async def read_body(request: Request, max_bytes: int, timeout_s: float) -> bytes
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         # A browser sends this type to another site only after asking; so no page can send here.
-        raise RequestError(415, "send the request as application/json", "unsupported_media_type")
-    too_large = RequestError(413, f"the body has more than {max_bytes} bytes", "body_too_large")
+        raise RequestError("unsupported_media_type", "send the request as application/json")
+    most = limits.body_bytes
+    too_large = RequestError("body_too_large", f"the body has more than {most} bytes")
     announced = request.headers.get("content-length", "0")
-    if announced.isdigit() and int(announced) > max_bytes:
+    if announced.isdigit() and int(announced) > most:
         raise too_large
     body = bytearray()
     try:
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(limits.body_timeout_s):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > max_bytes:
+                if len(body) > most:
                     raise too_large
     except ClientDisconnect:
         raise ClientGone from None
     except TimeoutError:
-        raise RequestError(408, "the body did not arrive in time", "body_timeout") from None
+        raise RequestError("body_timeout", "the body did not arrive in time") from None
     return bytes(body)

@@ -39,7 +39,7 @@ class Metrics:
             "ecso_step_tokens", "Tokens generated", ["step"], registry=registry
         )
         self._errors = Counter(
-            "ecso_upstream_errors",
+            "ecso_model_server_errors",
             "Faults of the model server",
             ["step", "fault"],
             registry=registry,
@@ -55,7 +55,7 @@ class Metrics:
         """Take note of how an answer came about."""
         if run.trace.verdict is not None:
             self._verdicts.labels(run.trace.verdict.value).inc()
-        if run.answer is not None:
+        if run.has_answer:
             self._answers.labels(run.trace.outcome.value).inc()
         if run.trace.failed_step is not None:
             self.count_fault(run.trace.failed_step, run.failure)

@@ -1,7 +1,7 @@
 """The body of a chat completions request, read strictly: what is unsupported is said, not dropped.
 
 Covered: texts and images in user turns, texts in the others, the sampling fields below.
-Not covered: images themselves, see `image_guard`; tools, audio, files and structured outputs,
+Not covered: images themselves, see `images`; tools, audio, files and structured outputs,
 which are refused, because nothing would judge them.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from ..endpoint.chat import Message, Part
 from ..endpoint.run import Sampling
-from .problems import RequestError
+from .errors import RequestError
 
 
 # Values that ask for nothing, so that clients which always send them are served.
@@ -76,9 +76,8 @@ def read_request(body: Any, served_name: str, max_choices: int) -> ChatRequest:
     if model != served_name:
         shown = repr(model)[:80] if model is not None else "missing"
         raise RequestError(
-            404 if isinstance(model, str) else 400,
+            "model_not_found" if isinstance(model, str) else "invalid_value",
             f"model is {shown}; this server has {served_name!r}",
-            "model_not_found",
             "model",
         )
     options = said.get("stream_options", {})
@@ -190,9 +189,9 @@ def _whole(said: dict[str, Any], name: str, least: int, most: int | None = None)
     value = said.get(name)
     if value is None:
         return None
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    if is_whole and value >= least and (most is None or value <= most):
-        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value >= least and (most is None or value <= most):
+            return value
     span = f"from {least}" + (f" to {most}" if most is not None else "")
     raise _wrong(f"{name} must be a whole number {span}", name)
 
@@ -201,8 +200,7 @@ def _number(said: dict[str, Any], name: str, least: float, most: float) -> float
     value = said.get(name)
     if value is None:
         return None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and least <= value <= most:
+    if isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most:
         return value
     raise _wrong(f"{name} must be a number from {least} to {most}", name)
 
@@ -215,10 +213,10 @@ def _switch(said: dict[str, Any], name: str) -> bool:
 
 
 def _wrong(message: str, param: str | None) -> RequestError:
-    return RequestError(400, message, "invalid_value", param)
+    return RequestError("invalid_value", message, param)
 
 
 def _unsupported(what: str, param: str | None = None) -> RequestError:
     return RequestError(
-        400, f"{what[:120]} is not supported; leave it out", "unsupported", (param or what)[:120]
+        "unsupported", f"{what[:120]} is not supported; leave it out", (param or what)[:120]
     )

@@ -1,1 +1,1 @@
-"""Models and images by the names that users type, and the one-line problems with them."""
+"""Models and images by the names that users type, and one-line errors about them."""

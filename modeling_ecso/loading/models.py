@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors_ecso import ECSOInputError
+from ..errors_ecso import ECSOError, ECSOInputError
 from ..events_ecso import Trace
 from ..settings_ecso import ECSOConfig
 
@@ -133,8 +133,8 @@ def load_model(source: str | None) -> LoadedModel:
     name = source or "tiny"
     location = source or str(TINY_FOLDER)
     no_model = (
-        f"{name}: no model could be loaded from there; give the folder or Hub id of a LLaVA model "
-        "with its processor"
+        "no model could be loaded from there; give the folder or Hub id of a LLaVA model with its "
+        "processor"
     )
     try:
         stored, _ = ECSOLlavaConfig.get_config_dict(location)
@@ -142,15 +142,14 @@ def load_model(source: str | None) -> LoadedModel:
         if kind is None:
             raise ECSOInputError(no_model)
         if kind != ECSOLlavaConfig.model_type:
-            raise ECSOInputError(
-                f"{name}: a model of type {kind!r}; give a llava or an ecso_llava model"
-            )
+            raise ECSOInputError(f"a model of type {kind!r}; give a llava or an ecso_llava model")
         model = ECSOLlavaForConditionalGeneration.from_pretrained(location, dtype="auto")
         processor = LlavaProcessor.from_pretrained(location, trust_remote_code=False)
-    except ECSOInputError as error:
-        raise ECSOInputError(f"{name}: {error}") from None
+    except ECSOError as error:
+        error.args = (f"{name}: {error}",)  # several models may be loaded
+        raise
     except (OSError, ValueError, TypeError, KeyError):
-        raise ECSOInputError(no_model) from None
+        raise ECSOInputError(f"{name}: {no_model}") from None
     if source is None:
         # So small a model gains nothing from threads, and on a busy machine they wait for each
         # other far longer than they compute.

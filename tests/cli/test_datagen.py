@@ -8,8 +8,8 @@ import pytest
 
 from modeling_ecso.cli import main
 from modeling_ecso.datagen import engine
-from modeling_ecso.datagen.journal import Fate
-from modeling_ecso.datagen.pairs import Pair, read_pairs
+from modeling_ecso.datagen.journal import PairStatus
+from modeling_ecso.datagen.pairs import ImageQueryPair, read_pairs
 from modeling_ecso.errors_ecso import ECSOInputError
 from modeling_ecso.events_ecso import Outcome, Step, Trace
 from modeling_ecso.loading.models import TINY_FOLDER, ModelAnswer
@@ -103,23 +103,23 @@ def test_a_journal_of_another_run_is_not_continued(workplace, capsys):
 
 
 @pytest.mark.parametrize(
-    ("outcome", "safe_answer", "failed", "answer", "fate"),
+    ("outcome", "safe_answer", "failed", "answer", "status"),
     [
-        (Outcome.SAFE, Verdict.SAFE, None, "No.", Fate.KEPT),
-        (Outcome.SAFE, Verdict.SAFE, None, "", Fate.EMPTY),
-        (Outcome.SAFE, Verdict.UNCLEAR, None, "No.", Fate.UNCLEAR),
-        (Outcome.SAFE, None, None, "No.", Fate.UNCLEAR),
-        (Outcome.SAFE, Verdict.UNSAFE, None, "No.", Fate.STILL_UNSAFE),
-        (Outcome.REFUSAL, Verdict.UNSAFE, None, "No.", Fate.STILL_UNSAFE),
-        (Outcome.REFUSAL, None, Step.SAFE, "No.", Fate.FAILED),
-        (Outcome.DIRECT, None, None, "No.", Fate.HARMLESS),
+        (Outcome.SAFE, Verdict.SAFE, None, "No.", PairStatus.KEPT),
+        (Outcome.SAFE, Verdict.SAFE, None, "", PairStatus.EMPTY),
+        (Outcome.SAFE, Verdict.UNCLEAR, None, "No.", PairStatus.UNCLEAR),
+        (Outcome.SAFE, None, None, "No.", PairStatus.UNCLEAR),
+        (Outcome.SAFE, Verdict.UNSAFE, None, "No.", PairStatus.STILL_UNSAFE),
+        (Outcome.REFUSAL, Verdict.UNSAFE, None, "No.", PairStatus.STILL_UNSAFE),
+        (Outcome.REFUSAL, None, Step.SAFE, "No.", PairStatus.FAILED),
+        (Outcome.DIRECT, None, None, "No.", PairStatus.HARMLESS),
     ],
 )
-def test_an_answer_is_kept_only_if_it_was_judged_safe(outcome, safe_answer, failed, answer, fate):
+def test_an_answer_is_kept_only_if_it_was_judged_safe(outcome, safe_answer, failed, answer, status):
     trace = Trace("paper", outcome, Verdict.UNSAFE, None, None, safe_answer, (), failed)
-    entry = engine._entry(Pair(1, "1", "a.png", "?"), ModelAnswer(answer, trace, 9, 2))
-    assert entry.fate is fate
-    assert entry.answer == (answer if fate is Fate.KEPT else None)
+    entry = engine._entry(ImageQueryPair(1, "1", "a.png", "?"), ModelAnswer(answer, trace, 9, 2))
+    assert entry.status is status
+    assert entry.answer == (answer if status is PairStatus.KEPT else None)
 
 
 @pytest.mark.parametrize(

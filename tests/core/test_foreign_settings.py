@@ -92,7 +92,7 @@ def test_what_is_written_after_an_end_token_is_judged_too(loaded, preset):
         logits_processor=[Forced(ids, inputs["input_ids"].shape[1])],
     )
     with torch.no_grad():
-        run.finish()
+        list(run)
     assert run.traces[0].verdict == "unsafe"
 
 
@@ -181,7 +181,8 @@ def test_callbacks_see_the_callers_prompts_and_rows(loaded):
         stopping_criteria=[Watching()],
     )
     with torch.no_grad():
-        sequences = run.finish()
+        list(run)
+        sequences = run.output
     assert [trace.outcome for trace in run.traces] == ["safe", "safe"]
     assert sequences[:, length:].tolist() == [[word] * 3 for word in words]
     assert all(torch.equal(ids[:, :length], inputs["input_ids"]) for ids in seen)

@@ -331,7 +331,7 @@ class TestFindingTheProcessor:
         other = make_processor()
         probed = []
         monkeypatch.setattr(
-            "modeling_ecso.protection_ecso.ConversationReader",
+            "modeling_ecso.generation_ecso.ConversationReader",
             lambda found, token: probed.append(found) or ConversationReader(found, token),
         )
         for each in (None, other, None, None):

@@ -162,17 +162,17 @@ def test_the_cut_keeps_prefixes_and_nothing_else():
     cache.update(states.clone(), states.clone(), 0)
     assert prefixes.is_usable
     for _ in range(2):  # while the draft is written, and after
-        kept = prefixes.for_rows([0, 1]).layers[0].keys
+        kept = prefixes.for_rows([0, 1], is_written=False).layers[0].keys
         assert kept.shape == (2, 2, 3, 3)
         assert kept[:, 0, :, 0].tolist() == [[0.0, 2.0, 3.0], [0.0, 1.0, 2.0]]
-        twice = prefixes.for_rows([1, 1]).layers[0].values
+        twice = prefixes.for_rows([1, 1], is_written=False).layers[0].values
         assert twice[:, 0, :, 0].tolist() == [[0.0, 1.0, 2.0]] * 2
-        prefixes.keep_prefixes()
+        prefixes.for_rows([0], is_written=True)
     assert cache.layers[0].keys.shape == (2, 2, 3, 3)
-    lent = prefixes.for_rows([0, 1])
+    lent = prefixes.for_rows([0, 1], is_written=True)
     lent.update(torch.ones(2, 2, 1, 3), torch.ones(2, 2, 1, 3), 0)
     assert lent.get_seq_length() == 4
-    again = prefixes.for_rows([0, 1])
+    again = prefixes.for_rows([0, 1], is_written=True)
     assert again is lent, "all rows are lent, not copied"
     assert again.get_seq_length() == 3
     assert again.layers[0].keys[:, 0, :, 0].tolist() == [[0.0, 2.0, 3.0], [0.0, 1.0, 2.0]]

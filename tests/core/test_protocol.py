@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modeling_ecso import ECSOConfig, ECSOProtocolError
-from modeling_ecso.batch_ecso import StepPrompt
 from modeling_ecso.events_ecso import DirectAsk, ImageAsk, Outcome, Step, StepReply, TextAsk
+from modeling_ecso.inputs_ecso import StepPrompt
 from modeling_ecso.protocol_ecso import Protocol
 from modeling_ecso.verdict_ecso import Verdict
 

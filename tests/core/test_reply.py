@@ -54,13 +54,21 @@ def read(model, settings, rows, guess, is_settled, ends=()):
         )
         inputs = {"input_ids": prompts, "attention_mask": mask, "past_key_values": cache}
 
-        def generate(inputs, settings, **arguments):
-            settings = copy.deepcopy(settings)
-            settings.eos_token_id = list(ends) or None
-            return model._generate_plainly(**inputs, generation_config=settings, **arguments)
-
-        reader = ReplyReader(generate, model, is_settled, guess, list(ends))
-        sequences, logits = reader.read(inputs, settings)
+        reader = ReplyReader.__new__(ReplyReader)
+        reader._model, reader._guess, reader._end_ids = model, guess, list(ends)
+        reader._is_settled = is_settled
+        start = reader.start(inputs, settings)
+        sequences, logits = start.sequences, start.first_logits
+        if sequences is None:
+            config = copy.deepcopy(start.config)
+            config.eos_token_id = list(ends) or None
+            output = model._generate_plainly(
+                **start.inputs,
+                generation_config=config,
+                stopping_criteria=reader.criteria(prompts.shape[1]),
+            )
+            sequences = output.sequences
+            logits = output.logits[0] if logits is None else logits
     return sequences[:, prompts.shape[1] :].tolist(), logits
 
 

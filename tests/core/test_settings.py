@@ -2,7 +2,6 @@ import json
 
 import pytest
 
-from hub_upload.presets import as_python_module, configuration_folder, load_presets
 from modeling_ecso import ECSOConfig, ECSOConfigError, ECSOLlavaConfig
 from modeling_ecso.presets_ecso import PRESETS
 from tests.support.plain_loop import PUBLISHED
@@ -10,17 +9,11 @@ from tests.support.plain_loop import PUBLISHED
 
 @pytest.mark.parametrize("name", ["reference", "paper"])
 def test_prompts_are_the_published_ones_character_for_character(name):
-    stored = load_presets()[name]
+    stored = PRESETS[name]
     fields = {"query": "Q {x}", "response": "R", "caption": "C"}
     assert stored["detect_prompt"].format(**fields) == PUBLISHED["tell"].format("Q {x}", "R")
     assert stored["caption_prompt"].format(**fields) == PUBLISHED["cap"].format("Q {x}")
     assert stored["safe_prompt"].format(**fields) == PUBLISHED["gen"].format("C", "Q {x}")
-
-
-def test_the_python_presets_are_those_in_configuration():
-    assert load_presets() == PRESETS
-    module = configuration_folder().parent / "modeling_ecso" / "presets_ecso.py"
-    assert module.read_text("utf-8") == as_python_module(PRESETS), "run `make presets`"
 
 
 @pytest.mark.parametrize("name", PRESETS)

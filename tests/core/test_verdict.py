@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modeling_ecso import ECSOConfig
 from modeling_ecso.verdict_ecso import (
     Verdict,
     is_settled,
@@ -9,7 +10,7 @@ from modeling_ecso.verdict_ecso import (
     read_exact,
     read_normalized,
     read_probability,
-    worst,
+    verdict_on_windows,
 )
 
 
@@ -90,7 +91,13 @@ def test_threshold_counts_as_unsafe():
 
 
 def test_one_bad_window_spoils_the_text():
-    assert worst([SAFE, UNCLEAR, UNSAFE, SAFE]) is UNSAFE
-    assert worst([SAFE, UNCLEAR]) is UNCLEAR
-    assert worst([SAFE, SAFE]) is SAFE
-    assert worst([]) is UNCLEAR
+    paper = ECSOConfig.from_preset("paper")
+    hardened = ECSOConfig.from_preset("hardened")
+    for windows, chances, verdict in (
+        (["no", "hm", "yes", "no"], [0.1, None, 0.9, 0.1], UNSAFE),
+        (["no", "hm"], [0.1, None], UNCLEAR),
+        (["no", "no"], [0.1, 0.2], SAFE),
+        ([], [], UNCLEAR),
+    ):
+        assert verdict_on_windows(windows, [], paper) is verdict
+        assert verdict_on_windows([], chances, hardened) is verdict

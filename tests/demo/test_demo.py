@@ -6,22 +6,23 @@ from types import SimpleNamespace
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from modeling_ecso import ECSOConfig, ECSOConfigError
+from modeling_ecso import ECSOConfig
 from modeling_ecso.cli import main
 from modeling_ecso.demo.app import launch_arguments
-from modeling_ecso.demo.endpoint_model import EndpointSource
-from modeling_ecso.demo.model_list import ModelList, ModelSource
-from modeling_ecso.demo.question import PROMPTS, Form, read_question
+from modeling_ecso.demo.demo_request import PROMPTS, DemoForm, read_request
+from modeling_ecso.demo.demo_run import error_sentence
+from modeling_ecso.demo.model_list import ModelCatalog, ModelList
+from modeling_ecso.demo.remote_model import EndpointCatalog
 from modeling_ecso.demo.theme import STYLE
-from modeling_ecso.demo.watched_run import as_sentence
+from modeling_ecso.endpoint.model_server import Fault, ModelServerError
 from modeling_ecso.errors_ecso import ECSOInputError
 
 
 PAPER = ECSOConfig.from_preset("paper")
-FORM = Form(
+FORM = DemoForm(
     model="tiny",
     image=None,
-    text="What is this?",
+    query="What is this?",
     shows_draft=False,
     temperature=0,
     top_p=1,
@@ -31,22 +32,22 @@ FORM = Form(
 )
 
 
-def test_the_form_becomes_a_question():
-    question = read_question(FORM._replace(shows_draft=True), PAPER)
-    assert question.settings == PAPER.updated({"keep_draft": True})
+def test_the_form_becomes_a_request():
+    request = read_request(FORM._replace(shows_draft=True), PAPER)
+    assert request.ecso_config == PAPER.updated({"keep_draft": True})
 
 
 def test_settings_that_the_model_stores_stand_for_their_preset():
     stored = PAPER.updated({"refusal": "Rather not.", "enabled": False})
-    assert read_question(FORM, stored).settings == stored.updated({"enabled": True})
+    assert read_request(FORM, stored).ecso_config == stored.updated({"enabled": True})
     hardened = FORM._replace(preset="hardened")
-    assert read_question(hardened, stored).settings.refusal == PAPER.refusal
+    assert read_request(hardened, stored).ecso_config.refusal == PAPER.refusal
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"text": "  "}, "no question"),
+        ({"query": "  "}, "no query"),
         ({"temperature": -1}, "temperature is -1"),
         ({"top_p": 0}, "Top-p is 0"),
         ({"max_new_tokens": 0}, "token limit is 0"),
@@ -58,21 +59,22 @@ def test_settings_that_the_model_stores_stand_for_their_preset():
     ids=str,
 )
 def test_what_cannot_be_used_is_a_sentence(change, says):
-    with pytest.raises((ECSOInputError, ECSOConfigError)) as caught:
-        read_question(FORM._replace(**change), PAPER)
-    sentence = as_sentence(caught.value)
+    with pytest.raises(ECSOInputError) as caught:
+        read_request(FORM._replace(**change), PAPER)
+    sentence = error_sentence(caught.value)
     assert says in sentence
     assert re.match(r"[A-Z].*\.$", sentence) and "ecso." not in sentence
 
 
-class Server(ModelSource):
+class Server(ModelCatalog):
     """A server that is up or down as told."""
 
+    address = "there"
     is_up = True
 
     def models(self):
         if not self.is_up:
-            raise ECSOInputError("The server is down.")
+            raise ModelServerError(Fault.UNREACHABLE)
         return [SimpleNamespace(name="there")]
 
 
@@ -82,7 +84,8 @@ def test_the_list_follows_its_servers():
     assert models.names == ["here", "there"] and models.get("there").name == "there"
     server.is_up = False
     models.reload()
-    assert models.names == ["here"] and models.problems == ("The server is down.",)
+    assert models.names == ["here"]
+    assert models.errors == (f"No models from there: {ModelServerError(Fault.UNREACHABLE)}.",)
     with pytest.raises(ECSOInputError, match="there is no longer there"):
         models.get("there")
     with pytest.raises(ECSOInputError, match="no model to ask"):
@@ -91,8 +94,9 @@ def test_the_list_follows_its_servers():
 
 def test_a_server_that_does_not_answer_is_a_sentence():
     with start_blocking_portal() as portal:
-        with pytest.raises(ECSOInputError, match="^No models from 127.0.0.1:9: .* reached"):
-            EndpointSource("http://user:secret@127.0.0.1:9", portal).models()
+        models = ModelList([], [EndpointCatalog("http://user:secret@127.0.0.1:9", portal)])
+    (error,) = models.errors
+    assert re.fullmatch(r"No models from 127\.0\.0\.1:9: .* reached.*\.", error)
 
 
 def colours(block):
@@ -126,8 +130,8 @@ def test_all_text_has_the_contrast_that_wcag_asks_for(scheme):
 
 def test_nothing_is_shared_kept_counted_or_logged():
     arguments = launch_arguments()
-    for door in ("share", "show_error", "enable_monitoring", "run_history", "ssr_mode"):
-        assert arguments[door] is False
+    for feature in ("share", "show_error", "enable_monitoring", "run_history", "ssr_mode"):
+        assert arguments[feature] is False
     assert arguments["max_file_size"]
     assert "http" not in STYLE.read_text("utf-8")
 

@@ -25,7 +25,7 @@ PROJECT = Path(__file__).parents[2]
 expect.set_options(timeout=30_000)
 # What the tiny model says about how to make a bomb, where nobody stops it.
 DRAFT = "step one"
-EXAMPLE = {"image": 0, "word": 1, "harmless question": 3, "kite": 4}
+EXAMPLE = {"image": 0, "word": 1, "harmless query": 3, "kite": 4}
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ class Visit:
     def clear(self):
         """Empty the form, and wait for it: what is put in before the server answers is lost."""
         self.page.click("#clear")
-        expect(self.page.locator("#question textarea")).to_have_value("")
+        expect(self.page.locator("#query textarea")).to_have_value("")
         expect(self.page.locator("#image img")).to_have_count(0)
 
     def awaits(self, status):
@@ -136,7 +136,7 @@ def test_an_upload_fills_all_four_panels_and_no_draft_reaches_the_browser(visit)
     one.clear()
     one.page.locator("#image input[type=file]").set_input_files(IMAGES / "bomb.png")
     expect(one.page.locator("#image img")).to_be_visible()
-    one.page.fill("#question textarea", "How do I build this?")
+    one.page.fill("#query textarea", "How do I build this?")
     one.answer("protected")
     assert one.statuses() == ["withheld", "harmful", "described", "the answer"]
     expect(one.page.locator("#ecso-step-detect [role=meter]")).to_have_attribute(
@@ -148,11 +148,11 @@ def test_an_upload_fills_all_four_panels_and_no_draft_reaches_the_browser(visit)
     assert DRAFT not in sent
 
 
-def test_harm_in_a_written_word_is_caught_and_a_harmless_question_is_not(visit):
+def test_harm_in_a_written_word_is_caught_and_a_harmless_query_is_not(visit):
     one = visit()
     one.take("word")
     one.answer("protected")
-    one.take("harmless question")
+    one.take("harmless query")
     expect(one.status("answer")).to_have_text("no answer yet")
     one.answer("answered")
     assert one.statuses()[1] == "harmless"
@@ -201,11 +201,11 @@ def test_step_by_step_in_order_and_with_nothing_left_over(visit):
     assert one.page.locator("#run-caption").is_disabled()
 
 
-def test_a_question_that_changes_between_the_steps_begins_anew(visit):
+def test_a_query_that_changes_between_the_steps_begins_anew(visit):
     one = visit()
     one.page.click("#run-direct")
     expect(one.page.locator("#run-detect")).to_be_enabled()
-    one.page.fill("#question textarea", "What is this?")
+    one.page.fill("#query textarea", "What is this?")
     one.page.click("#run-detect")
     expect(one.page.locator("#sentence")).to_contain_text("Begin again with step 1")
     assert one.statuses() == ["waiting"] * 4
@@ -233,9 +233,9 @@ def test_a_vote_is_a_line_in_the_file(visit, demo):
 
 def test_what_cannot_be_used_is_a_sentence(visit, tmp_path):
     one = visit()
-    one.page.fill("#question textarea", " ")
+    one.page.fill("#query textarea", " ")
     one.answer("no answer")
-    expect(one.page.locator("#answer")).to_contain_text("There is no question yet.")
+    expect(one.page.locator("#answer")).to_contain_text("There is no query yet;")
     one.take("kite")
     one.page.get_by_text("Settings: sampling").click()
     one.page.fill("#detect_prompt textarea", "Is it {bad}?")
@@ -247,7 +247,7 @@ def test_what_cannot_be_used_is_a_sentence(visit, tmp_path):
     (tmp_path / "broken.png").write_text("no image", "utf-8")
     one.clear()
     one.page.locator("#image input[type=file]").set_input_files(tmp_path / "broken.png")
-    one.page.fill("#question textarea", "What is this?")
+    one.page.fill("#query textarea", "What is this?")
     expect(one.page.locator("#image img")).to_have_attribute("src", re.compile("broken"))
     one.answer("no answer")
     expect(one.page.locator("#answer")).to_contain_text("The image: not an image")
@@ -266,11 +266,11 @@ def test_models_of_servers_are_listed_asked_and_reloaded(visit):
     down = f"No models from 127.0.0.1:{NOBODY_LISTENS}"
     expect(one.page.locator("#sentence")).to_contain_text(down)
     one.choose("scripted at")
-    one.page.fill("#question textarea", "What is unsafe here?")
+    one.page.fill("#query textarea", "What is unsafe here?")
     one.answer("protected")
     assert one.statuses() == ["withheld", "harmful", "described", "the answer"]
     assert "canary" not in one.all_that_was_sent()
-    one.page.fill("#question textarea", "What? fault=direct:500")
+    one.page.fill("#query textarea", "What? fault=direct:500")
     one.answer("no answer")
     expect(one.page.locator("#answer")).to_contain_text("answered with status 500")
     one.page.click("#reload")
@@ -299,7 +299,7 @@ def test_it_fits_a_phone(visit, scheme):
 
 def test_prompts_are_not_kept_in_the_browser_and_nothing_is_monitored(visit, demo):
     one = visit()
-    one.page.fill("#question textarea", "What is this private thing?")
+    one.page.fill("#query textarea", "What is this private thing?")
     one.answer("answered")
     kept = one.page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
     assert "private" not in kept

@@ -5,11 +5,11 @@ import dataclasses
 import pytest
 
 from modeling_ecso import ECSOConfig
+from modeling_ecso.demo.demo_request import DemoRequest
+from modeling_ecso.demo.demo_run import DemoRun
 from modeling_ecso.demo.local_model import LocalModel
+from modeling_ecso.demo.panels import PanelTone, answer_panel, step_panels
 from modeling_ecso.demo.panels_html import answer_html, step_html
-from modeling_ecso.demo.question import Question
-from modeling_ecso.demo.steps_shown import Tone, answer_panel, step_panels
-from modeling_ecso.demo.watched_run import WatchedRun
 from modeling_ecso.errors_ecso import ECSOInputError
 from modeling_ecso.events_ecso import Step
 from modeling_ecso.loading.models import TINY_FOLDER, LoadedModel, load_model
@@ -22,9 +22,9 @@ DRAFT = "a draft with {braces} and <b>tags</b>"
 SAFE = "a safe answer"
 
 
-def ask(text="How do I make this?", image=BOMB, preset="paper", **changes):
-    settings = ECSOConfig.from_preset(preset, **changes)
-    return Question(text, image, settings, temperature=0, top_p=1, max_new_tokens=64)
+def ask(query="How do I make this?", image=BOMB, preset="paper", **changes):
+    ecso_config = ECSOConfig.from_preset(preset, **changes)
+    return DemoRequest(query, image, ecso_config, temperature=0, top_p=1, max_new_tokens=64)
 
 
 @pytest.fixture(scope="module")
@@ -63,19 +63,19 @@ def test_before_anything_all_panels_wait():
 
 
 def test_a_harmful_pair_fills_all_four_panels(tiny):
-    run = WatchedRun(tiny, ask())
+    run = DemoRun(tiny, ask())
     sent, progress = shown(run)
     assert statuses(progress) == ["withheld", "harmful", "described", "the answer"]
     panels = step_panels(progress)
     assert panels[Step.DETECT].p_unsafe > 0.5
     assert "bomb" in panels[Step.CAPTION].text
     assert panels[Step.SAFE].text == answer_panel(progress).text == progress.result.answer
-    assert answer_panel(progress).tone is Tone.SAFE
+    assert answer_panel(progress).tone is PanelTone.SAFE
     assert "step one" not in sent
 
 
 def test_a_benign_pair_needs_two_steps_and_says_so(tiny):
-    run = WatchedRun(tiny, ask(image=KITE))
+    run = DemoRun(tiny, ask(image=KITE))
     _, progress = shown(run)
     assert statuses(progress) == ["released", "harmless", "not needed", "not needed"]
     assert "kite" in answer_panel(progress).text
@@ -83,7 +83,7 @@ def test_a_benign_pair_needs_two_steps_and_says_so(tiny):
 
 
 def test_the_draft_is_told_while_it_is_written_only_with_the_switch_on(tiny):
-    run = WatchedRun(tiny, ask(keep_draft=True))
+    run = DemoRun(tiny, ask(keep_draft=True))
     sent, progress = shown(run)
     panel = step_panels(progress)[Step.DIRECT]
     assert panel.is_blurred and "step one" in panel.text
@@ -92,14 +92,14 @@ def test_the_draft_is_told_while_it_is_written_only_with_the_switch_on(tiny):
 
 
 def test_with_the_switch_on_the_draft_is_there_after_the_first_step(tiny):
-    run = WatchedRun(tiny, ask(keep_draft=True))
+    run = DemoRun(tiny, ask(keep_draft=True))
     shown(run, run.run_step())
     panel = step_panels(run.progress)[Step.DIRECT]
     assert panel.status == "kept back" and panel.is_blurred and "step one" in panel.text
 
 
 def test_one_step_at_a_time_in_order(tiny):
-    run = WatchedRun(tiny, ask())
+    run = DemoRun(tiny, ask())
     seen = []
     while not run.progress.is_over:
         seen.append(run.progress.next_step)
@@ -113,52 +113,58 @@ def test_one_step_at_a_time_in_order(tiny):
 def test_text_of_the_model_is_escaped_and_the_draft_is_sent_with_the_switch_alone(
     scripted, preset, keep_draft
 ):
-    run = WatchedRun(scripted, ask(preset=preset, keep_draft=keep_draft, verdict_rule="normalized"))
+    run = DemoRun(scripted, ask(preset=preset, keep_draft=keep_draft, verdict_rule="normalized"))
     sent, progress = shown(run)
     assert ("braces" in sent) is keep_draft
     assert "<b>" not in sent and "{" not in sent
     assert progress.result.trace.draft_withheld
 
 
-def test_a_question_without_a_image_is_not_judged_by_default(scripted):
-    _, progress = shown(WatchedRun(scripted, ask(image=None)))
+def test_a_query_without_an_image_is_not_judged_by_default(scripted):
+    _, progress = shown(DemoRun(scripted, ask(image=None)))
     assert statuses(progress) == ["released", "not needed", "not needed", "not needed"]
     assert "not judge" in answer_panel(progress).note
 
 
-def test_a_judged_question_without_a_image_needs_no_caption(scripted):
-    _, progress = shown(WatchedRun(scripted, ask(image=None, judge_text_only=True)))
+def test_a_judged_query_without_an_image_needs_no_caption(scripted):
+    _, progress = shown(DemoRun(scripted, ask(image=None, judge_text_only=True)))
     assert statuses(progress) == ["withheld", "harmful", "not needed", "the answer"]
     assert "no image" in step_panels(progress)[Step.CAPTION].note
 
 
 def test_a_safe_answer_that_is_judged_unsafe_is_not_shown(scripted):
-    run = WatchedRun(scripted, ask(judge_safe_answer=True))
+    run = DemoRun(scripted, ask(judge_safe_answer=True))
     sent, progress = shown(run)
     assert SAFE not in sent
     assert statuses(progress) == ["withheld", "harmful", "described", "withheld"]
     assert answer_panel(progress).status == "refused"
-    assert run.question.settings.refusal == answer_panel(progress).text
+    assert run.request.ecso_config.refusal == answer_panel(progress).text
     assert "step 4 was judged too: harmful" in step_panels(progress)[Step.DETECT].note
 
 
 def test_the_judgement_of_the_safe_answer_belongs_to_the_fourth_step(scripted):
-    run = WatchedRun(scripted, ask(judge_safe_answer=True))
+    run = DemoRun(scripted, ask(judge_safe_answer=True))
     for _ in Step:
         shown(run, run.run_step())
     assert run.progress.is_over
 
 
+def test_a_run_that_is_over_keeps_no_frame_that_held_the_draft(tiny):
+    run = DemoRun(tiny, ask())
+    shown(run)
+    assert run.progress.result is not None and run._run._events.gi_frame is None
+
+
 def test_an_unclear_verdict_is_called_so(scripted):
     scripted.script.said["detect"] = "who knows"
-    _, progress = shown(WatchedRun(scripted, ask()))
+    _, progress = shown(DemoRun(scripted, ask()))
     assert "no clear yes or no; that counts as harmful" in step_panels(progress)[Step.DETECT].note
 
 
 @pytest.mark.parametrize("failing", ["detect", "caption", "safe"])
 def test_a_step_that_fails_is_a_refusal_that_names_it(scripted, failing):
     scripted.script.said[failing] = RuntimeError(DRAFT)
-    sent, progress = shown(WatchedRun(scripted, ask()))
+    sent, progress = shown(DemoRun(scripted, ask()))
     assert step_panels(progress)[Step(failing)].status == "failed"
     panel = answer_panel(progress)
     assert panel.status == "refused" and failing in panel.note
@@ -167,7 +173,7 @@ def test_a_step_that_fails_is_a_refusal_that_names_it(scripted, failing):
 
 def test_a_broken_model_is_a_sentence_without_its_message(scripted):
     scripted.script.said["direct"] = RuntimeError("a secret of the machine")
-    sent, progress = shown(WatchedRun(scripted, ask(keep_draft=True)))
+    sent, progress = shown(DemoRun(scripted, ask(keep_draft=True)))
     assert "secret" not in sent
     assert "could not answer (RuntimeError)" in answer_panel(progress).note
     assert progress.is_over and progress.result is None
@@ -175,13 +181,13 @@ def test_a_broken_model_is_a_sentence_without_its_message(scripted):
 
 def test_with_on_error_raise_there_is_no_answer(scripted):
     scripted.script.said["caption"] = RuntimeError(DRAFT)
-    _, progress = shown(WatchedRun(scripted, ask(on_error="raise", keep_draft=True)))
+    _, progress = shown(DemoRun(scripted, ask(on_error="raise", keep_draft=True)))
     assert "caption step could not be run" in answer_panel(progress).note
     assert progress.draft is None
 
 
 def test_a_visitor_who_leaves_ends_the_writing(tiny):
-    run = WatchedRun(tiny, ask(keep_draft=True))
+    run = DemoRun(tiny, ask(keep_draft=True))
     happening = run.run_step()
     next(happening)
     happening.close()
@@ -191,11 +197,11 @@ def test_a_visitor_who_leaves_ends_the_writing(tiny):
 def test_a_broken_image_is_named_without_the_path_of_the_server(tiny, tmp_path):
     (tmp_path / "broken.png").write_text("no image", "utf-8")
     with pytest.raises(ECSOInputError, match="^the image: not an image"):
-        WatchedRun(tiny, ask(image=str(tmp_path / "broken.png")))
+        DemoRun(tiny, ask(image=str(tmp_path / "broken.png")))
 
 
 def test_nothing_that_holds_a_text_has_a_repr_of_it(tiny):
-    run = WatchedRun(tiny, dataclasses.replace(ask(keep_draft=True), text="private words"))
+    run = DemoRun(tiny, dataclasses.replace(ask(keep_draft=True), query="private words"))
     shown(run)
-    for thing in (run.question, run.progress, *step_panels(run.progress).values()):
+    for thing in (run.request, run.progress, *step_panels(run.progress).values()):
         assert "step one" not in repr(thing) and "private" not in repr(thing)

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from modeling_ecso import ECSOConfig
-from modeling_ecso.demo.question import Question
-from modeling_ecso.demo.votes import Vote, VoteBook
-from modeling_ecso.demo.watched_run import Result
+from modeling_ecso.demo.demo_request import DemoRequest
+from modeling_ecso.demo.demo_run import RunResult
+from modeling_ecso.demo.votes import Vote, VoteFile
 from modeling_ecso.events_ecso import Outcome, Step, StepRecord, Trace
 from modeling_ecso.verdict_ecso import Verdict
 
@@ -24,7 +24,7 @@ TRACE = Trace(
     steps=(StepRecord(Step.DIRECT, 5, 12.0),),
     draft="the draft",
 )
-RESULT = Result("the answer", TRACE)
+RESULT = RunResult("the answer", TRACE)
 
 
 @pytest.fixture
@@ -38,12 +38,12 @@ def image(tmp_path):
 
 @pytest.fixture
 def book(tmp_path):
-    return VoteBook(tmp_path / "new folder" / "votes.jsonl")
+    return VoteFile(tmp_path / "new folder" / "votes.jsonl")
 
 
-def question(image=None, **changes):
-    settings = ECSOConfig.from_preset("paper", **changes)
-    return Question("what is it?", image and str(image), settings, 0.5, 0.9, 64)
+def request(image=None, **changes):
+    ecso_config = ECSOConfig.from_preset("paper", **changes)
+    return DemoRequest("what is it?", image and str(image), ecso_config, 0.5, 0.9, 64)
 
 
 def lines(book):
@@ -51,12 +51,12 @@ def lines(book):
 
 
 def test_a_vote_is_a_line_with_the_trace_and_without_the_draft(book, image):
-    book.append(Vote.DOWN, "tiny", question(image, keep_draft=True), RESULT, False)
+    book.append(Vote.DOWN, "tiny", request(image, keep_draft=True), RESULT, False)
     (line,) = lines(book)
-    assert (line["vote"], line["model"], line["question"]) == ("down", "tiny", "what is it?")
+    assert (line["vote"], line["model"], line["query"]) == ("down", "tiny", "what is it?")
     assert line["answer"] == "the answer"
     assert line["trace"]["verdict"] == "unsafe" and line["trace"]["caption"] == "a thing"
-    assert line["settings"]["temperature"] == 0.5 and line["settings"]["edited_prompts"] == {}
+    assert line["generation"]["temperature"] == 0.5 and line["generation"]["edited_prompts"] == {}
     assert line["has_image"] is True and line["image"] is None
     assert "the draft" not in book.file.read_text("utf-8")
     stored = {path.name for path in book.file.parent.iterdir()}
@@ -64,8 +64,8 @@ def test_a_vote_is_a_line_with_the_trace_and_without_the_draft(book, image):
 
 
 def test_the_image_is_stored_on_request_as_pixels_alone(book, image):
-    book.append(Vote.UP, "tiny", question(image), RESULT, True)
-    book.append(Vote.UP, "tiny", question(image), RESULT, True)
+    book.append(Vote.UP, "tiny", request(image), RESULT, True)
+    book.append(Vote.UP, "tiny", request(image), RESULT, True)
     first, second = lines(book)
     assert first["image"] == second["image"]
     stored = Image.open(book.file.parent / first["image"])
@@ -74,14 +74,14 @@ def test_the_image_is_stored_on_request_as_pixels_alone(book, image):
 
 def test_edited_prompts_are_told(book):
     prompt = "{query} {response}?"
-    book.append(Vote.FLAG, "tiny", question(detect_prompt=prompt), RESULT, False)
-    assert lines(book)[0]["settings"]["edited_prompts"] == {"detect_prompt": prompt}
+    book.append(Vote.FLAG, "tiny", request(detect_prompt=prompt), RESULT, False)
+    assert lines(book)[0]["generation"]["edited_prompts"] == {"detect_prompt": prompt}
 
 
 def test_votes_of_many_at_once_are_whole_lines(book):
     def vote_often():
         for _ in range(25):
-            book.append(Vote.UP, "tiny", question(), RESULT, False)
+            book.append(Vote.UP, "tiny", request(), RESULT, False)
 
     threads = [threading.Thread(target=vote_often) for _ in range(4)]
     for thread in threads:
@@ -92,9 +92,9 @@ def test_votes_of_many_at_once_are_whole_lines(book):
 
 
 def test_a_line_that_was_cut_short_spoils_no_other(book):
-    book.append(Vote.UP, "tiny", question(), RESULT, False)
+    book.append(Vote.UP, "tiny", request(), RESULT, False)
     with book.file.open("a", encoding="utf-8") as file:
         file.write('{"vote": "u')
-    book.append(Vote.DOWN, "tiny", question(), RESULT, False)
+    book.append(Vote.DOWN, "tiny", request(), RESULT, False)
     *_, last = book.file.read_text("utf-8").splitlines()
     assert json.loads(last)["vote"] == "down"

@@ -225,14 +225,14 @@ def test_all_who_wait_for_a_server_that_is_silent_wait_no_longer_than_one():
             self.asked += 1
             await asyncio.sleep(3600)
 
-    async def learn_all():
+    async def probe_all():
         silent = Silent()
-        upstream = OpenAIServer("http://u/v1", "m", timeout_s=0.1, retries=0, transport=silent)
+        server = OpenAIServer("http://u/v1", "m", timeout_s=0.1, retries=0, transport=silent)
         failures = await asyncio.gather(
-            *(upstream.learn() for _ in range(50)), return_exceptions=True
+            *(server.gives_logprobs() for _ in range(50)), return_exceptions=True
         )
         return silent.asked, failures
 
-    asked, failures = asyncio.run(learn_all())
+    asked, failures = asyncio.run(probe_all())
     assert asked == 1
     assert {failure.fault for failure in failures} == {Fault.TIMEOUT}

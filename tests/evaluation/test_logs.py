@@ -8,7 +8,7 @@ import pytest
 from modeling_ecso.evaluation.items import DataError
 from modeling_ecso.evaluation.logs import log_files, read_run, read_runs
 from modeling_ecso.evaluation.model_names import named_in_logs, typed_name
-from modeling_ecso.steps_ecso import StepRunner
+from modeling_ecso.steps_ecso import Steps
 from tests.evaluation.test_evaluation import ASKED, SCRIPT, ecso
 
 
@@ -33,7 +33,7 @@ def taken():
 
 def failing(query):
     """Return a detect step that fails for whoever asks this."""
-    real = StepRunner.ask
+    real = Steps.ask
 
     def ask(self, asks):
         if any(query in self.conversations[index].query for index, _ in asks):
@@ -47,7 +47,7 @@ def test_a_failed_step_fails_its_sample_alone_and_is_asked_again(capsys, miniatu
     rows = (miniatures / "vlsafe" / "harmlessness_examine.jsonl").read_text("utf-8").splitlines()
     command = ["eval", "vlsafe", "--data", miniatures / "vlsafe", "--limit", 3, "--log-dir", "logs"]
     with monkeypatch.context() as broken:
-        broken.setattr(StepRunner, "ask", failing(json.loads(rows[0])["query"]))
+        broken.setattr(Steps, "ask", failing(json.loads(rows[0])["query"]))
         status, out, err = ecso(capsys, *command)
     assert status == 1 and not err and "1 of 3 samples failed" in out
     assert "harmless" not in out  # no figure of two beside one of three
@@ -58,7 +58,7 @@ def test_a_failed_step_fails_its_sample_alone_and_is_asked_again(capsys, miniatu
 
 
 def test_where_every_step_fails_there_is_no_figure(capsys, miniatures, monkeypatch):
-    monkeypatch.setattr(StepRunner, "ask", failing(""))
+    monkeypatch.setattr(Steps, "ask", failing(""))
     command = ["eval", "vlsafe", "--data", miniatures / "vlsafe", "--limit", 2, "--export", "out"]
     status, out, err = ecso(capsys, *command)
     assert status == 1 and not err and "2 of 2 samples failed" in out and "harmless" not in out

@@ -44,7 +44,7 @@ def test_the_openai_client_gets_a_protected_answer_and_the_trace():
     answer_tokens = len(SAFE_ANSWER.split())
     assert completion.usage.completion_tokens == answer_tokens
     assert completion.usage.total_tokens == 100 + answer_tokens
-    assert trace["upstream_tokens"]["prompt"] == 400
+    assert trace["model_server_tokens"]["prompt"] == 400
     assert CANARY not in completion.model_dump_json()
 
 
@@ -110,7 +110,7 @@ def test_a_failure_while_a_stream_waits_is_an_event_and_before_that_a_status():
     late = Gateway(keep_alive_s=0.05, timeout_s=0.2)
     got = late.ask(request_body("unsafe fault=direct:timeout", stream=True))
     assert got.status == 200
-    assert got.events[-1]["error"]["code"] == "upstream_timeout"
+    assert got.events[-1]["error"]["code"] == "model_server_timeout"
     assert "[DONE]" not in got.text
 
     async def use(client):
@@ -246,7 +246,7 @@ def test_what_happens_is_counted_and_no_text_is_among_it():
         'ecso_answers_total{outcome="refusal"} 1.0',
         'ecso_verdicts_total{verdict="unsafe"} 1.0',
         'ecso_verdicts_total{verdict="unclear"} 1.0',
-        'ecso_upstream_errors_total{fault="status",step="detect"} 1.0',
+        'ecso_model_server_errors_total{fault="status",step="detect"} 1.0',
         'ecso_step_seconds_count{step="caption"} 1.0',
         "ecso_requests_running 0.0",
     ):

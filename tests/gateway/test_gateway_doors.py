@@ -8,9 +8,9 @@ import logging
 import httpx2
 import pytest
 
+from modeling_ecso.gateway.config import Limits
 from modeling_ecso.gateway.image_fetch import ImageFetcher, is_public
 from modeling_ecso.gateway.keys import ApiKeys, keys_in
-from modeling_ecso.gateway.settings import Limits
 from tests.support.gateway_client import IMAGE, Gateway, data_uri, request_body
 
 

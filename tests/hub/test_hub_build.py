@@ -98,7 +98,7 @@ def other_type(base):
     ("spoil", "says"),
     [
         (pickle_weights, "pickled .* convert them first"),
-        (cut_weights, "its header promises"),
+        (cut_weights, "cut short"),
         (name_missing_shard, "missing, and the index names it"),
         (add_env, "name is that of a secret"),
         (add_token, "looks like a token"),

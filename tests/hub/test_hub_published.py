@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from hub_upload.build import build
-from hub_upload.push import Target
+from hub_upload.push import PushTarget
 from hub_upload.recipe import load_recipe
 from modeling_ecso.loading.models import TINY_FOLDER
 from tests.hub.test_hub_push import send
@@ -60,16 +60,16 @@ def test_the_commands_of_the_readme_publish_and_use_all_three(tmp_path):
 def published(hub, tmp_path):
     """The tiny model, a thin one and the method, pushed; returns the folder of the first."""
     build(load_recipe("tiny"), tmp_path / "tiny")
-    send(tmp_path / "tiny", Target("tester/tiny"))
+    send(tmp_path / "tiny", PushTarget("tester/tiny"))
     stock = tmp_path / "stock"
     shutil.copytree(tmp_path / "tiny", stock, ignore=shutil.ignore_patterns("*_ecso.py"))
     config = json.loads((stock / "config.json").read_text("utf-8"))
     for name in ("ecso", "auto_map", "architectures"):
         config.pop(name)
     (stock / "config.json").write_text(json.dumps(config | {"model_type": "llava"}), "utf-8")
-    send(stock, Target("tester/stock"))
+    send(stock, PushTarget("tester/stock"))
     build(load_recipe("custom-generate"), tmp_path / "method", "tester/stock@v1")
-    send(tmp_path / "method", Target("tester/method"))
+    send(tmp_path / "method", PushTarget("tester/method"))
     return tmp_path / "tiny"
 
 
@@ -101,7 +101,9 @@ print("again", processor.decode(ids[0], skip_special_tokens=True))
     assert "Trace(preset='paper', outcome=<Outcome.SAFE" in done.stdout
     pushed = hub.repositories["tester/again"]
     files = pushed.commits[pushed.heads["main"]]
-    assert {"model.safetensors", "modeling_ecso.py", "thin_ecso.py", "tokenizer.json"} <= set(files)
+    assert {"model.safetensors", "modeling_ecso.py", "sources_ecso.py", "tokenizer.json"} <= set(
+        files
+    )
 
 
 THIN = """
@@ -150,12 +152,12 @@ def test_a_thin_repository_loads_online_then_offline_and_says_where_its_base_is_
         where |= dict.fromkeys(part, name)
     index = {"metadata": {}, "weight_map": where}
     (sharded / "model.safetensors.index.json").write_text(json.dumps(index), "utf-8")
-    send(sharded, Target("tester/sharded"))
+    send(sharded, PushTarget("tester/sharded"))
     recipe = tmp_path / "thin.yaml"
     text = load_recipe("tiny-thin").path.read_text("utf-8")
     recipe.write_text(text.replace("max_new_tokens: 48", "max_new_tokens: 9"), "utf-8")
     build(load_recipe(str(recipe)), tmp_path / "thin", "tester/sharded")
-    send(tmp_path / "thin", Target("tester/thin"))
+    send(tmp_path / "thin", PushTarget("tester/thin"))
     assert sum(f.stat().st_size for f in (tmp_path / "thin").iterdir()) < 300_000
 
     online = {"HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}

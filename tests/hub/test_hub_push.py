@@ -3,10 +3,11 @@
 import json
 
 import pytest
+from huggingface_hub import HfApi
 
 from hub_upload.command import main
-from hub_upload.plan import make_plan
-from hub_upload.push import Target, look, push
+from hub_upload.plan import as_published
+from hub_upload.push import PushTarget, plan_push, push
 from modeling_ecso.errors_ecso import ECSOInputError
 from tests.support.loopback_hub import StoredFile
 
@@ -29,10 +30,10 @@ def folder(tmp_path):
 
 
 def send(folder, target=None, waits=None, **kwargs):
-    target = target or Target(NAME, **kwargs)
-    remote, plan = look(folder, target, needs_token=True)
+    target = target or PushTarget(NAME, **kwargs)
+    head, plan = plan_push(folder, target, needs_token=True)
     wait = (waits if waits is not None else []).append
-    return plan, push(folder, target, remote, plan, wait)
+    return plan, push(folder, target, head, plan, wait)
 
 
 def kinds(plan):
@@ -95,12 +96,12 @@ def test_stale_code_and_weights_are_deleted_and_what_others_put_there_stays(hub,
 
 def test_a_head_that_moves_meanwhile_stops_the_push(hub, folder):
     send(folder)
-    target = Target(NAME)
+    target = PushTarget(NAME)
     (folder / "modeling_ecso.py").write_text("'other code'\n", "utf-8")
-    remote, plan = look(folder, target, needs_token=True)
+    head, plan = plan_push(folder, target, needs_token=True)
     hub.repositories[NAME].commit("main", {})
     with pytest.raises(ECSOInputError, match="somebody has committed"):
-        push(folder, target, remote, plan, [].append)
+        push(folder, target, head, plan, [].append)
     assert files_at(hub) == {}
 
 
@@ -153,6 +154,43 @@ def test_a_pull_request_leaves_the_branch_alone_and_is_not_opened_twice(hub, fol
     assert "refs/pr/3" not in hub.repositories[NAME].heads
 
 
+def test_a_pull_request_against_another_branch_is_refused(hub, folder):
+    with pytest.raises(ECSOInputError, match="leave out --revision next"):
+        send(folder, branch="next", opens_request=True)
+    assert not hub.repositories
+
+
+def test_a_commit_that_the_client_has_split_is_tagged_by_the_next_push(hub, folder, monkeypatch):
+    upload_folder = HfApi.upload_folder
+
+    def in_two_commits(self, **arguments):
+        done = upload_folder(self, **arguments)
+        done.oid = hub.repositories[NAME].commit("main", files_at(hub))
+        return done
+
+    monkeypatch.setattr(HfApi, "upload_folder", in_two_commits)
+    _, pushed = send(folder)
+    assert pushed.tag is None and "has split the commit" in pushed.tag_note
+    assert "v1" not in hub.repositories[NAME].heads
+    _, pushed = send(folder)
+    assert pushed.tag == "v1" and pushed.commit == hub.repositories[NAME].heads["main"]
+
+
+def test_a_tag_that_somebody_sets_meanwhile_stays_where_it_is(hub, folder, monkeypatch):
+    create_tag = HfApi.create_tag
+
+    def too_late(self, repo_id, **arguments):
+        repository = hub.repositories[NAME]
+        repository.heads["v1"] = repository.history("main")[-1]
+        create_tag(self, repo_id, **arguments)
+
+    monkeypatch.setattr(HfApi, "create_tag", too_late)
+    _, pushed = send(folder)
+    first = hub.repositories[NAME].history("main")[-1]
+    assert hub.repositories[NAME].heads["v1"] == first
+    assert pushed.tag is None and f"v1 stays at {first[:8]}" in pushed.tag_note
+
+
 def test_another_branch_and_a_private_repository(hub, folder):
     send(folder, is_private=True)
     assert hub.repositories[NAME].is_private
@@ -165,7 +203,7 @@ def test_another_branch_and_a_private_repository(hub, folder):
 def test_a_public_repository_is_not_taken_for_private(hub, folder):
     send(folder)
     with pytest.raises(ECSOInputError, match="is public already"):
-        look(folder, Target(NAME, is_private=True), needs_token=True)
+        plan_push(folder, PushTarget(NAME, is_private=True), needs_token=True)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +222,7 @@ def test_a_refusal_is_one_line_that_says_what_to_do(
 ):
     monkeypatch.setenv("HF_TOKEN", token)
     with pytest.raises(ECSOInputError, match=says) as caught:
-        send(folder, Target(name))
+        send(folder, PushTarget(name))
     seen = capsys.readouterr()
     for text in (str(caught.value), seen.out, seen.err):
         assert not token or token not in text
@@ -203,10 +241,10 @@ def test_looking_needs_no_token_and_writes_nothing(hub, folder, monkeypatch):
     send(folder)
     monkeypatch.setenv("HF_TOKEN", "")
     hub.requests.clear()
-    remote, plan = look(folder, Target(NAME), needs_token=False)
-    assert remote.exists and plan.is_empty
-    remote, plan = look(folder, Target("tester/none"), needs_token=False)
-    assert not remote.exists and len(plan.uploads) == 5
+    head, plan = plan_push(folder, PushTarget(NAME), needs_token=False)
+    assert head.exists and plan.is_empty
+    head, plan = plan_push(folder, PushTarget("tester/none"), needs_token=False)
+    assert not head.exists and len(plan.uploads) == 5
     assert all(line.startswith("GET ") for line in hub.requests)
 
 
@@ -214,13 +252,13 @@ def test_a_folder_that_borrows_from_this_machine_is_not_published(hub, folder):
     source = {"weights_from": {"repo_id": "/somewhere", "revision": None}}
     (folder / "config.json").write_text(json.dumps(source), "utf-8")
     with pytest.raises(ECSOInputError, match="build again with --base OWNER/NAME"):
-        look(folder, Target(NAME), needs_token=True)
+        plan_push(folder, PushTarget(NAME), needs_token=True)
 
 
 def test_a_file_that_does_not_belong_there_is_not_published(hub, folder):
     (folder / ".env").write_text("", "utf-8")
     with pytest.raises(ECSOInputError, match="name is that of a secret"):
-        look(folder, Target(NAME), needs_token=True)
+        plan_push(folder, PushTarget(NAME), needs_token=True)
 
 
 def test_what_does_not_verify_is_not_pushed(hub, folder, capsys):
@@ -231,6 +269,6 @@ def test_what_does_not_verify_is_not_pushed(hub, folder, capsys):
     assert not hub.repositories
 
 
-def test_a_plan_names_the_repository_in_the_card(hub, folder):
-    remote, _ = look(folder, Target(NAME), needs_token=True)
-    assert NAME in make_plan(folder, NAME, remote).contents["README.md"].decode()
+def test_what_goes_up_names_the_repository_in_the_card(folder):
+    with as_published(folder, NAME) as published:
+        assert NAME in (published / "README.md").read_text("utf-8")

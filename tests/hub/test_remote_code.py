@@ -1,4 +1,4 @@
-"""What ships to the Hub: rules of transformers' loader, and every door in a fresh process.
+"""What ships to the Hub: the rules of the loader, and every way to load it in a fresh process.
 
 The fresh processes cannot import `modeling_ecso`: they see the saved folder and the installed
 libraries alone.
@@ -47,7 +47,7 @@ def test_the_modeling_file_names_every_sibling():
 
 @pytest.fixture(scope="module")
 def folder(processor, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("door")
+    folder = tmp_path_factory.mktemp("saved")
     make_model(processor, caption_max_new_tokens=16).save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder

@@ -13,8 +13,8 @@ import uvicorn
 from examples.load.scripted_upstream import build_upstream
 from modeling_ecso import ECSOConfig
 from modeling_ecso.demo.app import offered_models, serve
+from modeling_ecso.demo.demo_run import DemoModel, StepwiseRun
 from modeling_ecso.demo.model_list import ModelList
-from modeling_ecso.demo.watched_run import AnsweringModel, StepSource
 
 
 SECRET = "a secret of the machine"
@@ -22,14 +22,14 @@ SLOW_S = 1.5
 NOBODY_LISTENS = 9
 
 
-class Broken(AnsweringModel, StepSource):
+class Broken(DemoModel, StepwiseRun):
     """A model whose first step fails with a message that must not be shown."""
 
     name = "broken"
-    stored_settings = ECSOConfig.from_preset("paper")
+    ecso_config = ECSOConfig.from_preset("paper")
     result = None
 
-    def start(self, question):
+    def start(self, request):
         return self
 
     def step(self):

@@ -13,7 +13,7 @@ from examples.load.scripted_upstream import build_upstream
 from modeling_ecso import ECSOConfig
 from modeling_ecso.endpoint.openai_server import OpenAIServer
 from modeling_ecso.gateway.app import build_app
-from modeling_ecso.gateway.settings import GatewayConfig
+from modeling_ecso.gateway.config import GatewayConfig
 
 
 def data_uri(width: int = 4, height: int = 4, kind: str = "png") -> str:
@@ -69,14 +69,14 @@ class Gateway:
         keys: Any = None,
         fetcher: Any = None,
         changes: dict | None = None,
-        **settings: Any,
+        **config: Any,
     ):
         self.server = build_upstream(gives_logprobs=gives_logprobs)
         self._transport = transport or httpx2.ASGITransport(self.server)
         self._timeout_s = timeout_s
-        protocol = ECSOConfig.from_preset(preset, **(changes or {}))
-        self._settings = GatewayConfig(served_name="scripted", protocol=protocol, **settings)
-        self._doors = {"keys": keys, "fetcher": fetcher}
+        ecso_config = ECSOConfig.from_preset(preset, **(changes or {}))
+        self._config = GatewayConfig(served_name="scripted", ecso=ecso_config, **config)
+        self._guards = {"keys": keys, "fetcher": fetcher}
 
     @property
     def calls(self) -> list[dict]:
@@ -84,14 +84,14 @@ class Gateway:
         return [call for call in self.server.state.calls if call["messages"] and not _probes(call)]
 
     def app(self) -> Any:
-        upstream = OpenAIServer(
+        server = OpenAIServer(
             "http://upstream/v1",
             "scripted",
             timeout_s=self._timeout_s,
             retries=0,
             transport=self._transport,
         )
-        return build_app(upstream, self._settings, **self._doors)
+        return build_app(server, self._config, **self._guards)
 
     def ask(self, body: Any, **headers: str) -> Got:
         """Send one chat completions request."""

@@ -11,9 +11,10 @@ import binascii
 import io
 import re
 
+from ..endpoint.chat import Message
+from .config import Limits
+from .errors import RequestError
 from .image_fetch import ImageFetcher
-from .problems import RequestError
-from .settings import Limits
 
 
 _DATA_URI = re.compile(r"data:image/(?:png|jpe?g|webp|gif);base64,", re.IGNORECASE)
@@ -35,7 +36,7 @@ class ImageGuard:
         self._limits = limits
         self._fetcher = fetcher
 
-    async def admit(self, messages: list[dict]) -> list[dict]:
+    async def admit(self, messages: list[Message]) -> list[Message]:
         """Return messages whose images are data URIs that have been checked.
 
         Raises:
@@ -91,7 +92,7 @@ class ImageGuard:
         size = None
         try:
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-                size, kind = image.size, image.format.lower()
+                size, kind = image.size, str(image.format).lower()
         except Image.DecompressionBombError:
             size = (self._limits.image_pixels + 1, 1)
         except Exception:  # readers of damaged files raise whatever they stumble over
@@ -104,8 +105,8 @@ class ImageGuard:
 
 
 def _refused(why: str, at: str) -> RequestError:
-    return RequestError(400, f"{at}: {why}", "invalid_image", at)
+    return RequestError("invalid_image", f"{at}: {why}", at)
 
 
 def _too_large(why: str, at: str) -> RequestError:
-    return RequestError(413, f"{at}: {why}; make it smaller", "image_too_large", at)
+    return RequestError("image_too_large", f"{at}: {why}; make it smaller", at)

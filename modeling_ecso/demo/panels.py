@@ -5,10 +5,10 @@ from enum import StrEnum
 
 from ..events_ecso import Outcome, Step, StepEvent, Trace
 from ..verdict_ecso import Verdict
-from .watched_run import Progress
+from .demo_run import RunProgress
 
 
-class Tone(StrEnum):
+class PanelTone(StrEnum):
     """How a panel feels; the name of its colours in style.css."""
 
     WAITING = "waiting"
@@ -20,7 +20,7 @@ class Tone(StrEnum):
 
 
 @dataclass(frozen=True, repr=False)
-class Panel:
+class DemoPanel:
     """What one step's panel says. Has no repr: it may hold the draft.
 
     Args:
@@ -33,7 +33,7 @@ class Panel:
         cost: Tokens and milliseconds.
     """
 
-    tone: Tone
+    tone: PanelTone
     status: str
     note: str = ""
     text: str = ""
@@ -44,38 +44,42 @@ class Panel:
 
 _HOW_TO_BEGIN = "Press “Answer”, or first take another example or an image of your own."
 
-WAITING = Panel(Tone.WAITING, "waiting")
-NOT_NEEDED = Panel(Tone.WAITING, "not needed", "The draft was found harmless and is the answer.")
+WAITING = DemoPanel(PanelTone.WAITING, "waiting")
+NOT_NEEDED = DemoPanel(
+    PanelTone.WAITING, "not needed", "The draft was found harmless and is the answer."
+)
 
 
-def answer_panel(progress: Progress | None) -> Panel:
+def answer_panel(progress: RunProgress | None) -> DemoPanel:
     """Return what the page says on top."""
     if progress is None:
-        return Panel(Tone.WAITING, "no answer yet", _HOW_TO_BEGIN)
-    if progress.problem is not None:
-        return Panel(Tone.UNSAFE, "no answer", progress.problem)
+        return DemoPanel(PanelTone.WAITING, "no answer yet", _HOW_TO_BEGIN)
+    if progress.error is not None:
+        return DemoPanel(PanelTone.UNSAFE, "no answer", progress.error)
     if progress.result is None:
         if progress.running is None:
-            return Panel(Tone.WAITING, "not yet", "Run the next step.")
+            return DemoPanel(PanelTone.WAITING, "not yet", "Run the next step.")
         # What the safe step writes is on its way to be the answer.
         text = progress.written if progress.running is Step.SAFE else ""
-        return Panel(Tone.RUNNING, f"step {number(progress.running)} of 4", text=text)
+        return DemoPanel(PanelTone.RUNNING, f"step {number(progress.running)} of 4", text=text)
     answer, trace = progress.result
     if trace.failed_step is not None:
         why = f"The {trace.failed_step.value} step could not be run, so nothing else is given."
-        return Panel(Tone.UNSAFE, "refused", why, answer)
+        return DemoPanel(PanelTone.UNSAFE, "refused", why, answer)
     if trace.outcome is Outcome.REFUSAL:
-        return Panel(Tone.UNSAFE, "refused", "Both answers were found unsafe.", answer)
+        return DemoPanel(PanelTone.UNSAFE, "refused", "Both answers were found unsafe.", answer)
     if trace.outcome is Outcome.SAFE:
         why = "The draft was found harmful. This is the answer with eyes closed."
-        return Panel(Tone.SAFE, "protected", why, answer)
+        return DemoPanel(PanelTone.SAFE, "protected", why, answer)
     if trace.verdict is None:
-        why = "A question without an image; this preset does not judge those."
-        return Panel(Tone.DONE, "answered", why, answer)
-    return Panel(Tone.SAFE, "answered", "The draft was found harmless. It is the answer.", answer)
+        why = "A query without an image; this preset does not judge those."
+        return DemoPanel(PanelTone.DONE, "answered", why, answer)
+    return DemoPanel(
+        PanelTone.SAFE, "answered", "The draft was found harmless. It is the answer.", answer
+    )
 
 
-def step_panels(progress: Progress | None) -> dict[Step, Panel]:
+def step_panels(progress: RunProgress | None) -> dict[Step, DemoPanel]:
     """Return what the panel of each step says."""
     if progress is None:
         return dict.fromkeys(Step, WAITING)
@@ -92,35 +96,39 @@ def number(step: Step) -> int:
     return list(Step).index(step) + 1
 
 
-def _direct(progress: Progress) -> Panel:
+def _direct(progress: RunProgress) -> DemoPanel:
     if not progress.events:
         if progress.running is not Step.DIRECT:
             return WAITING
         if progress.written:
-            return Panel(Tone.RUNNING, "writing", _NOT_JUDGED, progress.written, is_blurred=True)
-        return Panel(Tone.RUNNING, "writing", "Kept back until it has been judged.")
+            return DemoPanel(
+                PanelTone.RUNNING, "writing", _NOT_JUDGED, progress.written, is_blurred=True
+            )
+        return DemoPanel(PanelTone.RUNNING, "writing", "Kept back until it has been judged.")
     cost = _cost(progress.events[0])
     if progress.events[-1].outcome is Outcome.DIRECT:
         text = progress.result.answer if progress.result else ""
-        return Panel(Tone.SAFE, "released", "The draft is the answer.", text, cost=cost)
+        return DemoPanel(PanelTone.SAFE, "released", "The draft is the answer.", text, cost=cost)
     draft = progress.draft or ""
     if _verdict(progress) is None and not progress.is_over:
         note = _NOT_JUDGED if draft else "A draft is written. It is kept back until it is judged."
-        return Panel(Tone.HELD, "kept back", note, draft, is_blurred=True, cost=cost)
+        return DemoPanel(PanelTone.HELD, "kept back", note, draft, is_blurred=True, cost=cost)
     note = "Withheld. Nothing of it leaves the server."
     if draft:
         note = "Withheld from the answer; here because “show the draft” is on."
-    return Panel(Tone.UNSAFE, "withheld", note, draft, is_blurred=True, cost=cost)
+    return DemoPanel(PanelTone.UNSAFE, "withheld", note, draft, is_blurred=True, cost=cost)
 
 
 _NOT_JUDGED = "Not judged yet; here because “show the draft” is on."
 
 
-def _detect(progress: Progress) -> Panel:
+def _detect(progress: RunProgress) -> DemoPanel:
     verdict = _verdict(progress)
     if verdict is None:
         if progress.result is not None and progress.result.trace.verdict is None:
-            return Panel(Tone.WAITING, "not needed", "Text alone is not judged by this preset.")
+            return DemoPanel(
+                PanelTone.WAITING, "not needed", "Text alone is not judged by this preset."
+            )
         return _not_done(progress, Step.DETECT, "Asking the model about its own draft.")
     judged = [event for event in progress.events if event.record.step is Step.DETECT]
     cost = _cost(*judged) if judged else ""
@@ -138,8 +146,8 @@ def _detect(progress: Progress) -> Panel:
         note = "Asked whether its draft is harmful, the model says no."
     if last.safe_answer_verdict is not None:
         note += f" The answer of step 4 was judged too: {_in_words(last.safe_answer_verdict)}."
-    return Panel(
-        Tone.UNSAFE if is_flagged else Tone.SAFE,
+    return DemoPanel(
+        PanelTone.UNSAFE if is_flagged else PanelTone.SAFE,
         "harmful" if is_flagged else "harmless",
         note,
         p_unsafe=last.p_unsafe,
@@ -147,48 +155,52 @@ def _detect(progress: Progress) -> Panel:
     )
 
 
-def _caption(progress: Progress) -> Panel:
+def _caption(progress: RunProgress) -> DemoPanel:
     for event in progress.events:
         if event.record.step is Step.CAPTION:
-            return Panel(Tone.DONE, "described", text=event.caption or "", cost=_cost(event))
-    if progress.safe_answer_is_written or progress.next_step is Step.SAFE:
-        return Panel(Tone.WAITING, "not needed", "There is no image to describe.")
+            return DemoPanel(
+                PanelTone.DONE, "described", text=event.caption or "", cost=_cost(event)
+            )
+    if any(event.next_step is Step.SAFE for event in progress.events):
+        return DemoPanel(PanelTone.WAITING, "not needed", "There is no image to describe.")
     return _not_done(progress, Step.CAPTION, "Looking at the image once more.")
 
 
-def _safe(progress: Progress) -> Panel:
+def _safe(progress: RunProgress) -> DemoPanel:
     event = next((e for e in progress.events if e.record.step is Step.SAFE), None)
     if event is None:
         if progress.running is Step.SAFE and progress.written:
-            return Panel(Tone.RUNNING, "writing", text=progress.written)
-        return _not_done(progress, Step.SAFE, "Answering with the picture taken away.")
+            return DemoPanel(PanelTone.RUNNING, "writing", text=progress.written)
+        return _not_done(progress, Step.SAFE, "Answering with the image taken away.")
     if progress.result is None:
         note = "Written. It is kept back until it is judged as well."
-        return Panel(Tone.HELD, "kept back", note, cost=_cost(event))
+        return DemoPanel(PanelTone.HELD, "kept back", note, cost=_cost(event))
     if progress.result.trace.outcome is Outcome.SAFE:
         answer = progress.result.answer
-        return Panel(Tone.SAFE, "the answer", text=answer, cost=_cost(event))
+        return DemoPanel(PanelTone.SAFE, "the answer", text=answer, cost=_cost(event))
     note = "Withheld too; the answer is a refusal."
-    return Panel(Tone.UNSAFE, "withheld", note, cost=_cost(event))
+    return DemoPanel(PanelTone.UNSAFE, "withheld", note, cost=_cost(event))
 
 
-def _not_done(progress: Progress, step: Step, while_running: str) -> Panel:
+def _not_done(progress: RunProgress, step: Step, while_running: str) -> DemoPanel:
     if progress.running is step:
-        return Panel(Tone.RUNNING, "running", while_running)
+        return DemoPanel(PanelTone.RUNNING, "running", while_running)
     trace = progress.result.trace if progress.result else None
     if trace is None:
-        return WAITING if progress.problem is None else Panel(Tone.WAITING, "not run")
+        return WAITING if progress.error is None else DemoPanel(PanelTone.WAITING, "not run")
     if trace.failed_step is step:
-        return Panel(Tone.UNSAFE, "failed", "This step could not be run, so the answer is no.")
+        return DemoPanel(
+            PanelTone.UNSAFE, "failed", "This step could not be run, so the answer is no."
+        )
     return NOT_NEEDED if trace.outcome is Outcome.DIRECT else _skipped(trace)
 
 
-def _skipped(trace: Trace) -> Panel:
+def _skipped(trace: Trace) -> DemoPanel:
     failed = trace.failed_step.value if trace.failed_step else "earlier"
-    return Panel(Tone.WAITING, "not run", f"The {failed} step failed before it.")
+    return DemoPanel(PanelTone.WAITING, "not run", f"The {failed} step failed before it.")
 
 
-def _verdict(progress: Progress) -> Verdict | None:
+def _verdict(progress: RunProgress) -> Verdict | None:
     """Return the verdict on the draft; None while there is none."""
     return progress.events[-1].verdict if progress.events else None
 

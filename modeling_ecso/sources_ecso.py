@@ -1,16 +1,17 @@
-"""Thin repositories: code, configuration and processor of their own, the weights of another.
+"""Where a model comes from: its weights, perhaps of another repository, and its processor.
 
-Their ``config.json`` names the base under ``weights_from``: a repository and the commit or tag its
-weights are pinned to. Nothing but safetensors is taken from there, above all no code.
+A thin repository holds code, configuration and processor; its ``config.json`` names the base under
+``weights_from``: a repository and the commit or tag its weights are pinned to. Nothing but
+safetensors is taken from there, above all no code.
 """
 
 import os
 import re
-from typing import Any
+from typing import Any, cast
 
 from transformers import GenerationConfig
 
-from .errors_ecso import ECSOConfigError, ECSOWeightsError
+from .errors_ecso import ECSOConfigError, ECSOProcessorError, ECSOWeightsError
 
 
 KEYS = {"repo_id", "revision"}
@@ -19,6 +20,8 @@ TAG_OR_COMMIT = re.compile(r"[A-Za-z0-9][\w.+-]*")
 
 # Names of branches, which move: the weights would change under the same code.
 BRANCHES = {"main", "master", "HEAD", "dev", "develop"}
+
+REMEDY = "pass processor=AutoProcessor.from_pretrained(...) to generate()"
 
 HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "proxies", "token")
 
@@ -62,6 +65,8 @@ def checked_source(value: Any) -> dict[str, str | None] | None:
 class BorrowedWeights:
     """Mixin: a model whose configuration may name another repository that holds its weights."""
 
+    config_class: Any
+
     @classmethod
     def from_pretrained(
         cls, pretrained_model_name_or_path: Any, *args: Any, config: Any = None, **kwargs: Any
@@ -74,21 +79,21 @@ class BorrowedWeights:
             ECSOWeightsError: The base's weights cannot be had.
             Whatever the parent class raises.
         """
-        thin = pretrained_model_name_or_path
+        thin, parent = pretrained_model_name_or_path, cast(Any, super())
         if thin is None or kwargs.get("state_dict") is not None:
-            return super().from_pretrained(thin, *args, config=config, **kwargs)
+            return parent.from_pretrained(thin, *args, config=config, **kwargs)
         hub = {name: kwargs[name] for name in HUB_ARGUMENTS if name in kwargs}
         own = {name: kwargs[name] for name in ("revision", "subfolder") if name in kwargs}
         if not hasattr(config, "to_dict"):
             config_source = thin if config is None else config
             stored, _ = cls.config_class.get_config_dict(config_source, **hub, **own)
             if stored.get("weights_from") is None:
-                return super().from_pretrained(thin, *args, config=config, **kwargs)
+                return parent.from_pretrained(thin, *args, config=config, **kwargs)
             # The parent class would look for the configuration at the base's revision.
             config, kwargs = _absorbed(cls.config_class, config_source, kwargs)
         source = getattr(config, "weights_from", None)
         if source is None:
-            return super().from_pretrained(thin, *args, config=config, **kwargs)
+            return parent.from_pretrained(thin, *args, config=config, **kwargs)
 
         if kwargs.get("generation_config") is None:
             kwargs["generation_config"] = _generation_config(thin, config, hub | own)
@@ -102,7 +107,7 @@ class BorrowedWeights:
         # Trust was given to the thin repository, and the base's code is not wanted anyway.
         kwargs["trust_remote_code"] = False
         try:
-            loaded = super().from_pretrained(base, *args, config=config, **kwargs)
+            loaded = parent.from_pretrained(base, *args, config=config, **kwargs)
         except OSError as error:
             at = f" at revision {revision}" if revision else ""
             raise ECSOWeightsError(
@@ -116,7 +121,7 @@ class BorrowedWeights:
         return loaded
 
 
-def _absorbed(config_class: type, source: Any, kwargs: dict[str, Any]) -> tuple[Any, dict]:
+def _absorbed(config_class: Any, source: Any, kwargs: dict[str, Any]) -> tuple[Any, dict]:
     """Return the configuration with the arguments that are its own, and the other arguments."""
     # Meant for the loading of weights; the configuration would keep them for itself.
     for_weights = {
@@ -139,3 +144,69 @@ def _generation_config(source: Any, config: Any, hub_arguments: dict[str, Any]) 
 
 def _short(value: Any) -> str:
     return repr(value)[:80]
+
+
+def is_processor(candidate: Any) -> bool:
+    """Return whether an object is a multimodal processor rather than a bare tokenizer."""
+    return hasattr(candidate, "tokenizer") and hasattr(candidate, "apply_chat_template")
+
+
+def find_processor(
+    passed: Any,
+    tokenizer: Any,
+    attached: Any,
+    processor_class: Any,
+    source: str | None,
+    hub_arguments: dict[str, Any],
+    trusts_source: bool,
+) -> Any:
+    """Return the first processor to be had, in this order.
+
+    Args:
+        passed: The argument ``processor`` of the call.
+        tokenizer: Its argument ``tokenizer``, which `transformers serve` fills with the processor.
+        attached: The model's attribute ``processor``.
+        processor_class: Class to load with, the architecture's own.
+        source: Folder or Hub id the model was loaded from.
+        hub_arguments: Revision, token, cache folder and offline flag it was loaded with.
+        trusts_source: Whether the user has trusted code from there.
+
+    Raises:
+        ECSOProcessorError: What was passed is no processor, or there is none to be had.
+    """
+    if passed is not None and not is_processor(passed):
+        raise ECSOProcessorError(f"processor= is a {type(passed).__name__}, no processor; {REMEDY}")
+    for candidate in (passed, tokenizer, attached):
+        if is_processor(candidate):
+            return candidate
+    if not source:
+        raise ECSOProcessorError(
+            f"the protocol needs the processor and the model was not loaded from anywhere; {REMEDY}"
+        )
+    # Asked without a word on trust, transformers would stop and put the question to the user.
+    try:
+        return processor_class.from_pretrained(
+            source, trust_remote_code=trusts_source, **hub_arguments
+        )
+    except Exception as error:
+        raise ECSOProcessorError(
+            f"the protocol needs the processor and none could be loaded from where the model came "
+            f"from ({type(error).__name__}); {REMEDY}"
+        ) from error
+
+
+class RememberSource:
+    """Mixin: a model that remembers with which Hub arguments it was loaded."""
+
+    _hub_arguments: dict[str, Any] = {}
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
+        """Load the model as its parent class does."""
+        kept = ("revision", "token", "cache_dir", "local_files_only", "subfolder")
+        hub_arguments = {key: kwargs[key] for key in kept if kwargs.get(key) is not None}
+        parent: Any = super()
+        loaded = parent.from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        model._hub_arguments = hub_arguments
+        return loaded

@@ -1,4 +1,4 @@
-"""What a gateway is told when it starts: the model, the protocol, the doors and their limits."""
+"""What a gateway is told when it starts: the model, the protocol, and the limits of requests."""
 
 from dataclasses import dataclass, field
 
@@ -37,7 +37,7 @@ class GatewayConfig:
 
     Args:
         served_name: The model's name towards clients.
-        protocol: The protocol's settings.
+        ecso: Prompts and policies of the protocol.
         limits: What one request may ask for.
         image_hosts: Hosts that images are fetched from, ``name`` or ``name:port``; none: data
             URIs only.
@@ -47,7 +47,7 @@ class GatewayConfig:
     """
 
     served_name: str
-    protocol: ECSOConfig
+    ecso: ECSOConfig
     limits: Limits = field(default_factory=Limits)
     image_hosts: tuple[str, ...] = ()
     trusts_system: bool = False

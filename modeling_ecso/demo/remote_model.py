@@ -2,23 +2,22 @@
 
 import base64
 import io
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import AsyncGenerator, Iterator
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from anyio.from_thread import BlockingPortal
 
 from ..endpoint.chat import Chat
-from ..endpoint.model_server import ModelServerError
 from ..endpoint.openai_server import OpenAIServer
 from ..endpoint.run import EndpointRun, Sampling
 from ..errors_ecso import ECSOInputError
 from ..events_ecso import StepEvent
 from ..loading.images import open_image
 from ..settings_ecso import ECSOConfig
-from .model_list import ModelSource
-from .question import Question
-from .watched_run import AnsweringModel, Result, StepSource
+from .demo_request import DemoRequest
+from .demo_run import DemoModel, RunResult, StepwiseRun
+from .model_list import ModelCatalog
 
 
 # A list takes no computing; whoever does not give it at once is down.
@@ -27,7 +26,7 @@ LIST_TIMEOUT_S = 10.0
 LARGEST_PNG_BYTES = 4_000_000
 
 
-class EndpointSource(ModelSource):
+class EndpointCatalog(ModelCatalog):
     """One OpenAI-compatible server.
 
     Args:
@@ -46,20 +45,17 @@ class EndpointSource(ModelSource):
             raise ECSOInputError(
                 f"--endpoint {url}: no address; give one such as http://HOST:8000/v1"
             )
-        self._address = parts.netloc.rpartition("@")[2]
+        self.address = parts.netloc.rpartition("@")[2]
         self._url = url.rstrip("/") + ("" if parts.path.strip("/") else "/v1")
         self._portal = portal
         self._api_key = api_key
 
-    def models(self) -> list[AnsweringModel]:
+    def models(self) -> list[DemoModel]:
         """Return the models it lists at this moment; see the base class."""
-        try:
-            names = self._portal.call(self._names)
-        except ModelServerError as error:
-            raise ECSOInputError(f"No models from {self._address}: {error}.") from None
+        names = self._portal.call(self._names)
         return [
-            EndpointModel(
-                f"{name} at {self._address}",
+            RemoteModel(
+                f"{name} at {self.address}",
                 OpenAIServer(self._url, name, api_key=self._api_key),
                 self._portal,
             )
@@ -67,71 +63,69 @@ class EndpointSource(ModelSource):
         ]
 
     async def _names(self) -> list[str]:
-        upstream = OpenAIServer(
+        server = OpenAIServer(
             self._url, "", api_key=self._api_key, timeout_s=LIST_TIMEOUT_S, retries=0
         )
         try:
-            return await upstream.model_names()
+            return await server.model_names()
         finally:
-            await upstream.close()
+            await server.close()
 
 
-class EndpointModel(AnsweringModel):
+class RemoteModel(DemoModel):
     """One model of a server.
 
     Args:
         name: What to call it on the page.
-        upstream: Asks it.
+        server: Asks it.
         portal: Runs what is asynchronous.
     """
 
-    def __init__(self, name: str, upstream: OpenAIServer, portal: BlockingPortal):
-        """Take the settings of the default preset: a server stores none."""
+    def __init__(self, name: str, server: OpenAIServer, portal: BlockingPortal):
+        """Take the default preset: a server stores no settings of the protocol."""
         self.name = name
-        self.stored_settings = ECSOConfig.from_preset("paper")
-        self._upstream = upstream
+        self.ecso_config = ECSOConfig.from_preset("paper")
+        self._server = server
         self._portal = portal
 
-    def start(self, question: Question) -> StepSource:
+    def start(self, request: DemoRequest) -> StepwiseRun:
         """Prepare a run; see the base class."""
-        return _EndpointSource(self._upstream, self._portal, question)
+        return _RemoteRun(self._server, self._portal, request)
 
 
-class _EndpointSource(StepSource):
-    """The steps of one question to a server. Texts come whole: no draft is streamed."""
+class _RemoteRun(StepwiseRun):
+    """The steps of one request to a server. Texts come whole: no draft is streamed."""
 
-    def __init__(self, upstream: OpenAIServer, portal: BlockingPortal, question: Question):
-        images = (_data_uri(question.image),) if question.image else ()
+    def __init__(self, server: OpenAIServer, portal: BlockingPortal, request: DemoRequest):
+        images = (_data_uri(request.image),) if request.image else ()
         sampling = Sampling(
-            max_tokens=question.max_new_tokens,
-            temperature=question.temperature,
-            top_p=question.top_p if question.temperature else None,
+            max_tokens=request.max_new_tokens,
+            temperature=request.temperature,
+            top_p=request.top_p if request.temperature else None,
         )
-        chat = Chat.of_one_turn(question.text, images)
+        chat = Chat.of_one_turn(request.query, images)
         self._portal = portal
-        self._run = EndpointRun(upstream, chat, question.settings, sampling)
-        self._events = aiter(self._run)
+        self._run = EndpointRun(server, chat, request.ecso_config, sampling)
+        self._events = cast(AsyncGenerator[StepEvent], aiter(self._run))
 
     def step(self) -> Iterator[str | StepEvent]:
         """Run the next step; see the base class."""
-        try:
-            event = self._portal.call(self._next_event)
-        except ModelServerError as error:
-            raise ECSOInputError(f"There is no answer: {error}.") from None
+        event = self._portal.call(self._next_event)
         if event is not None:
             yield event
 
     @property
-    def result(self) -> Result | None:
+    def result(self) -> RunResult | None:
         """How the run ended; None before."""
-        if self._run.answer is None:
+        if not self._run.is_over:
             return None
-        return Result(self._run.answer.text, self._run.trace)
+        return RunResult(self._run.answer.text, self._run.trace)
 
     async def _next_event(self) -> StepEvent | None:
         event = await anext(self._events, None)
-        if event is not None and event.outcome is not None:
-            await anext(self._events, None)  # puts the answer together
+        if event is not None and event.next_step is None:
+            # The page keeps the run for a vote; nothing of the draft is to live as long.
+            await self._events.aclose()
         return event
 
 

@@ -1,0 +1,161 @@
+"""One request on its way to its answer, step by step, and what may be shown of it so far."""
+
+import logging
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from ..errors_ecso import ECSOError
+from ..events_ecso import Step, StepEvent, Trace
+from ..settings_ecso import ECSOConfig
+from .demo_request import DemoRequest
+
+
+logger = logging.getLogger(__name__)
+
+
+class RunResult(NamedTuple):
+    """How a run ended."""
+
+    answer: str
+    trace: Trace
+
+
+class StepwiseRun(ABC):
+    """Runs the protocol for one request, one step at a time; one subclass for each way to."""
+
+    @abstractmethod
+    def step(self) -> Iterator[str | StepEvent]:
+        """Run the next step.
+
+        Yields:
+            What is written so far, as often as that is known and may be shown, then the event of
+            the step; no event where the step failed and the run ends in the refusal.
+
+        Raises:
+            ECSOError: There is no answer.
+        """
+
+    @property
+    @abstractmethod
+    def result(self) -> RunResult | None:
+        """How the run ended; None before. There with the last event."""
+
+
+class DemoModel(ABC):
+    """A model that the page can ask."""
+
+    name: str
+    ecso_config: ECSOConfig
+
+    @abstractmethod
+    def start(self, request: DemoRequest) -> StepwiseRun:
+        """Prepare a run; no step runs yet.
+
+        Raises:
+            ECSOInputError: The image, the query or the settings cannot be used with this model.
+        """
+
+
+@dataclass(frozen=True, repr=False)
+class RunProgress:
+    """What may be shown of a run. Has no repr: with the switch on, it holds the draft.
+
+    Args:
+        events: The steps that have been run.
+        running: The step that is running.
+        written: What it has written so far, where that may be shown.
+        draft: The draft, only where the request asks to keep it.
+        result: How it ended.
+        error: What went wrong, as a sentence; there is no answer then.
+    """
+
+    events: tuple[StepEvent, ...] = ()
+    running: Step | None = None
+    written: str = ""
+    draft: str | None = None
+    result: RunResult | None = None
+    error: str | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing left to run."""
+        return self.result is not None or self.error is not None
+
+    @property
+    def next_step(self) -> Step | None:
+        """The step to run next; None at the end."""
+        if self.is_over:
+            return None
+        return self.events[-1].next_step if self.events else Step.DIRECT
+
+    @property
+    def safe_answer_is_judged_next(self) -> bool:
+        """Whether the next step is the verdict on the safe answer."""
+        return self.next_step is Step.DETECT and self.events[-1].record.step is Step.SAFE
+
+
+class DemoRun:
+    """Runs one request and keeps what may be shown of it.
+
+    Args:
+        model: The model to ask.
+        request: What to ask.
+
+    Raises:
+        ECSOInputError: The image, the query or the settings cannot be used with this model.
+    """
+
+    def __init__(self, model: DemoModel, request: DemoRequest):
+        """Prepare; no step runs yet."""
+        self.model_name = model.name
+        self.request = request
+        self.progress = RunProgress()
+        self._run = model.start(request)
+
+    def run_step(self) -> Iterator[RunProgress]:
+        """Run the next step, and with the safe step its verdict; yields what to show."""
+        yield from self._run_once()
+        if self.progress.safe_answer_is_judged_next:
+            yield from self._run_once()
+
+    def run_all(self) -> Iterator[RunProgress]:
+        """Run all steps that are left; yields what to show."""
+        while self.progress.next_step is not None:
+            yield from self._run_once()
+
+    def _run_once(self) -> Iterator[RunProgress]:
+        running = self.progress.next_step
+        yield self._now(running=running, written="")
+        try:
+            for news in self._run.step():
+                if isinstance(news, StepEvent):
+                    self._now(events=(*self.progress.events, news))
+                    continue
+                if running is Step.DIRECT:
+                    self._now(draft=news)
+                yield self._now(written=news)
+            result = self._run.result
+            if result is not None and result.trace.draft is not None:
+                self._now(draft=result.trace.draft)
+            yield self._now(result=result, running=None, written="")
+        except Exception as error:
+            yield self._now(error=error_sentence(error), running=None, written="", draft=None)
+
+    def _now(self, **changes: Any) -> RunProgress:
+        self.progress = replace(self.progress, **changes)
+        return self.progress
+
+
+def error_sentence(error: Exception) -> str:
+    """Return what to tell a visitor about an error; others than ours may quote a prompt."""
+    if isinstance(error, ECSOError):
+        text = re.sub(r"^ecso\.", "The setting ", str(error))
+        return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+    logger.warning("the demo could not answer: %s", type(error).__name__)
+    return (
+        f"The model could not answer ({type(error).__name__}). Nothing of what it wrote is shown. "
+        "Try again, or choose another model."
+    )

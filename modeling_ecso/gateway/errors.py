@@ -1,0 +1,113 @@
+"""What a client is told when there is no answer: one sentence, in the shape of the OpenAI API.
+
+Two tables say it all: `_CODES` what goes out for a code, `_OF_ERRORS` the code of an error that
+the gateway did not raise itself. To add a code, add a line.
+"""
+
+from typing import Any, NamedTuple
+
+from ..endpoint.model_server import Fault, ModelServerError
+from ..errors_ecso import ECSOInputError, ECSOStepError
+
+
+class _Sent(NamedTuple):
+    """What goes out for a code."""
+
+    status: int
+    type: str = "invalid_request_error"
+    headers: dict[str, str] = {}
+
+
+_AGAIN_SOON = {"Retry-After": "1"}
+_CODES = {
+    "invalid_json": _Sent(400),
+    "invalid_value": _Sent(400),
+    "unsupported": _Sent(400),
+    "invalid_image": _Sent(400),
+    "invalid_api_key": _Sent(401, headers={"WWW-Authenticate": "Bearer"}),
+    "model_not_found": _Sent(404),
+    "no_such_route": _Sent(404),
+    "method_not_allowed": _Sent(405),
+    "body_timeout": _Sent(408),
+    "body_too_large": _Sent(413),
+    "image_too_large": _Sent(413),
+    "unsupported_media_type": _Sent(415),
+    "too_many_requests": _Sent(429, "rate_limit_error", _AGAIN_SOON),
+    "internal_error": _Sent(500, "server_error"),
+    "ecso_step_failed": _Sent(502, "server_error"),
+    "model_server_refused": _Sent(400),
+    "model_server_busy": _Sent(503, "server_error", _AGAIN_SOON),
+    "model_server_timeout": _Sent(504, "server_error"),
+    "model_server_unreachable": _Sent(502, "server_error"),
+    "model_server_status": _Sent(502, "server_error"),
+    "model_server_malformed": _Sent(502, "server_error"),
+    "model_server_empty": _Sent(502, "server_error"),
+}
+
+
+class RequestError(ECSOInputError):
+    """A request that gets no answer. The message never quotes a prompt, an image or a draft.
+
+    Args:
+        code: A word for programs; settles the HTTP status.
+        message: What is wrong, and what to do.
+        param: The field that is to blame, such as ``messages[0].content``.
+    """
+
+    def __init__(self, code: str, message: str, param: str | None = None):
+        """Look up what goes out."""
+        super().__init__(message)
+        self.code = code
+        self.param = param
+        self.status, self.type, self.headers = _CODES[code]
+
+    def body(self) -> dict[str, Any]:
+        """Return the response body."""
+        return {
+            "error": {
+                "message": str(self),
+                "type": self.type,
+                "param": self.param,
+                "code": self.code,
+            }
+        }
+
+
+class ClientGone(Exception):
+    """The client has closed the connection; there is nobody to tell anything."""
+
+
+_REFUSED = (
+    "model_server_refused",
+    "the model server refused the request: it may be longer than the model reads, hold an image "
+    "that cannot be read, or set a field that this server does not know",
+)
+_BUSY = ("model_server_busy", "the model server is busy; try again")
+# The code and the sentence for an error, by its class and what it says of itself: an HTTP status
+# or a fault. None: whatever it says.
+_OF_ERRORS: dict[tuple[type[BaseException], Fault | int | None], tuple[str, str]] = {
+    (ModelServerError, 400): _REFUSED,
+    (ModelServerError, 413): _REFUSED,
+    (ModelServerError, 422): _REFUSED,
+    (ModelServerError, 429): _BUSY,
+    (ModelServerError, 503): _BUSY,
+    **{
+        (ModelServerError, fault): (f"model_server_{fault}", "{error}; try again")
+        for fault in Fault
+    },
+    (ECSOStepError, None): ("ecso_step_failed", "{error}; try again"),
+    (Exception, None): ("internal_error", "the gateway could not answer; try again"),
+}
+
+
+def as_request_error(error: BaseException) -> RequestError:
+    """Return what to tell a client about any error; of a group, about its first."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, RequestError):
+        return error
+    said = (getattr(error, "status", None), getattr(error, "fault", None))
+    details = [*(detail for detail in said if detail is not None), None]
+    keys = ((kind, detail) for detail in details for kind in type(error).__mro__)
+    code, sentence = next(_OF_ERRORS[key] for key in keys if key in _OF_ERRORS)
+    return RequestError(code, sentence.format(error=error))

@@ -1,0 +1,47 @@
+"""Says in one sentence which transformers this code needs, before anything else fails.
+
+The protocol steps between a model and its `generate()`, where transformers has no public way in.
+What is used of its inner parts is looked for here, when the code is loaded, not when a draft is
+already written.
+"""
+
+import transformers
+from transformers.cache_utils import DynamicLayer
+from transformers.generation.configuration_utils import GenerationConfig
+from transformers.generation.utils import GenerationMixin
+
+
+NEEDED = "transformers 5.23 or a later 5.x"
+
+# What the code relies on that transformers does not promise to keep, by where it is.
+_INNER_PARTS = (
+    (GenerationMixin, ("_prepare_generation_config", "init_continuous_batching")),
+    (GenerationConfig, ("_get_default_generation_params", "update")),
+    (DynamicLayer, ("lazy_initialization", "crop", "get_seq_length")),
+)
+
+
+def check_requirements(version: str = transformers.__version__) -> None:
+    """Let the import go on if this transformers has what the protocol needs.
+
+    Args:
+        version: That of transformers.
+
+    Raises:
+        ImportError: It is another version, or an inner part is gone; says which and what to do.
+    """
+    major, minor = (int(part) for part in version.split(".")[:2])
+    if (major, minor) < (5, 23) or major > 5:
+        raise ImportError(
+            f"ECSO needs {NEEDED}, and this is {version}; run: pip install 'transformers>=5.23,<6'"
+        )
+    for owner, names in _INNER_PARTS:
+        for name in names:
+            if not hasattr(owner, name):
+                raise ImportError(
+                    f"ECSO needs {owner.__name__}.{name} of transformers, which {version} no "
+                    "longer has; run: pip install 'transformers>=5.23,<5.24'"
+                )
+
+
+check_requirements()

@@ -1,0 +1,39 @@
+"""Another transformers than the one the protocol needs is named in one sentence."""
+
+import subprocess
+import sys
+
+import pytest
+
+from modeling_ecso import requirements_ecso
+from modeling_ecso.requirements_ecso import check_requirements
+
+
+@pytest.mark.parametrize("version", ["4.57.1", "5.22.0", "6.0.0", "5.9.0.dev0"])
+def test_another_version_is_refused(version):
+    with pytest.raises(ImportError, match=rf"needs transformers 5\.23 .* this is {version}"):
+        check_requirements(version)
+
+
+@pytest.mark.parametrize("version", ["5.23.0", "5.23.1", "5.24.0.dev0", "5.100.2"])
+def test_a_later_one_is_taken(version):
+    check_requirements(version)
+
+
+@pytest.mark.parametrize("place", range(len(requirements_ecso._INNER_PARTS)))
+def test_an_inner_part_that_is_gone_is_named(monkeypatch, place):
+    owner, _ = requirements_ecso._INNER_PARTS[place]
+    parts = ((owner, ("_gone_with_the_next_release",)),)
+    monkeypatch.setattr(requirements_ecso, "_INNER_PARTS", parts)
+    with pytest.raises(ImportError, match=f"{owner.__name__}._gone_with_the_next_release"):
+        check_requirements()
+
+
+def test_it_comes_before_anything_else_fails():
+    code = (
+        "import transformers; transformers.__version__ = '4.57.1'\n"
+        "import modeling_ecso.configuration_ecso"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1 and last.startswith("ImportError: ECSO needs transformers 5.23")
