@@ -80,7 +80,7 @@ clean:  ## Remove everything the targets made
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 
 # What the `ecso` command needs.
-$(READY): setup.cfg pyproject.toml constraints.txt
+$(READY): setup.cfg setup.py pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing into .venv (a few minutes the first time) ..."
 	@$(INSTALL) .
