@@ -20,7 +20,7 @@ EVAL := $(BIN)/ecso eval
 EVAL_OUT := build/eval
 EVAL_OPTIONS := --compare --keep-drafts --log-dir $(EVAL_OUT)/logs --export $(EVAL_OUT)/exports
 
-.PHONY: run demo test test-fast lint style presets tiny metrics bench bench-full eval clean
+.PHONY: run demo test test-fast lint style tiny metrics bench bench-full eval clean
 
 run: $(READY)  ## A protected answer to a harmful pair, then to a benign one
 	@$(BIN)/ecso run $(IMAGES)/bomb.png --query "How do I make this?"
@@ -44,9 +44,6 @@ lint: $(TOOLS)  ## Check style; changes nothing
 style: $(TOOLS)  ## Apply style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
-
-presets: $(READY)  ## Write modeling_ecso/presets_ecso.py from configuration/presets/
-	@$(BIN)/python -m hub_upload.presets
 
 tiny: $(READY)  ## Train the embedded checkpoint anew (2 hours on 2 cores) and measure it
 	@$(TRAIN) --end-at mix --minutes 35

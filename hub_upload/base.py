@@ -1,18 +1,23 @@
 """The model underneath a repository: the embedded one, a folder, or a repository of the Hub."""
 
-import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modeling_ecso.errors_ecso import ECSOInputError
 from modeling_ecso.loading.models import TINY_FOLDER
+from modeling_ecso.sources_ecso import COMMIT, REPO_ID
 
-from .allowed import NOTICES, PROCESSOR_FILES, SECRET_NAMES
+from .allowed import NOTICES, PROCESSOR_FILES, is_allowed
 from .hub_errors import as_input_errors
+from .model_json import read_json, refuse_lfs_pointer
 from .recipe import EMBEDDED, Recipe
+from .secret_patterns import refuse_secret_name
 from .weights import INDEX, SINGLE
+
+
+# With it beside the weights, transformers loads an adapter, by any path, over them.
+ADAPTER = "adapter_config.json"
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,7 @@ class BaseCheckpoint:
     Args:
         folder: Where its files are.
         repo_id: Its repository on the Hub; None for a folder.
-        revision: The commit or tag of that repository.
+        revision: The commit of that repository, 40 hex digits.
     """
 
     folder: Path
@@ -43,15 +48,26 @@ class BaseCheckpoint:
             ECSOInputError: It is not JSON.
         """
         file = self.folder / name
-        if not file.is_file():
-            return {}
-        try:
-            content = json.loads(file.read_text("utf-8"))
-        except ValueError:
-            raise ECSOInputError(f"{file}: not JSON; get it again") from None
-        if not isinstance(content, dict):
-            raise ECSOInputError(f"{file}: not a JSON object; get it again")
-        return content
+        return read_json(file) if file.is_file() else {}
+
+    def small_files(self) -> list[Path]:
+        """Return the files of processor and licence that it has.
+
+        Raises:
+            ECSOInputError: One is a link that leads elsewhere, or a pointer of Git LFS.
+        """
+        found = [self.folder / name for name in (*PROCESSOR_FILES, *NOTICES)]
+        found += sorted(self.folder.glob("additional_chat_templates/*.jinja"))
+        files = [file for file in found if file.is_file() or file.is_symlink()]
+        # A folder of the Hub's cache holds links to the blobs beside it.
+        home = self.folder.resolve()
+        blobs = home.parent.parent / "blobs"
+        for file in files:
+            target = file.resolve()
+            if not (target.is_relative_to(home) or target.is_relative_to(blobs)):
+                raise ECSOInputError(f"{file}: a link out of the folder; put the file itself there")
+            refuse_lfs_pointer(file)
+        return files
 
 
 def find_base(recipe: Recipe, wanted: str | None) -> BaseCheckpoint:
@@ -75,10 +91,39 @@ def find_base(recipe: Recipe, wanted: str | None) -> BaseCheckpoint:
     else:
         repo_id, _, revision = wanted.partition("@")
         base = _fetched(repo_id, revision or None, recipe.weights == "copy")
+    if (base.folder / ADAPTER).exists():
+        raise ECSOInputError(
+            f"{base.folder}: an adapter ({ADAPTER}), which has other weights loaded; merge it into "
+            "its model first"
+        )
     for file in sorted(base.folder.iterdir()):
-        if SECRET_NAMES.fullmatch(file.name):
-            raise ECSOInputError(f"{file}: its name is that of a secret; take it out of the folder")
+        refuse_secret_name(file, allowed=is_allowed(file.name, "model"))
     return base
+
+
+def pinned(repo_id: str, revision: str | None) -> str:
+    """Return the commit that a revision leads to at this moment; a commit is returned as it is.
+
+    Args:
+        repo_id: Repository of the Hub.
+        revision: A commit, a tag or a branch; None: the main branch.
+
+    Raises:
+        ECSOInputError: The name is not valid, or the Hub does not know or say.
+    """
+    from huggingface_hub import HfApi
+
+    if not REPO_ID.fullmatch(repo_id):
+        raise ECSOInputError(
+            f"{repo_id}: neither a folder nor OWNER/NAME; give one of them as --base"
+        )
+    if revision is not None and COMMIT.fullmatch(revision):
+        return revision
+    with as_input_errors(f"the base {repo_id}"):
+        commit = HfApi().model_info(repo_id, revision=revision).sha
+    if commit is None or not COMMIT.fullmatch(commit):
+        raise ECSOInputError(f"{repo_id}: the Hub names no commit for {revision or 'main'}")
+    return commit
 
 
 def _folder(path: str) -> Path:
@@ -91,22 +136,18 @@ def _folder(path: str) -> Path:
 
 
 def _fetched(repo_id: str, revision: str | None, with_weights: bool) -> BaseCheckpoint:
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import snapshot_download
 
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo_id):
-        raise ECSOInputError(
-            f"{repo_id}: neither a folder nor OWNER/NAME; give one of them as --base"
-        )
     wanted = ["config.json", "generation_config.json", *PROCESSOR_FILES, *NOTICES]
+    wanted += ["additional_chat_templates/*.jinja", ADAPTER]
     if with_weights:
         wanted += ["model*.safetensors", INDEX]
+    commit = pinned(repo_id, revision)
     with as_input_errors(f"the base {repo_id}"):
-        if revision is None:
-            revision = HfApi().model_info(repo_id).sha  # a branch moves, its commit does not
-        folder = Path(snapshot_download(repo_id, revision=revision, allow_patterns=wanted))
+        folder = Path(snapshot_download(repo_id, revision=commit, allow_patterns=wanted))
     if with_weights and not any((folder / name).is_file() for name in (SINGLE, INDEX)):
         raise ECSOInputError(
-            f"{repo_id}: no safetensors at revision {revision}; pickled weights are not taken, "
+            f"{repo_id}: no safetensors at revision {commit}; pickled weights are not taken, "
             "since loading them runs code: choose a revision that has safetensors"
         )
-    return BaseCheckpoint(_folder(str(folder)), repo_id, revision)
+    return BaseCheckpoint(_folder(str(folder)), repo_id, commit)

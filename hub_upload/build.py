@@ -5,25 +5,40 @@ import pprint
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import modeling_ecso
 from modeling_ecso.errors_ecso import ECSOInputError
 
-from .allowed import NOTICES, PROCESSOR_FILES, files_of
-from .base import BaseCheckpoint, find_base
+from .allowed import files_of
+from .base import BaseCheckpoint, find_base, pinned
 from .card import TEMPLATES, write_card
+from .fit import check_fit, processor_settings
+from .model_json import VOCABULARIES, cleaned, read_json
 from .recipe import Recipe
 from .results import read_results
 from .weights import SINGLE, link_or_copy, weight_files
 
 
-STORED_SETTINGS = '''"""The settings that this repository protects with. Written by the build."""
+class BuildResult(NamedTuple):
+    """What a build was made from.
+
+    Args:
+        base: The checkpoint underneath.
+        left_out: What its files name of other code and the repository therefore does not,
+            each as ``FILE: KEY``.
+    """
+
+    base: BaseCheckpoint
+    left_out: tuple[str, ...] = ()
+
+
+_STORED_SETTINGS = '''"""The settings that this repository protects with. Written by the build."""
 
 SETTINGS = '''
 
 
-def build(recipe: Recipe, out: Path, base_wanted: str | None = None) -> BaseCheckpoint:
+def build(recipe: Recipe, out: Path, base_wanted: str | None = None) -> BuildResult:
     """Build a repository; ``out`` is there afterwards, complete, or not at all.
 
     Args:
@@ -33,7 +48,7 @@ def build(recipe: Recipe, out: Path, base_wanted: str | None = None) -> BaseChec
             ``OWNER/NAME@REVISION``.
 
     Returns:
-        The base it was built from.
+        The base it was built from, and what of it was left out.
 
     Raises:
         ECSOInputError: The folder is taken, the base cannot be had or used, or a file looks
@@ -50,8 +65,9 @@ def build(recipe: Recipe, out: Path, base_wanted: str | None = None) -> BaseChec
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as unfinished:
             folder = Path(unfinished) / "repository"
             folder.mkdir()
+            left_out: list[str] = []
             if recipe.kind == "model":
-                _write_model(recipe, base, folder)
+                left_out = _write_model(recipe, base, folder)
             else:
                 _write_method(recipe, base, folder)
             files_of(folder)
@@ -60,7 +76,7 @@ def build(recipe: Recipe, out: Path, base_wanted: str | None = None) -> BaseChec
             folder.rename(out)
     except OSError as error:
         raise ECSOInputError(f"{out}: cannot be written ({error.strerror or error})") from None
-    return base
+    return BuildResult(base, tuple(left_out))
 
 
 def code_files() -> list[Path]:
@@ -68,21 +84,31 @@ def code_files() -> list[Path]:
     return sorted(Path(modeling_ecso.__file__).parent.glob("*_ecso.py"))
 
 
-def _write_model(recipe: Recipe, base: BaseCheckpoint, folder: Path) -> None:
+def stored_settings(settings: dict[str, Any]) -> str:
+    """Return the module that a ``custom_generate`` repository keeps its settings in."""
+    return _STORED_SETTINGS + pprint.pformat(settings, width=98, sort_dicts=False) + "\n"
+
+
+def _write_model(recipe: Recipe, base: BaseCheckpoint, folder: Path) -> list[str]:
+    """Write a model repository; return what was left out of the base's files."""
     weights = weight_files(base.folder) if recipe.weights == "copy" else []
-    _write_json(folder / "config.json", _configuration(recipe, base))
-    generation = {**base.read_json("generation_config.json"), **recipe.generation}
-    if generation:
-        _write_json(folder / "generation_config.json", generation)
-    present = {file.name for file in base.folder.iterdir()}
-    for name in (*PROCESSOR_FILES, *NOTICES):
-        if name in present:
-            shutil.copyfile(base.folder / name, folder / name)
-    for name in ("tokenizer_config.json",):
-        if name not in present:
-            raise ECSOInputError(
-                f"{base.folder}: no {name}; the protocol needs the model's processor"
-            )
+    left_out = _write_settings(recipe, base, folder)
+    small_files = base.small_files()
+    if base.folder / "tokenizer_config.json" not in small_files:
+        raise ECSOInputError(
+            f"{base.folder}: no tokenizer_config.json; the protocol needs the model's processor"
+        )
+    for file in small_files:
+        target = folder / file.relative_to(base.folder)
+        target.parent.mkdir(exist_ok=True)
+        if file.suffix == ".json" and file.name not in VOCABULARIES:
+            left_out += _write_cleaned(file, target)
+        else:
+            shutil.copyfile(file, target)
+    completed = processor_settings(folder, read_json(folder / "config.json"))
+    if completed is not None:
+        _write_json(folder / "processor_config.json", completed)
+    check_fit(folder, base.folder)
     for file in code_files():
         shutil.copyfile(file, folder / file.name)
     for file in weights:
@@ -90,14 +116,38 @@ def _write_model(recipe: Recipe, base: BaseCheckpoint, folder: Path) -> None:
     single = base.folder / SINGLE
     results = read_results(recipe, single if single.is_file() else None)
     (folder / "README.md").write_text(write_card(recipe, base, results), "utf-8")
+    return left_out
+
+
+def _write_settings(recipe: Recipe, base: BaseCheckpoint, folder: Path) -> list[str]:
+    """Write ``config.json`` and ``generation_config.json``; return what was left out."""
+    left_out: list[str] = []
+    configuration = _configuration(recipe, base, left_out)
+    _write_json(folder / "config.json", configuration)
+    stored = {**base.read_json("generation_config.json"), **recipe.generation}
+    generation, keys = cleaned(stored)
+    left_out += [f"generation_config.json: {key}" for key in keys]
+    if generation:
+        _write_json(folder / "generation_config.json", generation)
+    return left_out
+
+
+def _write_cleaned(file: Path, target: Path) -> list[str]:
+    """Copy a JSON file without what names other code; return what was left out."""
+    stored = read_json(file)
+    rest, keys = cleaned(stored)
+    if rest == stored:
+        shutil.copyfile(file, target)
+    else:
+        _write_json(target, rest)
+    return [f"{file.name}: {key}" for key in keys]
 
 
 def _write_method(recipe: Recipe, base: BaseCheckpoint, folder: Path) -> None:
     method = folder / "custom_generate"
     method.mkdir()
     shutil.copyfile(TEMPLATES / "generate.py", method / "generate.py")
-    settings = pprint.pformat(recipe.settings, width=98, sort_dicts=False)
-    (method / "stored_settings.py").write_text(STORED_SETTINGS + settings + "\n", "utf-8")
+    (method / "stored_settings.py").write_text(stored_settings(recipe.settings), "utf-8")
     of_the_class = {"modeling_ecso.py", "configuration_ecso.py", "generation_ecso.py"}
     of_the_class.add("sources_ecso.py")
     for file in code_files():
@@ -108,16 +158,16 @@ def _write_method(recipe: Recipe, base: BaseCheckpoint, folder: Path) -> None:
 
 
 def _base_in_name(recipe: Recipe, wanted: str | None) -> BaseCheckpoint:
-    """Return the base that a card without weights speaks of; nothing is fetched."""
-    repo_id, _, revision = (wanted or "").partition("@")
-    if wanted and not revision:
-        raise ECSOInputError(
-            f"--base {wanted}: its card's example pins the base; give OWNER/NAME@REVISION"
-        )
-    return BaseCheckpoint(Path(), repo_id or recipe.base_id, revision or recipe.base_revision)
+    """Return the base that a card without weights speaks of; no file of it is fetched."""
+    if wanted is None:
+        repo_id, revision = recipe.base_id, recipe.base_revision
+    else:
+        repo_id, _, named = wanted.partition("@")
+        revision = named or None
+    return BaseCheckpoint(Path(), repo_id, pinned(repo_id, revision))
 
 
-def _configuration(recipe: Recipe, base: BaseCheckpoint) -> dict[str, Any]:
+def _configuration(recipe: Recipe, base: BaseCheckpoint, left_out: list[str]) -> dict[str, Any]:
     from modeling_ecso.configuration_ecso import ECSOLlavaConfig
     from modeling_ecso.modeling_ecso import AUTO_MAP, ECSOLlavaForConditionalGeneration
 
@@ -127,21 +177,23 @@ def _configuration(recipe: Recipe, base: BaseCheckpoint) -> dict[str, Any]:
         raise ECSOInputError(
             f"{base.folder}: a model of type {kind!r}; give a llava or an ecso_llava model"
         )
-    if stored.get("weights_from"):
-        source = stored["weights_from"]
-        raise ECSOInputError(
-            f"{base.folder}: a thin repository, without weights; build from {source['repo_id']}"
-        )
-    stored.pop("_name_or_path", None)
-    stored.update(
+    source = stored.get("weights_from")
+    if source:
+        of = source.get("repo_id") if isinstance(source, dict) else source
+        raise ECSOInputError(f"{base.folder}: a thin repository, without weights; build from {of}")
+    if kind == ECSOLlavaConfig.model_type:
+        stored.pop("auto_map", None)  # our own, of an earlier version perhaps
+    configuration, keys = cleaned(stored)
+    left_out += [f"config.json: {key}" for key in keys]
+    configuration.update(
         model_type=ECSOLlavaConfig.model_type,
         architectures=[ECSOLlavaForConditionalGeneration.__name__],
         auto_map=AUTO_MAP,
         ecso=recipe.settings,
     )
     if recipe.weights == "thin":
-        stored["weights_from"] = base.as_weights_source
-    return stored
+        configuration["weights_from"] = base.as_weights_source
+    return configuration
 
 
 def _write_json(file: Path, content: dict[str, Any]) -> None:

@@ -78,8 +78,7 @@ def _build(chosen: argparse.Namespace) -> int:
     from .screen import show_built
 
     recipe = load_recipe(chosen.recipe)
-    base = build(recipe, chosen.out, chosen.base)
-    show_built(chosen.out, recipe, base)
+    show_built(chosen.out, recipe, build(recipe, chosen.out, chosen.base))
     return 0
 
 

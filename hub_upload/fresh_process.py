@@ -1,7 +1,7 @@
 """Proves a built folder in a process of its own, which cannot import this package.
 
 Run by `verify.py` as a script; it prints one JSON line for each check. It imports nothing of ours:
-what it sees is the folder and the installed libraries.
+what it sees is the folder and the installed libraries. It has no token and no network.
 """
 
 import json
@@ -24,6 +24,12 @@ class _HiddenPackages(MetaPathFinder):
         """Refuse our names, leave the others to the next finder."""
         if name.split(".")[0] in HIDDEN:
             raise ModuleNotFoundError(f"{name} is hidden from this process")
+
+
+def _refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
+    """Stop whatever reaches out of this process over a socket."""
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.sendto", "socket.sendmsg"):
+        raise ConnectionError("the checks run without network")
 
 
 class _CheckFailed(Exception):
@@ -209,6 +215,7 @@ if __name__ == "__main__":
     kind, site_packages, *arguments = sys.argv[1:]
     sys.path += json.loads(site_packages)
     sys.meta_path.insert(0, _HiddenPackages())
+    sys.addaudithook(_refuse_network)
     check: Callable[..., None] = check_model if kind == "model" else check_method
     check(*arguments)
     print(LAST_LINE)

@@ -84,8 +84,8 @@ def as_published(folder: Path, repo_id: str) -> Iterator[Path]:
             target = Path(place, file.path)
             target.parent.mkdir(exist_ok=True)
             if file.path == "README.md":
-                card = file.source.read_text("utf-8").replace(UNNAMED, repo_id)
-                target.write_bytes(card.encode())
+                card = file.source.read_bytes()
+                target.write_bytes(card.replace(UNNAMED.encode(), repo_id.encode()))
             else:
                 target.symlink_to(file.source.resolve())
         yield Path(place)

@@ -8,16 +8,16 @@ again and again is split by its client; `push` says so then.
 """
 
 import glob
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modeling_ecso.errors_ecso import ECSOInputError
+from modeling_ecso.sources_ecso import checked_source
 
-from .allowed import files_of
 from .hub_errors import HeadMovedError, HubUnreachableError, as_input_errors
+from .model_json import read_json
 from .plan import PushPlan, RemoteHead, as_published, make_plan, read_head
 
 
@@ -243,9 +243,9 @@ def _commit_at(api: "HfApi", repo_id: str, revision: str) -> str | None:
 
 
 def _refuse_local_base(folder: Path) -> None:
-    files_of(folder)
     config = folder / "config.json"
-    source = json.loads(config.read_text("utf-8")).get("weights_from") if config.is_file() else None
+    stored = read_json(config).get("weights_from") if config.is_file() else None
+    source = checked_source(stored)
     if source and source["revision"] is None:
         raise ECSOInputError(
             f"{folder}: takes its weights from {source['repo_id']}, a folder here; build "

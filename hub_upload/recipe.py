@@ -11,13 +11,13 @@ from typing import Any
 import yaml
 
 from modeling_ecso.errors_ecso import ECSOInputError
-from modeling_ecso.sources_ecso import BRANCHES, REPO_ID, TAG_OR_COMMIT
-
-from .presets import configuration_folder
+from modeling_ecso.sources_ecso import REPO_ID
 
 
 # In place of a base's id: the checkpoint inside the package.
 EMBEDDED = "embedded"
+
+REVISION = re.compile(r"[A-Za-z0-9][\w.+/-]*")
 
 KINDS = ("model", "custom_generate")
 WEIGHTS = {"model": ("copy", "thin"), "custom_generate": ("none",)}
@@ -52,7 +52,8 @@ class Recipe:
         path: The file it was read from.
         kind: ``model`` or ``custom_generate``.
         base_id: Repository of the model underneath, or ``embedded``.
-        base_revision: The commit or tag it is pinned to; None for the embedded one.
+        base_revision: A commit, or the tag or branch whose commit a build takes and stores; None
+            for the embedded one and for a folder.
         weights: ``copy``, ``thin`` or, for code alone, ``none``.
         preset: The preset whose settings are stored.
         ecso: Settings that differ from the preset.
@@ -78,6 +79,13 @@ class Recipe:
         from modeling_ecso import ECSOConfig
 
         return ECSOConfig.from_preset(self.preset, **self.ecso).to_dict()
+
+
+def configuration_folder() -> Path:
+    """Return the folder ``configuration/``: inside the installed package, or the checkout's."""
+    here = Path(__file__).parent
+    installed = here / "configuration"
+    return installed if installed.is_dir() else here.parent / "configuration"
 
 
 def known_recipes() -> list[str]:
@@ -162,10 +170,8 @@ def _check_base(base: dict[str, Any]) -> None:
         return
     if not REPO_ID.fullmatch(repo_id):
         raise _wrong("base.repo_id", "OWNER/NAME, an absolute path or embedded", repo_id)
-    if not isinstance(revision, str) or not TAG_OR_COMMIT.fullmatch(revision):
-        raise _wrong("base.revision", "a commit or a tag, which stay where they are", revision)
-    if revision in BRANCHES:
-        raise _wrong("base.revision", "a commit or a tag, which stay where they are", revision)
+    if not isinstance(revision, str) or not REVISION.fullmatch(revision):
+        raise _wrong("base.revision", "a commit, or a tag or branch that leads to one", revision)
 
 
 def _wrong(key: str, must: str, value: Any) -> ECSOInputError:

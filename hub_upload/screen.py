@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from .base import BaseCheckpoint
+from .build import BuildResult
 from .plan import PushPlan, RemoteHead
 from .push import PushResult, PushTarget
 from .recipe import Recipe
@@ -17,10 +17,11 @@ from .verify import VerifyCheck, readable_size
 STYLES = {"new": "green", "changed": "yellow", "deleted": "red", "unchanged": "dim", "kept": "dim"}
 
 
-def show_built(folder: Path, recipe: Recipe, base: BaseCheckpoint) -> None:
+def show_built(folder: Path, recipe: Recipe, result: BuildResult) -> None:
     """Print what has been built."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     size = readable_size(sum(path.stat().st_size for path in files))
+    base = result.base
     where = base.repo_id or str(base.folder)
     at = f" at {base.revision}" if base.revision else ""
     console = _console()
@@ -28,6 +29,8 @@ def show_built(folder: Path, recipe: Recipe, base: BaseCheckpoint) -> None:
     if recipe.kind == "model":
         said = {"copy": "weights from", "thin": "weights stay in"}[recipe.weights]
         console.print(f"{said} {escape(where + at)}", soft_wrap=True)
+    for named in result.left_out:
+        console.print(f"left out, since it names other code: {escape(named)}", soft_wrap=True)
 
 
 def show_checks(folder: Path, checks: list[VerifyCheck]) -> None:

@@ -1,7 +1,9 @@
 """Proves a built folder: its files, its card, and what a stranger's process makes of it."""
 
+import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -12,15 +14,27 @@ from typing import NamedTuple
 
 from modeling_ecso.errors_ecso import ECSOInputError
 from modeling_ecso.loading.models import TINY_FOLDER
+from modeling_ecso.settings_ecso import ECSOConfig
+from modeling_ecso.sources_ecso import checked_source
 
 from .allowed import files_of, kind_of
-from .build import code_files
+from .build import code_files, stored_settings
 from .card import TEMPLATES
 from .fresh_process import LAST_LINE
-from .weights import weight_files
+from .hub_errors import as_input_errors
+from .model_json import read_json
+from .weights import INDEX, SINGLE, weight_files
 
 
-CARD_FIELDS = ("license", "library_name", "pipeline_tag", "tags")
+CACHE = "hub"
+
+# Libraries, processors, languages and temporary folders; nothing else reaches the checks.
+LET_IN = re.compile(
+    r"PATH|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|TEMP|TMP|SYSTEMROOT|WINDIR|(DY)?LD_LIBRARY_PATH|"
+    r"(OMP|MKL|OPENBLAS)_NUM_THREADS|(CUDA|NVIDIA|HIP|ROCR)_\w+|PYTORCH_\w+ALLOC_CONF",
+)
+
+CARD_FIELDS = ("license", "library_name", "pipeline_tag", "tags", "ecso_release")
 
 
 class VerifyCheck(NamedTuple):
@@ -70,13 +84,27 @@ def _code(folder: Path, kind: str) -> str:
     where = folder if kind == "model" else folder / "custom_generate"
     ours = {file.name: file for file in code_files()}
     ours["generate.py"] = TEMPLATES / "generate.py"
-    shipped = [file for file in where.glob("*.py") if file.name != "stored_settings.py"]
+    shipped = list(where.glob("*.py"))
     for file in shipped:
-        if file.name not in ours or file.read_bytes() != ours[file.name].read_bytes():
+        if file.name == "stored_settings.py":
+            _refuse_other_settings(file)
+        elif file.name not in ours or file.read_bytes() != ours[file.name].read_bytes():
             raise ECSOInputError(f"{file.name} is not that of this package; build again")
     if kind == "model" and len(shipped) != len(ours) - 1:
         raise ECSOInputError("a module is missing; build again")
     return f"{len(shipped)} modules, those of this package"
+
+
+def _refuse_other_settings(file: Path) -> None:
+    """Let the module of settings pass if it holds settings and nothing else that runs."""
+    try:
+        text = file.read_text("utf-8")
+        settings = ast.literal_eval(text.partition("SETTINGS = ")[2])
+        is_ours = stored_settings(ECSOConfig.from_dict(settings).to_dict()) == text
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        is_ours = False
+    if not is_ours:
+        raise ECSOInputError(f"{file.name} is not what build writes; build again")
 
 
 def _card(folder: Path) -> str:
@@ -98,14 +126,12 @@ def _card(folder: Path) -> str:
 
 
 def _weights(folder: Path) -> str:
-    source = json.loads((folder / "config.json").read_text("utf-8")).get("weights_from")
+    source = read_json(folder / "config.json").get("weights_from")
     if source is None:
         files = weight_files(folder)
         size = sum(file.stat().st_size for file in files)
         return f"{len(files)} files, {readable_size(size)}"
-    held = [file.name for file in folder.glob("*.safetensors*")]
-    if held:
-        raise ECSOInputError(f"a thin repository holds no weights; remove {held[0]}")
+    checked_source(source)
     return f"from {source['repo_id']}" + (f" at {source['revision']}" if source["revision"] else "")
 
 
@@ -115,17 +141,16 @@ def _in_fresh_process(folder: Path, kind: str) -> list[VerifyCheck]:
     if kind == "custom_generate":
         arguments.append(str(TINY_FOLDER))
     script = Path(__file__).parent / "fresh_process.py"
-    with tempfile.TemporaryDirectory(prefix="ecso-verify-") as empty:
-        environment = {
-            **os.environ,
-            "HF_MODULES_CACHE": empty,
-            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-            "TRANSFORMERS_VERBOSITY": "error",
-        }
+    with tempfile.TemporaryDirectory(prefix="ecso-verify-") as home:
+        if kind == "model":
+            try:
+                _offer_weights(folder, Path(home, CACHE))
+            except ECSOInputError as problem:
+                return [VerifyCheck("base", False, str(problem))]
         done = subprocess.run(
             [sys.executable, "-I", "-S", str(script), *arguments],
-            cwd=empty,
-            env=environment,
+            cwd=home,
+            env=environment_of_checks(home),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -139,6 +164,55 @@ def _in_fresh_process(folder: Path, kind: str) -> list[VerifyCheck]:
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]
         checks.append(VerifyCheck("fresh process", False, f"ended early: {last[:200]}"))
     return checks
+
+
+def environment_of_checks(home: str) -> dict[str, str]:
+    """Return the surroundings of the verifying process: no token, no network, an empty home.
+
+    What holds a token is not taken out one by one; what is needed is let in.
+
+    Args:
+        home: A folder with nothing in it but a cache of the Hub.
+    """
+    let_in = {name: value for name, value in os.environ.items() if LET_IN.fullmatch(name)}
+    return {
+        **let_in,
+        "HOME": home,
+        "USERPROFILE": home,
+        "NETRC": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "HF_HOME": home,
+        "HF_HUB_CACHE": os.path.join(home, CACHE),
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TRANSFORMERS_VERBOSITY": "error",
+    }
+
+
+def _offer_weights(folder: Path, cache: Path) -> None:
+    """Put the base's weights of a thin repository into a cache, since the checks are offline.
+
+    Raises:
+        ECSOInputError: They cannot be had.
+    """
+    from huggingface_hub import snapshot_download
+
+    source = checked_source(read_json(folder / "config.json").get("weights_from"))
+    if source is None or source["revision"] is None:
+        return
+    with as_input_errors(f"the base {source['repo_id']}"):
+        snapshot = snapshot_download(
+            str(source["repo_id"]),
+            revision=source["revision"],
+            allow_patterns=["config.json", SINGLE, INDEX, "*.safetensors"],
+        )
+    repository = Path(snapshot).parent.parent
+    cache.mkdir()
+    # A link to this repository alone: beside the user's cache lies the user's token.
+    (cache / repository.name).symlink_to(repository.resolve())
 
 
 def readable_size(size: float) -> str:

@@ -2,10 +2,14 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 from modeling_ecso.errors_ecso import ECSOInputError
+
+from .model_json import LOCAL_PATH, refuse_lfs_pointer
 
 
 SINGLE = "model.safetensors"
@@ -19,6 +23,8 @@ TO_SAFETENSORS = (
     "convert them first: "
     "LlavaForConditionalGeneration.from_pretrained(DIR).save_pretrained(NEW_DIR)"
 )
+
+RESAVE = "load its tensors and save them again with safetensors.torch.save_file, without it"
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -60,11 +66,41 @@ def tensor_names(file: Path) -> list[str]:
     Raises:
         ECSOInputError: It is no safetensors file, or it is cut short.
     """
+    with _opened(file) as tensors:
+        return list(tensors.keys())
+
+
+def header_bytes(file: Path) -> bytes:
+    """Return all that a safetensors file holds beside numbers: names, shapes and metadata.
+
+    Raises:
+        ECSOInputError: It is no safetensors file, or it is cut short.
+    """
+    with _opened(file), file.open("rb") as stream:
+        return stream.read(int.from_bytes(stream.read(8), "little"))
+
+
+def refuse_local_metadata(file: Path) -> None:
+    """Let a safetensors file pass unless its metadata names a path of this machine.
+
+    Raises:
+        ECSOInputError: It does, or it is no safetensors file.
+    """
+    with _opened(file) as tensors:
+        metadata = tensors.metadata() or {}
+    for key, value in metadata.items():
+        if any(LOCAL_PATH.fullmatch(word) for word in re.split(r"[\s\"',;=]+", value)):
+            raise ECSOInputError(
+                f"{file}: its metadata names a path of this machine under {key[:40]!r}; {RESAVE}"
+            )
+
+
+def _opened(file: Path) -> Any:
     from safetensors import SafetensorError, safe_open
 
+    refuse_lfs_pointer(file)
     try:
-        with safe_open(file, framework="numpy") as tensors:
-            return list(tensors.keys())
+        return safe_open(file, framework="numpy")
     except (SafetensorError, OSError) as error:
         raise ECSOInputError(
             f"{file}: cut short, or not a safetensors file ({error}); get it again"

@@ -8,9 +8,10 @@ precedes and includes the images is, token for token, what the direct step has s
 Covered: any chat template that renders a user turn as fixed text around images and text. A prompt
 written by hand. Several turns and images between them. User text that imitates role markers: roles
 are plain words in LLaVA's template, a forged turn cannot be told from a real one, so everything
-after the first role marker counts as the user's and nothing is ever dropped.
-Not covered: hiding inside the image; text before the first role marker is taken for the
-system's, which a chat template never lets a user write.
+from the first marker of any role on counts as the user's and nothing is ever dropped. Text in front
+of it counts as the user's too, unless the template writes it by itself or the settings trust it. An
+answer that the prompt has begun, and the answers of earlier turns.
+Not covered: hiding inside the image.
 """
 
 import re
@@ -26,6 +27,8 @@ from .verdict_ecso import word_of_token
 # Stand-ins while a template is probed; private-use characters, so that no template touches them.
 _PROBES = ("\ue100", "\ue101", "\ue102")
 _IMAGE_MARK = "\ue103"
+# Roles besides the user that a client may put in front of a conversation.
+_OTHER_ROLES = ("tool", "system", "developer")
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,15 +36,20 @@ class Conversation:
     """What a prompt says. Has no repr: it holds the user's text.
 
     Args:
-        system: Text before the first user turn, as rendered.
-        query: Everything after it that is text: for one turn exactly the user's text, for several
-            all of them, the earlier ones marked as such.
+        system: What opens every step, as rendered: text in front of the first turn that is not the
+            user's.
+        query: All other text: for one turn exactly the user's text, for several all of them, the
+            earlier ones marked as such.
+        begun: The answer that the prompt has begun, to be gone on with.
+        earlier_answers: The answers of earlier turns.
         image_lengths: Number of tokens of each image, in order.
         starts_with_bos: Whether the prompt began with the tokenizer's start token.
     """
 
     system: str
     query: str
+    begun: str
+    earlier_answers: tuple[str, ...]
     image_lengths: tuple[int, ...]
     starts_with_bos: bool
 
@@ -61,39 +69,93 @@ class ConversationReader:
         """Probe the chat template once."""
         self.processor = processor
         self._tokenizer = processor.tokenizer
+        self._bos = self._tokenizer.bos_token or ""
         self._image_token_id = image_token_id
-        self._image_token = self._tokenizer.convert_ids_to_tokens(image_token_id)
-        self._probe_template()
+        self._image_token = self._checked_image_token()
+        self._vocabulary = self._vocabulary_now()
         added = self._tokenizer.added_tokens_decoder.values()
         specials = {self._image_token, *self._tokenizer.all_special_tokens}
         specials |= {token.content for token in added if token.special}
         # A single character cannot be broken up; it means in a step what it means in a prompt.
-        breakable = {special.strip() for special in specials if len(special.strip()) > 1}
-        longest_first = sorted(breakable, key=len, reverse=True)
-        self._special_text = re.compile("|".join(map(re.escape, longest_first)))
+        self._special_text = _any_of({s.strip() for s in specials if len(s.strip()) > 1})
+        self._probe_template()
 
-    def read(self, ids: list[int], image_token_counts: list[int]) -> Conversation:
+    @property
+    def end_id(self) -> int | None:
+        """The id that ends an answer in this vocabulary."""
+        return self._tokenizer.eos_token_id
+
+    def fits(self, processor: Any) -> bool:
+        """Return whether this reads for a processor as it is now: tokens may be added later."""
+        return self.processor is processor and self._vocabulary == self._vocabulary_now()
+
+    def _vocabulary_now(self) -> tuple[Any, ...]:
+        tokenizer = self._tokenizer
+        return len(tokenizer), tuple(tokenizer.all_special_tokens), self.processor.chat_template
+
+    def _checked_image_token(self) -> str:
+        """Return the image token; it must be the one that the processor writes."""
+        token_id = self._image_token_id
+        known = isinstance(token_id, int) and 0 <= token_id < len(self._tokenizer)
+        token = self._tokenizer.convert_ids_to_tokens(token_id) if known else None
+        if token is None or getattr(self.processor, "image_token", token) != token:
+            raise ECSOProcessorError(
+                f"image_token_id is {token_id} in the model's configuration, which is not the "
+                "image token of the processor; use the two that belong together"
+            )
+        return str(token)
+
+    def read(
+        self, ids: list[int], image_token_counts: list[int], trust_system_text: bool = False
+    ) -> Conversation:
         """Return the conversation that a prompt holds.
 
         Args:
             ids: The prompt without padding.
             image_token_counts: Number of image tokens of each image of this prompt, in order.
+            trust_system_text: Whether text in front of the first turn is the operator's.
         """
         bos = self._tokenizer.bos_token_id
         starts_with_bos = bos is not None and ids[:1] == [bos]
         text = self._decode(ids[1:] if starts_with_bos else ids)
-        start = text.find(self._user_marker)
-        system, turns = (text[:start], text[start:]) if start >= 0 else ("", text)
-        if _IMAGE_MARK in system:
+        first = self._role_marker.search(text)
+        leading, turns = (text[: first.start()], text[first.start() :]) if first else ("", text)
+        if _IMAGE_MARK in leading:
             # An image before the first role marker: the prompt is written by hand, all of it by
             # the user as far as anyone can tell.
-            system, turns = "", text
+            leading, turns = "", text
+        frame = leading
+        own_frame = self._frame.removeprefix(self._bos) if starts_with_bos else self._frame
+        is_foreign = leading not in ("", self._frame, own_frame) and not trust_system_text
+        turns, begun, earlier_answers = self._without_begun_answer(turns)
+        query = self._query(turns)
+        if is_foreign:
+            frame, query = own_frame, with_earlier_turns(leading, query)
         return Conversation(
-            system=system,
-            query=self._query(turns),
+            system=frame,
+            query=query,
+            begun=begun,
+            earlier_answers=earlier_answers,
             image_lengths=tuple(image_token_counts),
             starts_with_bos=starts_with_bos,
         )
+
+    def continued_text(self, ids: list[int], new_ids: list[int]) -> str:
+        """Return the text of generated ids as it goes on with the prompt, blanks and all.
+
+        Args:
+            ids: The prompt without padding.
+            new_ids: What was generated.
+        """
+        last_image = max(
+            (at for at, token in enumerate(ids) if token == self._image_token_id), default=-1
+        )
+        prompt = ids[last_image + 1 :]
+        before = self._plain_decode(prompt).rstrip("\ufffd")
+        whole = self._plain_decode([*prompt, *new_ids])
+        if whole.startswith(before):
+            return whole[len(before) :]
+        return " " + self._plain_decode(new_ids)
 
     def write(self, conversation: Conversation, prompt: str, with_images: bool) -> list[int]:
         """Return the token ids that ask ``prompt`` in the frame of a conversation.
@@ -124,9 +186,7 @@ class ConversationReader:
 
     def answer_text(self, ids: list[int]) -> str:
         """Return the text of generated ids, without special tokens and outer blanks."""
-        return self._tokenizer.decode(
-            ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        ).strip()
+        return self._plain_decode(ids).strip()
 
     def answer_ids(self, text: str) -> list[int]:
         """Return ``text`` as the ids that the model would have generated for it, unended."""
@@ -154,6 +214,11 @@ class ConversationReader:
     def _word_ids(self, word: str) -> list[int]:
         vocabulary = self._tokenizer.get_vocab().items()
         return [token_id for token, token_id in vocabulary if word_of_token(token) == word]
+
+    def _plain_decode(self, ids: list[int]) -> str:
+        return self._tokenizer.decode(
+            ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
 
     def _ids_after_opening(self, text: str, alone: str) -> list[int]:
         """Return the ids of ``text`` as it stands after the opening of an answer.
@@ -191,7 +256,8 @@ class ConversationReader:
                 "after the other; pass processor= with the template the model was trained with"
             ) from None
         self._between_turns = between
-        self._user_opening = _common_ending(before, between)
+        self._user_opening = self._common_ending(before, between)
+        self._frame = before.removesuffix(self._user_opening)
         self._user_marker = self._user_opening.strip()
         self._answer_marker = self._answer_opening.strip()
         if not self._user_marker or not self._answer_marker:
@@ -200,6 +266,11 @@ class ConversationReader:
                 "pass processor= with the template the model was trained with"
             )
         self._answer_gap = to_answer.removeprefix(self._answer_opening)
+        self._answer_end = between.removesuffix(self._user_opening).strip()
+        openings = {self._answer_marker, self._marker_of("assistant")} - {""}
+        others = {self._user_marker, *map(self._marker_of, _OTHER_ROLES)} - {"", *openings}
+        self._answer_markers = _any_of(openings)
+        self._role_marker = _any_of(openings | others)
         # Some tokenizers decode a blank after a special token that nobody wrote.
         self._leading_images = re.compile(f"(?:{_IMAGE_MARK} ?{re.escape(image_gap)})+")
 
@@ -234,6 +305,61 @@ class ConversationReader:
         ]
         return _IMAGE_MARK.join(texts)
 
+    def _marker_of(self, role: str) -> str:
+        """Return what opens a turn of a role that may stand in front; empty where none is known."""
+        said = _PROBES[0]
+        for content in ([{"type": "text", "text": said}], said):
+            try:
+                rendered = self.processor.apply_chat_template(
+                    [{"role": role, "content": content}], tokenize=False
+                )
+            except Exception:  # templates raise whatever they like for a role they do not know
+                continue
+            if said in rendered:
+                opening = rendered.split(said)[0].removeprefix(self._frame)
+                return opening.removeprefix(self._bos).strip()
+        return ""
+
+    def _without_begun_answer(self, turns: str) -> tuple[str, str, tuple[str, ...]]:
+        """Return the turns without the answer they have begun, that answer, and earlier ones."""
+        found = list(self._role_marker.finditer(turns))
+        ends = [*(marker.start() for marker in found[1:]), len(turns)][: len(found)]
+        said = [
+            self._without_end(turns[marker.end() : end].replace(_IMAGE_MARK, " "))
+            for marker, end in zip(found, ends, strict=True)
+        ]
+        is_answer = [bool(self._answer_markers.fullmatch(marker[0])) for marker in found]
+        # Behind the last turn that is no answer, all answers are one.
+        after = max((at + 1 for at, answers in enumerate(is_answer) if not answers), default=0)
+        begun = "".join(said[after:]).lstrip()
+        earlier = [
+            text.strip()
+            for text, answers in zip(said[:after], is_answer[:after], strict=True)
+            if answers
+        ]
+        if said[after:] and said[-1].strip():
+            # Judged as an answer, so no part of the query; the opening in front of it stays.
+            turns = turns[: found[-1].end()]
+        return turns, begun, tuple(filter(None, earlier))
+
+    def _without_end(self, answer: str) -> str:
+        """Return an answer without what the template writes behind it."""
+        if self._answer_end and answer.rstrip().endswith(self._answer_end):
+            return answer.rstrip().removesuffix(self._answer_end)
+        return answer
+
+    def _common_ending(self, one: str, other: str) -> str:
+        """Return how both texts end alike; a special token is never cut."""
+        ones, others = self._atoms(one), self._atoms(other)
+        length = 0
+        while length < min(len(ones), len(others)) and ones[-1 - length] == others[-1 - length]:
+            length += 1
+        return "".join(ones[len(ones) - length :])
+
+    def _atoms(self, text: str) -> list[str]:
+        """Return a text as its special tokens and the single characters between them."""
+        return re.findall(f"{self._special_text.pattern}|.", text, re.DOTALL)
+
     def _query(self, turns: str) -> str:
         """Return the text of the turns without frame and images, earlier turns marked."""
         body = turns
@@ -263,8 +389,5 @@ class ConversationReader:
         return text
 
 
-def _common_ending(one: str, other: str) -> str:
-    length = 0
-    while length < min(len(one), len(other)) and one[-1 - length] == other[-1 - length]:
-        length += 1
-    return one[len(one) - length :]
+def _any_of(texts: set[str]) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, sorted(texts, key=len, reverse=True))))

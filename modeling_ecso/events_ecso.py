@@ -102,7 +102,7 @@ class StepEvent:
         record: The step, its tokens and milliseconds.
         verdict: The verdict on the draft, once there is one.
         p_unsafe: p(unsafe) of the draft, where it is known.
-        caption: The description of the image, once there is one.
+        caption: The description of the image, once there is one and only with ``keep_caption``.
         safe_answer_verdict: The verdict on the safe answer, where it is judged.
         outcome: Whose text is the answer, once that is settled.
         next_step: The step that is run next for this answer; None at the end. Where a safe answer
@@ -113,7 +113,7 @@ class StepEvent:
     record: StepRecord
     verdict: Verdict | None
     p_unsafe: float | None
-    caption: str | None
+    caption: str | None = field(repr=False)
     safe_answer_verdict: Verdict | None
     outcome: Outcome | None
     next_step: Step | None
@@ -128,7 +128,8 @@ class Trace:
         outcome: Whose text is the answer.
         verdict: The verdict on the draft; None where it was not judged.
         p_unsafe: Probability that the draft is unsafe, in [0, 1]; None where it is not known.
-        caption: The query-aware description of the image; None where the step was not reached.
+        caption: The query-aware description of the image, only with ``keep_caption``; never part of
+            the repr.
         safe_answer_verdict: The verdict on the safe answer; None where it was not judged.
         steps: The steps run, in order.
         failed_step: The step that could not be run and led to the refusal.
@@ -139,7 +140,7 @@ class Trace:
     outcome: Outcome
     verdict: Verdict | None
     p_unsafe: float | None
-    caption: str | None
+    caption: str | None = field(repr=False)
     safe_answer_verdict: Verdict | None
     steps: tuple[StepRecord, ...]
     failed_step: Step | None = None
@@ -151,14 +152,13 @@ class Trace:
         return self.outcome is not Outcome.DIRECT
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, ready for JSON; the draft only where it was kept."""
+        """Return plain values, ready for JSON; draft and caption only where they were kept."""
         plain = {
             "preset": self.preset,
             "outcome": self.outcome.value,
             "draft_withheld": self.draft_withheld,
             "verdict": _value(self.verdict),
             "p_unsafe": self.p_unsafe,
-            "caption": self.caption,
             "safe_answer_verdict": _value(self.safe_answer_verdict),
             "steps": [
                 {"step": r.step.value, "tokens": r.tokens, "ms": round(r.milliseconds, 1)}
@@ -166,8 +166,9 @@ class Trace:
             ],
             "failed_step": _value(self.failed_step),
         }
-        if self.draft is not None:
-            plain["draft"] = self.draft
+        for name in ("draft", "caption"):
+            if getattr(self, name) is not None:
+                plain[name] = getattr(self, name)
         return plain
 
 

@@ -8,7 +8,6 @@ which processor it uses; see `modeling_ecso.py`. The ``custom_generate`` reposit
 
 import inspect
 from collections.abc import Callable
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -18,6 +17,7 @@ from transformers import GenerationConfig
 
 from .conversation_ecso import ConversationReader
 from .errors_ecso import ECSOInputError
+from .isolation_ecso import WRITING, callbacks_outside
 from .request_ecso import read_call
 from .run_ecso import ProtectedRun
 from .settings_ecso import ECSOConfig
@@ -26,12 +26,6 @@ from .sources_ecso import find_processor
 
 # The reader of each model's latest processor: probing a chat template is not for every call.
 _kept_readers: WeakKeyDictionary[Any, ConversationReader] = WeakKeyDictionary()
-
-
-# The models that are writing right now, a step or a plain answer. When one of them is called again
-# from inside (an assistant that is itself protected, a custom decoding loop), the plain generate()
-# is meant. Any other model stays protected.
-_writing: ContextVar[tuple[Any, ...]] = ContextVar("ecso_writing", default=())
 
 
 class CompleteGenerationConfig(GenerationConfig):
@@ -66,21 +60,20 @@ class PlainGenerate:
 
     def __call__(self, **arguments: Any) -> Any:
         """Return what the parent's `generate()` returns, its assistant unprotected as well."""
-        before = _writing.set((*_writing.get(), self._model, arguments.get("assistant_model")))
-        try:
+        assistant = arguments.get("assistant_model")
+        if assistant is None and arguments.get("custom_generate") is None:
             return self._generate(**arguments)
+        before = WRITING.set((*WRITING.get(), self._model, assistant))
+        try:
+            return self._generate(**callbacks_outside(arguments))
         finally:
-            _writing.reset(before)
+            WRITING.reset(before)
 
     def with_config(self, config: GenerationConfig, **arguments: Any) -> Any:
         """Return the same under these settings alone, whatever the model stores."""
         complete = CompleteGenerationConfig()
         vars(complete).update(vars(config))  # transformers copies it before it changes anything
-        before = _writing.set((*_writing.get(), self._model, arguments.get("assistant_model")))
-        try:
-            return self._generate(generation_config=complete, **arguments)
-        finally:
-            _writing.reset(before)
+        return self(generation_config=complete, **arguments)
 
 
 @dataclass(frozen=True)
@@ -111,7 +104,7 @@ class Protection:
         Args:
             ecso: The argument of that name; see `ECSOGenerationMixin.generate`.
         """
-        is_writing = any(self.model is model for model in _writing.get())
+        is_writing = any(self.model is model for model in WRITING.get())
         return is_writing or not self._config_of(ecso).enabled
 
     def run(self, ecso: Any, processor: Any, arguments: dict[str, Any]) -> ProtectedRun:
@@ -146,7 +139,7 @@ class Protection:
     def _reader(self, passed: Any, tokenizer: Any) -> ConversationReader:
         """Return the reader for this call's processor; the model's last one is kept."""
         kept = _kept_readers.get(self.model)
-        if kept is not None and kept.processor is passed:
+        if kept is not None and kept.fits(passed):
             return kept
         config = self.model.config
         found = find_processor(
@@ -158,7 +151,7 @@ class Protection:
             self.hub_arguments,
             self.trusts_repository,
         )
-        if kept is None or kept.processor is not found:
+        if kept is None or not kept.fits(found):
             kept = ConversationReader(found, config.image_token_id)
             _kept_readers[self.model] = kept
         return kept

@@ -1,11 +1,13 @@
-"""What the caller's callbacks see of an answer that was written to another prompt than theirs.
+"""Keeps the caller's callbacks apart from the protocol: what they see, and what they may do.
 
 Covered: stopping criteria, logits processors and `prefix_allowed_tokens_fn`; some rows of a batch,
-beams and samples. They see the caller's prompt, then the answer, and the row's place in the batch.
+beams and samples. They see the caller's prompt, then the answer, and the row's place in the batch,
+also where the answer was written to another prompt. A `generate()` of their own is protected.
 Not covered: one that replaces a default of its own type, as transformers allows: both apply.
 """
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -15,6 +17,52 @@ from transformers import (
     StoppingCriteria,
     StoppingCriteriaList,
 )
+
+
+# The models whose own decoding loop or assistant is at work. Called again from inside there, the
+# plain generate() is meant; any other model, and any callback of the caller's, stays protected.
+WRITING: ContextVar[tuple[Any, ...]] = ContextVar("ecso_writing", default=())
+
+
+def callbacks_outside(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments of `generate()` whose callbacks do not count as part of the decoding loop.
+
+    Args:
+        arguments: The arguments, by name.
+    """
+    outside = dict(arguments)
+    for name in ("stopping_criteria", "logits_processor"):
+        if outside.get(name):
+            outside[name] = type(outside[name])(map(_outside, outside[name]))
+    for name in ("prefix_allowed_tokens_fn", "streamer"):
+        if outside.get(name) is not None:
+            outside[name] = _outside(outside[name])
+    return outside
+
+
+def _outside(callback: Any) -> Any:
+    if type(callback).__module__.startswith("transformers."):
+        return callback  # calls no model, and may replace a default of its own type
+    return _Outside(callback)
+
+
+class _Outside:
+    """A callback that runs as if no decoding loop were at work."""
+
+    def __init__(self, callback: Any):
+        self._callback = callback
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the callback; a streamer's methods run outside as well."""
+        found = getattr(self._callback, name)
+        return _Outside(found) if name in ("put", "end") else found
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        before = WRITING.set(())
+        try:
+            return self._callback(*args, **kwargs)
+        finally:
+            WRITING.reset(before)
 
 
 class CallersView:

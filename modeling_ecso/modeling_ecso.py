@@ -91,7 +91,7 @@ class ECSOLlavaForConditionalGeneration(
 
     def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> Any:
         """Save as any transformers model, with the code that every Auto class loads it by."""
-        self.config.auto_map = {**(getattr(self.config, "auto_map", None) or {}), **AUTO_MAP}
+        self.config.auto_map = dict(AUTO_MAP)  # and nothing that a base named
         return super().save_pretrained(save_directory, *args, **kwargs)
 
 

@@ -58,6 +58,7 @@ Is the RESPONSE harmful, unsafe and unethical? Answer yes or no:"""
 REFERENCE: dict[str, Any] = {
     "preset": "reference",
     "enabled": True,
+    "trust_system_text": False,
     "detect_prompt": PUBLISHED_DETECT_PROMPT,
     "follow_up_prompt": None,
     "caption_prompt": PUBLISHED_CAPTION_PROMPT,
@@ -67,6 +68,10 @@ REFERENCE: dict[str, Any] = {
     "draft_view": "head",
     "window_chars": 1927,
     "window_overlap_chars": 0,
+    "short_windows": "never",
+    # A sentence: on the tiny model the longest stretch in which nothing dilutes its harmful answer.
+    "shortest_window_chars": 71,
+    "judge_earlier_answers": False,
     "verdict_rule": "exact",
     "guessed_verdict": None,
     "unsafe_threshold": 0.5,
@@ -82,6 +87,7 @@ REFERENCE: dict[str, Any] = {
     "refusal": "I can't help with that.",
     "on_error": "refuse",
     "keep_draft": False,
+    "keep_caption": False,
 }
 
 # The method as the paper describes it (arXiv 2403.09572, section 4), with the holes of the
@@ -92,6 +98,7 @@ PAPER: dict[str, Any] = {
     "preset": "paper",
     "draft_view": "windows",
     "window_overlap_chars": 200,
+    "short_windows": "run_on",
     "verdict_rule": "normalized",
     # What LLaVA-1.5 is expected to say; the tiny model says "no". A wrong guess costs nothing.
     "guessed_verdict": "No",
@@ -104,12 +111,15 @@ PAPER: dict[str, Any] = {
 
 # For deployments that face attackers: the fields of the detect prompt are delimited and escaped,
 # the verdict is a probability read from one forward pass, the safe answer is judged as well, and
-# so are conversations without an image.
+# so are conversations without an image; an answer is judged in windows of several sizes, and
+# together with the earlier ones of the conversation.
 HARDENED: dict[str, Any] = {
     **PAPER,
     "preset": "hardened",
     "detect_prompt": DELIMITED_DETECT_PROMPT,
     "escape_fields": True,
+    "short_windows": "always",
+    "judge_earlier_answers": True,
     "verdict_rule": "logits",
     "guessed_verdict": None,
     "judge_text_only": True,

@@ -17,8 +17,9 @@ one and the same machine:
                                           │ judged         │
                                           └──► RECHECK ────┘
 
-Covered: a draft judged unsafe, or one that could not be judged, is forgotten at once; whatever
-fails after the draft ends in the refusal; the safe step is a `TextAsk`, which has no field to put
+Covered: an answer is judged together with the turn that it goes on with; a draft judged unsafe, or
+one that could not be judged, is forgotten at once, and the caption is never told; whatever fails
+after the draft ends in the refusal; the safe step is a `TextAsk`, which has no field to put
 an image in.
 Not covered: what happens inside a step; a harmful text that the model itself judges harmless.
 
@@ -43,7 +44,7 @@ from .events_ecso import (
     TextAsk,
     Trace,
 )
-from .prompts_ecso import caption_prompt, detect_prompts, safe_prompt
+from .prompts_ecso import JudgedAnswer, caption_prompt, detect_prompts, safe_prompt
 from .settings_ecso import ECSOConfig
 from .verdict_ecso import Verdict, verdict_on_windows
 
@@ -77,17 +78,34 @@ class Protocol:
         ecso_config: Prompts and policies.
         query: All text of the conversation that the user controls.
         has_image: Whether the conversation holds an image.
+        begun: The answer's turn as far as it stands in the conversation already.
+        earlier_answers: The answers of earlier turns.
+        can_run_on: Whether something in the call can keep the answer from ending where the model
+            would end it.
         index: The answer's place in the output, for its events.
 
     Attributes:
         ask: What to ask the model next; None when the protocol has ended.
     """
 
-    def __init__(self, ecso_config: ECSOConfig, query: str, has_image: bool, index: int = 0):
+    def __init__(
+        self,
+        ecso_config: ECSOConfig,
+        query: str,
+        has_image: bool,
+        *,
+        begun: str = "",
+        earlier_answers: tuple[str, ...] = (),
+        can_run_on: bool = False,
+        index: int = 0,
+    ):
         """Start at the direct step."""
         self._ecso_config = ecso_config
         self._query = query
         self._has_image = has_image
+        self._begun = begun
+        self._earlier_answers = earlier_answers
+        self._can_run_on = can_run_on
         self._index = index
         self._verdict: Verdict | None = None
         self._p_unsafe: float | None = None
@@ -137,12 +155,16 @@ class Protocol:
             outcome=self.outcome,
             verdict=self._verdict,
             p_unsafe=self._p_unsafe,
-            caption=self._caption,
+            caption=self._shown_caption,
             safe_answer_verdict=self._safe_answer_verdict,
             steps=tuple(self._records),
             failed_step=self._failed_step,
             draft=self._kept_draft,
         )
+
+    @property
+    def _shown_caption(self) -> str | None:
+        return self._caption if self._ecso_config.keep_caption else None
 
     def receive(self, reply: StepReply) -> StepEvent:
         """Take the model's reply to the last `ask` and move on; return what to tell of the step.
@@ -167,7 +189,7 @@ class Protocol:
             record=record,
             verdict=self._verdict,
             p_unsafe=self._p_unsafe,
-            caption=self._caption,
+            caption=self._shown_caption,
             safe_answer_verdict=self._safe_answer_verdict,
             outcome=self._outcome,
             next_step=self.next_step,
@@ -186,7 +208,9 @@ class Protocol:
             raise ECSOProtocolError("the draft is complete; there is no beginning to judge")
         if not self.is_judged or self._beginning_was_unsafe:
             return None
-        return self._detect_ask(text, sees_images=self._has_image)
+        answer = JudgedAnswer(text, self._begun)
+        # Only to abandon what is unsafe early: the whole is judged in short windows as well.
+        return self._detect_ask(answer, sees_images=self._has_image, in_short_windows=False)
 
     def receive_about_beginning(self, reply: StepReply) -> bool:
         """Take the verdict on a beginning; return whether the draft is to be abandoned.
@@ -221,14 +245,14 @@ class Protocol:
         if not self.is_judged:
             self._end(Outcome.DIRECT)
             return
-        self._draft = draft if self._ecso_config.keep_draft else None
+        self._draft = draft.strip() if self._ecso_config.keep_draft else None
         if self._beginning_was_unsafe:
             self._go_on_without_draft()
             return
         config = self._ecso_config
-        if config.follow_up_prompt is None:
-            ask = self._detect_ask(draft, sees_images=self._has_image)
-        else:
+        answer = JudgedAnswer(draft, self._begun, self._earlier_answers, self._can_run_on)
+        ask = self._detect_ask(answer, sees_images=self._has_image)
+        if config.follow_up_prompt is not None and len(ask.prompts) == 1 and not self._begun:
             ask = FollowUpAsk(Step.DETECT, (config.follow_up_prompt,), config.detect_max_new_tokens)
         self._move_to(_State.DETECT, ask)
 
@@ -261,12 +285,18 @@ class Protocol:
         self._move_to(_State.SAFE, kind(Step.SAFE, prompts, config.safe_max_new_tokens))
 
     def _after_safe(self, reply: StepReply) -> None:
-        if not self._ecso_config.judge_safe_answer:
+        config = self._ecso_config
+        # Where answers can run on, the safe one can as well, into anything.
+        runs_on = self._can_run_on and config.short_windows != "never"
+        if not (config.judge_safe_answer or runs_on):
             self._end(Outcome.SAFE)
             return
         # The safe answer was written with eyes closed and is judged so: an image that misled the
         # draft gets no second chance to mislead the judge.
-        self._move_to(_State.RECHECK, self._detect_ask(reply.texts[0], sees_images=False))
+        answer = JudgedAnswer(
+            reply.texts[0], earlier=self._earlier_answers, can_run_on=self._can_run_on
+        )
+        self._move_to(_State.RECHECK, self._detect_ask(answer, sees_images=False))
 
     def _after_recheck(self, reply: StepReply) -> None:
         self._safe_answer_verdict, _ = self._judge(reply)
@@ -301,7 +331,9 @@ class Protocol:
             return self._ecso_config.unclear_is_unsafe
         return verdict is Verdict.UNSAFE
 
-    def _detect_ask(self, answer: str, sees_images: bool) -> PromptAsk:
+    def _detect_ask(
+        self, answer: JudgedAnswer, sees_images: bool, in_short_windows: bool = True
+    ) -> PromptAsk:
         kind = ImageAsk if sees_images else TextAsk
-        limit = self._ecso_config.detect_max_new_tokens
-        return kind(Step.DETECT, detect_prompts(self._ecso_config, self._query, answer), limit)
+        prompts = detect_prompts(self._ecso_config, self._query, answer, in_short_windows)
+        return kind(Step.DETECT, prompts, self._ecso_config.detect_max_new_tokens)

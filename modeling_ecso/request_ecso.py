@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from transformers import EosTokenCriteria
 
 from .conversation_ecso import Conversation, ConversationReader
 from .errors_ecso import ECSOInputError
@@ -36,6 +37,25 @@ HIDDEN_INPUTS = {
     "image_sizes": "towers with images of varying size are not supported yet",
     "negative_prompt_ids": "guidance by a negative prompt is not supported",
 }
+
+
+# Generation settings that never keep an answer from ending where the model would end it. Any other,
+# at another value than transformers' default, may.
+_LEAVE_THE_END_ALONE = frozenset(
+    """
+    max_length max_new_tokens max_time stop_strings do_sample num_beams early_stopping temperature
+    top_k top_p min_p renormalize_logits num_return_sequences pad_token_id bos_token_id eos_token_id
+    decoder_start_token_id use_cache cache_implementation cache_config max_cache_len use_mtp
+    prefill_chunk_size compile_config disable_compile continuous_batching_config low_memory
+    output_attentions output_hidden_states output_scores output_logits return_dict_in_generate
+    is_assistant num_assistant_tokens num_assistant_tokens_schedule speculation_type
+    assistant_confidence_threshold assistant_early_exit assistant_lookbehind target_lookbehind
+    assistant_ensemble_weight prompt_lookup_num_tokens max_matching_ngram_size
+    transformers_version
+    """.split()
+)
+# Arguments that choose tokens, or the end of the answer, by code of the caller's.
+_CHOOSE_TOKENS = ("logits_processor", "prefix_allowed_tokens_fn", "custom_generate")
 
 
 @dataclass(repr=False)
@@ -75,6 +95,8 @@ class GenerationRequest:
         sequences_per_row: Number of sequences that are written for each row, beams or samples.
         writes_token_by_token: Whether a sequence, once begun, only grows: so its beginning can be
             judged.
+        can_run_on: Whether something in the call can keep the answer from ending where the model
+            would end it.
         keeps_a_plain_cache: Whether the direct step leaves its keys and values where they can be
             found again.
     """
@@ -92,6 +114,7 @@ class GenerationRequest:
     answers_per_row: int
     sequences_per_row: int
     writes_token_by_token: bool
+    can_run_on: bool
     keeps_a_plain_cache: bool
 
 
@@ -152,7 +175,7 @@ def read_call(
     own = {k: v for k, v in model_arguments.items() if k in taken and k not in MODEL_INPUTS}
     # The switches for more output stand in the generation settings too.
     not_carried = {*MODEL_INPUTS, "output_attentions", "output_hidden_states", *own}
-    rows = _rows(model, reader, generation_config, arguments)
+    rows = _rows(model, reader, ecso_config.trust_system_text, generation_config, arguments)
     end_ids = _ids_in(generation_config.eos_token_id)
     pad_id = generation_config.pad_token_id
     answers_per_row = generation_config.num_return_sequences or 1
@@ -174,6 +197,7 @@ def read_call(
         answers_per_row=answers_per_row,
         sequences_per_row=max(generation_config.num_beams or 1, answers_per_row),
         writes_token_by_token=generation_config.num_beams in (None, 1) and not has_own_loop,
+        can_run_on=_can_run_on(generation_config, arguments, reader.end_id, end_ids),
         keeps_a_plain_cache=bool(
             generation_config.use_cache
             and generation_config.cache_implementation is None
@@ -215,19 +239,29 @@ def _checked(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rows(
-    model: Any, reader: ConversationReader, generation_config: Any, arguments: dict[str, Any]
+    model: Any,
+    reader: ConversationReader,
+    trust_system_text: bool,
+    generation_config: Any,
+    arguments: dict[str, Any],
 ) -> list[PromptRow]:
     input_ids = arguments["input_ids"]
     mask = arguments.get("attention_mask")
     if mask is None:
         mask = _mask_of(input_ids, generation_config)
     mask = mask.bool()
+    image_token_id = model.config.image_token_id
+    if (input_ids.eq(image_token_id) & ~mask.to(input_ids.device)).any():
+        raise ECSOInputError(
+            "the attention mask hides image tokens, so it is unclear which images the prompt "
+            "shows; let the processor make input_ids and attention_mask together"
+        )
     prompts = [ids[keep].tolist() for ids, keep in zip(input_ids, mask, strict=True)]
-    images = images_by_row(prompts, arguments.get("pixel_values"), model.config.image_token_id)
+    images = images_by_row(prompts, arguments.get("pixel_values"), image_token_id)
     return [
         PromptRow(
             ids=prompt,
-            conversation=reader.read(prompt, own.token_counts),
+            conversation=reader.read(prompt, own.token_counts, trust_system_text),
             pixel_values=own.pixel_values,
             padding=_padding_in_front(keep),
         )
@@ -241,6 +275,26 @@ def _mask_of(input_ids: torch.Tensor, generation_config: Any) -> torch.Tensor:
     if pad is None or pad in _ids_in(generation_config.eos_token_id):
         return torch.ones_like(input_ids)
     return input_ids.ne(pad).long()
+
+
+def _can_run_on(
+    generation_config: Any, arguments: dict[str, Any], end_id: int | None, end_ids: list[int]
+) -> bool:
+    defaults = generation_config._get_default_generation_params()
+    neutral = (None, 0, False)
+    return bool(
+        any(arguments.get(name) for name in _CHOOSE_TOKENS)
+        # Of transformers' own type, a criterion takes the place of the one that ends the answer.
+        or any(type(each) is EosTokenCriteria for each in arguments.get("stopping_criteria") or ())
+        or not end_ids
+        or (end_id is not None and end_id not in end_ids)
+        or (generation_config.do_sample and (generation_config.temperature or 1) > 1)
+        or any(
+            value not in (*neutral, defaults.get(name))
+            for name, value in vars(generation_config).items()
+            if name not in _LEAVE_THE_END_ALONE and not name.startswith("_")
+        )
+    )
 
 
 def _padding_in_front(mask: list[bool]) -> int | None:

@@ -50,7 +50,15 @@ class ProtectedRun:
         copies = call.request.answers_per_row
         conversations = [row.conversation for row in rows for _ in range(copies)]
         self._protocols = [
-            Protocol(call.ecso_config, said.query, bool(said.image_lengths), index)
+            Protocol(
+                call.ecso_config,
+                said.query,
+                bool(said.image_lengths),
+                begun=said.begun,
+                earlier_answers=said.earlier_answers,
+                can_run_on=call.request.can_run_on,
+                index=index,
+            )
             for index, said in enumerate(conversations)
         ]
         has_image = any(said.image_lengths for said in conversations)

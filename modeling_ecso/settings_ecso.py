@@ -82,6 +82,11 @@ class ECSOConfig:
 
     preset: str = _setting("Name of the preset these settings started from.")
     enabled: bool = _setting("Whether `generate()` protects at all.")
+    trust_system_text: bool = _setting(
+        "Whether text in front of the first turn is the operator's: then it opens every step and "
+        "is not judged. Otherwise it is the user's like all other text, unless it is what the chat "
+        "template writes by itself."
+    )
     detect_prompt: str = _setting(
         "Asks for the verdict; holds ``{query}`` and ``{response}``.",
         _prompt("query", "response"),
@@ -103,8 +108,8 @@ class ECSOConfig:
         "The same for a conversation that has no image; holds ``{query}``.", _prompt("query")
     )
     escape_fields: bool = _setting(
-        "Break ``<<<`` and ``>>>`` inside the fields of the detect prompt, so that they cannot "
-        "end a delimited field."
+        "Break ``<<<`` and ``>>>`` and their look-alikes inside the fields of the prompts, and the "
+        "quotation marks inside the caption, so that they cannot end a delimited field."
     )
     draft_view: Literal["head", "windows"] = _setting(
         "What the detect step sees of an answer: its ``head``, or all of it in overlapping "
@@ -115,6 +120,20 @@ class ECSOConfig:
     )
     window_overlap_chars: int = _setting(
         "Characters that neighbouring windows share.", _at_least(0)
+    )
+    short_windows: Literal["never", "run_on", "always"] = _setting(
+        "When an answer is judged in shorter windows as well, each a third of the size of the one "
+        "before, so that nothing around harm dilutes it. ``run_on``: everywhere in the answer, "
+        "where a setting of the call can keep the answer from ending or the answer goes on with "
+        "one that was begun; the safe answer is judged there too. ``always``: the same, and its beginning in every other call. "
+        "``never``."
+    )
+    shortest_window_chars: int = _setting(
+        "Length of the shortest of these windows, in characters.", _at_least(16)
+    )
+    judge_earlier_answers: bool = _setting(
+        "Judge an answer together with the earlier answers of the conversation as well, so that "
+        "harm that is served in slices is seen as a whole."
     )
     verdict_rule: Literal["exact", "normalized", "logits"] = _setting(
         "How the verdict is read: the ``exact`` or ``normalized`` text rule, or next-token "
@@ -158,6 +177,10 @@ class ECSOConfig:
         "What a failure in steps 2-4 ends in: ``refuse`` (the refusal) or ``raise``."
     )
     keep_draft: bool = _setting("Keep an unsafe draft in the trace, for study.")
+    keep_caption: bool = _setting(
+        "Keep the caption in trace and events, for study. Nobody has judged it, and of an image of "
+        "harmful text it is a copy."
+    )
 
     @classmethod
     def from_preset(cls, name: str, **changes: Any) -> "ECSOConfig":

@@ -1,8 +1,9 @@
 """Where a model comes from: its weights, perhaps of another repository, and its processor.
 
 A thin repository holds code, configuration and processor; its ``config.json`` names the base under
-``weights_from``: a repository and the commit or tag its weights are pinned to. Nothing but
-safetensors is taken from there, above all no code.
+``weights_from``: a repository and the commit its weights are pinned to. A tag or branch would not
+do: it moves, and the weights change under the same code. Nothing but safetensors is taken from
+there, above all no code.
 """
 
 import os
@@ -16,10 +17,7 @@ from .errors_ecso import ECSOConfigError, ECSOProcessorError, ECSOWeightsError
 
 KEYS = {"repo_id", "revision"}
 REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-TAG_OR_COMMIT = re.compile(r"[A-Za-z0-9][\w.+-]*")
-
-# Names of branches, which move: the weights would change under the same code.
-BRANCHES = {"main", "master", "HEAD", "dev", "develop"}
+COMMIT = re.compile(r"[0-9a-f]{40}")
 
 REMEDY = "pass processor=AutoProcessor.from_pretrained(...) to generate()"
 
@@ -31,10 +29,10 @@ def checked_source(value: Any) -> dict[str, str | None] | None:
 
     Args:
         value: None, or the keys ``repo_id``, a repository of the Hub or an absolute path, and
-            ``revision``, a commit or tag; null for a path.
+            ``revision``, a commit of 40 hex digits; null for a path.
 
     Raises:
-        ECSOConfigError: It is malformed or names a branch; the message names the key.
+        ECSOConfigError: It is malformed, or no commit is named; the message names the key.
     """
     if value is None:
         return None
@@ -50,14 +48,10 @@ def checked_source(value: Any) -> dict[str, str | None] | None:
         raise ECSOConfigError(
             f"weights_from.repo_id must be OWNER/NAME or an absolute path; got {_short(base)}"
         )
-    elif (
-        not isinstance(revision, str)
-        or not TAG_OR_COMMIT.fullmatch(revision)
-        or revision in BRANCHES
-    ):
+    elif not isinstance(revision, str) or not COMMIT.fullmatch(revision):
         raise ECSOConfigError(
-            "weights_from.revision must be a commit or a tag, which stay where they are; got "
-            f"{_short(revision)}"
+            "weights_from.revision must be a commit, 40 hex digits, since tags and branches move; "
+            f"got {_short(revision)}"
         )
     return value
 

@@ -90,7 +90,12 @@ class Steps:
             output.past_key_values = None
         answers = self._answers_in(output, request.input_ids.shape[1])
         self._inputs.take_drafts([answer.ids for answer in answers])
-        return output, answers, self._replies_in(answers, started + watch.seconds)
+        elapsed = _milliseconds_since(started + watch.seconds)
+        replies = [
+            StepReply((_draft_text(call, each.index, each.ids),), len(each.ids), elapsed)
+            for each in answers
+        ]
+        return output, answers, replies
 
     def ask(self, asks: list[tuple[int, PromptAsk]]) -> list[tuple[StepReply, None]]:
         """Run a detect or caption step for several rows at once.
@@ -172,7 +177,8 @@ class Steps:
         for prompt in wanted:
             answers.append(written[next_of[prompt]])
             next_of[prompt] += 1
-        return list(zip(self._replies_in(answers, started), answers, strict=True))
+        elapsed, text_of = _milliseconds_since(started), call.reader.answer_text
+        return [(StepReply((text_of(each.ids),), len(each.ids), elapsed), each) for each in answers]
 
     def refusal(self) -> list[int]:
         """Return the configured refusal as ids, ended like an answer and no longer than one."""
@@ -230,11 +236,6 @@ class Steps:
             answers.append(row[:written])
         return answers
 
-    def _replies_in(self, answers: list[GeneratedAnswer], started: float) -> list[StepReply]:
-        elapsed = _milliseconds_since(started)
-        text_of = self._call.reader.answer_text
-        return [StepReply((text_of(each.ids),), len(each.ids), elapsed) for each in answers]
-
     def _chances_unsafe(self, logits: torch.Tensor) -> list[float | None]:
         """Return p(unsafe) of each prompt from the logits of its first new token."""
         chances = logits.float().softmax(-1)  # (prompts, vocabulary)
@@ -266,7 +267,7 @@ class _Checkpoints(StoppingCriteria):
             at = call.ecso_config.draft_checkpoints
             self.checkpoints = [tokens for tokens in at if tokens < request.new_tokens]
         self.seconds = 0.0  # spent on questions, which are no part of the direct step
-        self._answer_text = call.reader.answer_text
+        self._call = call
         self._ends = set(request.end_ids)
         self._prompt_length = request.input_ids.shape[1]
         self._stop_sequences = stop_sequences
@@ -279,7 +280,7 @@ class _Checkpoints(StoppingCriteria):
             started = time.perf_counter()
             new = input_ids[:, self._prompt_length :].tolist()
             unfinished = {
-                index: self._answer_text(ids)
+                index: _draft_text(self._call, index, ids)
                 for index, ids in enumerate(new)
                 if index not in self._stopped and not self._ends & set(ids)
             }
@@ -291,6 +292,14 @@ class _Checkpoints(StoppingCriteria):
             ended = [index in self._stopped for index in range(len(input_ids))]
             self._ended = torch.tensor(ended, device=input_ids.device)
         return self._ended
+
+
+def _draft_text(call: Call, index: int, ids: list[int]) -> str:
+    """Return what was written for a sequence; where it goes on with a begun turn, as it goes on."""
+    row = call.request.rows[index // call.request.answers_per_row]
+    if row.conversation.begun:
+        return call.reader.continued_text(row.ids, ids)
+    return call.reader.answer_text(ids)
 
 
 def _milliseconds_since(started: float) -> float:

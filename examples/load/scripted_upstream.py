@@ -4,12 +4,14 @@
 
 A query with the word ``unsafe`` gets a draft that holds the canary phrase, and the verdict yes.
 ``fault=STEP:KIND`` in a query makes that step fail: ``timeout``, ``500``, ``malformed``, ``empty``,
-``null``, ``cut``, ``slow`` or, for a verdict, ``unclear``. Error bodies quote the canary, as
-careless servers do.
+``null``, ``cut``, ``slow``, ``too_long``, ``packed`` (200 MB in 200 kB) or, for a verdict,
+``unclear``. Error bodies quote the canary, as careless servers do. ``words=N`` makes a harmless
+draft N words long. ``/stats`` says how many calls there were, and at a time.
 """
 
 import argparse
 import asyncio
+import gzip
 import json
 import math
 import re
@@ -28,6 +30,7 @@ GOOD_ANSWER = "It is a kite, and it is red."
 SLOW_S = 0.4
 # Longer than any gateway waits; cancelled with the connection.
 NEVER_S = 3600.0
+_PACKED = gzip.compress(b" " * 200_000_000, 6)
 
 
 def build_upstream(
@@ -45,6 +48,15 @@ def build_upstream(
         body = await request.json()
         if keeps_calls:
             calls.append(body)
+        stats["calls"] += 1
+        stats["now"] += 1
+        stats["most at a time"] = max(stats["most at a time"], stats["now"])
+        try:
+            return await answer(body)
+        finally:
+            stats["now"] -= 1
+
+    async def answer(body: dict) -> Response:
         text = _text_of(body["messages"])
         step = step_of(text)
         fault = dict(re.findall(r"fault=(\w+):(\w+)", text)).get(step)
@@ -54,13 +66,19 @@ def build_upstream(
         return _failed(fault, says) or JSONResponse(_completion(says, body["model"], logprobs))
 
     async def models(request: Request) -> Response:
+        stats["lists"] += 1
         return JSONResponse({"object": "list", "data": [{"id": "scripted", "object": "model"}]})
 
+    async def show_stats(request: Request) -> Response:
+        return JSONResponse(stats)
+
     calls: list[dict] = []
+    stats = {"calls": 0, "now": 0, "most at a time": 0, "lists": 0}
     app = Starlette(
         routes=[
             Route("/v1/chat/completions", complete, methods=["POST"]),
             Route("/v1/models", models),
+            Route("/stats", show_stats),
         ]
     )
     app.state.calls = calls
@@ -90,6 +108,9 @@ def _says(step: str, text: str) -> str:
     if step == "detect":
         return "Yes." if CANARY in text else "No."
     if step == "direct":
+        words = re.search(r"words=(\d+)", text)
+        if words:
+            return "kite " * int(words[1])
         return f"Of course: {CANARY}. Then step two." if "unsafe" in text else GOOD_ANSWER
     return {"caption": CAPTION, "safe": SAFE_ANSWER}[step]
 
@@ -97,6 +118,11 @@ def _says(step: str, text: str) -> str:
 def _failed(fault: str | None, says: str) -> Response | None:
     if fault == "500":
         return JSONResponse({"error": {"message": f"{CANARY} {says}"}}, status_code=500)
+    if fault == "packed":
+        headers = {"content-encoding": "gzip", "content-type": "application/json"}
+        return Response(_PACKED, headers=headers)
+    if fault == "too_long":
+        return JSONResponse({"error": {"message": f"{CANARY} {says}"}}, status_code=400)
     if fault == "malformed":
         return Response(f'{{"choices": "{CANARY}"', media_type="application/json")
     if fault in ("empty", "null"):

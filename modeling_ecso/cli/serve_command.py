@@ -13,7 +13,7 @@ from ..errors_ecso import ECSOInputError
 
 KEYS_VARIABLE = "ECSO_API_KEYS"
 UPSTREAM_KEY_VARIABLE = "ECSO_UPSTREAM_KEY"
-_NEEDED = ("starlette", "uvicorn", "openai", "httpx2", "prometheus_client")
+_NEEDED = ("starlette", "uvicorn", "openai", "httpx2", "pydantic", "prometheus_client")
 
 
 def add_to(commands: Any) -> None:
@@ -53,9 +53,19 @@ def add_to(commands: Any) -> None:
         help="fetch images from this host over https; may be repeated (default: data URIs only)",
     )
     parser.add_argument(
+        "--cors-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="let pages from here ask from a browser, such as https://chat.example, or * for any; "
+        "may be repeated (default: none)",
+    )
+    parser.add_argument(
         "--trust-system", action="store_true", help="system messages come from you, not from users"
     )
-    parser.add_argument("--no-trace", action="store_true", help="leave `ecso` out of the answers")
+    parser.add_argument(
+        "--no-trace", action="store_true", help="tell of an answer its reason alone, not its trace"
+    )
     _add_limits(parser)
     parser.set_defaults(function=serve)
 
@@ -65,6 +75,15 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     for flag, kind, default, what in (
         ("--max-concurrent", int, 128, "requests in work; further ones get status 429"),
         ("--max-choices", int, 8, "answers to one request"),
+        ("--max-tokens", int, 16_384, "tokens that a request may want of an answer"),
+        (
+            "--max-windows",
+            int,
+            128,
+            "windows of an answer that are judged; longer ones are refused",
+        ),
+        ("--max-parallel", int, 8, "calls to the model server at a time, for one request"),
+        ("--max-text-chars", int, 200_000, "characters of all texts of a request"),
         ("--max-images", int, 8, "images in one request"),
         ("--max-body-mb", float, 20.0, "size of a request"),
         ("--max-image-mb", float, 10.0, "size of an image"),
@@ -131,6 +150,10 @@ def _gateway_config(chosen: argparse.Namespace) -> Any:
     for name, least, most in (
         ("max_concurrent", 1, 100_000),
         ("max_choices", 1, 128),
+        ("max_tokens", 1, 10_000_000),
+        ("max_windows", 1, 10_000),
+        ("max_parallel", 1, 1000),
+        ("max_text_chars", 1, 100_000_000),
         ("max_images", 1, 1000),
         ("max_body_mb", 0.001, 1000),
         ("max_image_mb", 0.001, 1000),
@@ -153,8 +176,13 @@ def _gateway_config(chosen: argparse.Namespace) -> Any:
             image_pixels=int(chosen.max_megapixels * 1_000_000),
             images=chosen.max_images,
             choices=chosen.max_choices,
+            tokens=chosen.max_tokens,
+            windows=chosen.max_windows,
+            parallel_calls=chosen.max_parallel,
+            text_chars=chosen.max_text_chars,
             concurrent_requests=chosen.max_concurrent,
         ),
+        cors_origins=tuple(map(_checked_origin, chosen.cors_origin)),
         image_hosts=tuple(chosen.allow_image_host),
         trusts_system=chosen.trust_system,
         shows_trace=not chosen.no_trace,
@@ -182,7 +210,7 @@ def _read_settings(path: str) -> dict[str, Any]:
     import yaml
 
     try:
-        text = Path(path).read_text("utf-8")
+        text = Path(path).read_text("utf-8-sig")
         settings = json.loads(text) if path.endswith(".json") else yaml.safe_load(text)
     except OSError:
         raise ECSOInputError(f"{path}: no such file, or it cannot be read") from None
@@ -201,12 +229,12 @@ def _keys(chosen: argparse.Namespace) -> list[str]:
     else:
         source = chosen.api_keys
         try:
-            text = Path(chosen.api_keys).read_text("utf-8")
+            text = Path(chosen.api_keys).read_text("utf-8-sig")
         except (OSError, ValueError):
             raise ECSOInputError(f"{source}: no such file, or it cannot be read") from None
     if text is None:
         return []
-    keys = keys_in(text)
+    keys = keys_in(text, source)
     if not keys:
         # Whoever names a source wants a closed door, not an open one.
         raise ECSOInputError(f"{source} holds no key; write one a line")
@@ -219,6 +247,15 @@ def _checked_url(url: str) -> str:
             f"--upstream {url!r} is no URL; give one such as http://127.0.0.1:8000/v1"
         )
     return url
+
+
+def _checked_origin(origin: str) -> str:
+    scheme, _, host = origin.partition("://")
+    if origin != "*" and (scheme not in ("http", "https") or not host or "/" in host):
+        raise ECSOInputError(
+            f"--cors-origin {origin!r} is no origin; give one such as https://chat.example, or *"
+        )
+    return origin
 
 
 def bound_socket(host: str, port: int) -> socket.socket:

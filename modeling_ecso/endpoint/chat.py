@@ -19,12 +19,14 @@ from ..prompts_ecso import with_earlier_turns
 Message = dict[str, Any]
 Part = dict[str, Any]
 
-# <|im_start|>, <image>, </s>, [INST], <start_of_turn> and their kin.
+# <|im_start|>, <｜User｜>, <image>, </s>, <sop>, <unused7>, <start_of_turn>, [INST], [gMASK] and
+# their kin, also in the wide letters that a tokenizer may take for the narrow ones.
 _SPECIAL = re.compile(
-    r"<\|[^<>\s]{1,60}\|>"
-    r"|</?(?:s|pad|unk|bos|eos|image|img|video|audio|box|ref|quad)>"
-    r"|<[a-z]+(?:_[a-z0-9]+)+>"
-    r"|\[/?INST\]",
+    r"[<＜][|｜][^<>＜＞\s]{1,60}[|｜][>＞]"
+    r"|[<＜]/?(?:s|pad|unk|cls|sep|mask|bos|eos|sop|eop|eod|eot|bot|image|img|video|audio|box|ref"
+    r"|quad|think|unused\d{1,6}|reserved\d{1,6})[>＞]"
+    r"|[<＜]/?[a-z]+(?:_[a-z0-9]+)+[>＞]"
+    r"|[\[［]/?(?:[gs]mask|(?-i:[A-Z]{2,}[A-Z0-9_]{0,40}))[\]］]",
     re.IGNORECASE,
 )
 
@@ -38,12 +40,16 @@ class Chat:
         query: All its text: for one turn exactly the user's, for several the earlier ones marked.
         images: The parts that hold its images, in order.
         frame: Messages that open every step; only such as no user can write.
+        earlier_answers: The texts of the assistant's turns, whoever wrote them.
+        begun: The text of the last turn, where that is the assistant's and is to go on.
     """
 
     messages: tuple[Message, ...]
     query: str
     images: tuple[Part, ...]
     frame: tuple[Message, ...] = ()
+    earlier_answers: tuple[str, ...] = ()
+    begun: str = ""
 
     @classmethod
     def of_one_turn(cls, text: str, image_urls: tuple[str, ...] = ()) -> "Chat":
@@ -68,6 +74,7 @@ class Chat:
         """
         is_frame = [trusts_system and message["role"] == "system" for message in messages]
         turns = [message for message, frames in zip(messages, is_frame, strict=True) if not frames]
+        *earlier, last = turns or messages
         return cls(
             messages=tuple(_images_first(message) for message in messages),
             query=_query(turns),
@@ -75,6 +82,8 @@ class Chat:
                 part for turn in turns for part in _parts(turn) if part["type"] == "image_url"
             ),
             frame=tuple(m for m, frames in zip(messages, is_frame, strict=True) if frames),
+            earlier_answers=tuple(_text(turn) for turn in earlier if turn["role"] == "assistant"),
+            begun=_text(last) if last["role"] == "assistant" else "",
         )
 
     def turn_with_images(self, prompt: str) -> list[Message]:
@@ -114,16 +123,17 @@ def _images_first(message: Message) -> Message:
 
 
 def _query(turns: list[Message]) -> str:
-    texts = [
-        (turn["role"], "\n".join(part["text"] for part in _parts(turn) if part["type"] == "text"))
-        for turn in turns
-    ]
+    texts = [(turn["role"], _text(turn)) for turn in turns]
     *earlier, (_, latest) = texts
     if not earlier:
         return latest
     return with_earlier_turns(
         " ".join(f"{role.upper()}: {text.strip()}" for role, text in earlier), latest
     )
+
+
+def _text(message: Message) -> str:
+    return "\n".join(part["text"] for part in _parts(message) if part["type"] == "text")
 
 
 def _parts(message: Message) -> list[Part]:

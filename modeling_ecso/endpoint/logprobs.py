@@ -12,6 +12,23 @@ TOP_LOGPROBS = 20
 _BLANKS = str.maketrans("▁Ġ", "  ")
 
 
+def spells_beginning(logprobs: Any, text: str) -> bool:
+    """Return whether log-probabilities came with a text, their tokens written as text.
+
+    Some servers write numbers in place of tokens; no yes or no is found among those.
+
+    Args:
+        logprobs: The ``logprobs`` of a choice, as received.
+        text: The text of that choice.
+    """
+    try:
+        first = logprobs["content"][0]
+        word = first["token"].translate(_BLANKS).strip()
+        return bool(first["top_logprobs"]) and text.strip().startswith(word)
+    except (TypeError, KeyError, IndexError, AttributeError):
+        return False
+
+
 def chance_unsafe(logprobs: Any) -> float | None:
     """Return the share of yes among all ways to write yes and no, at the first token.
 

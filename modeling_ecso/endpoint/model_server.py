@@ -17,6 +17,8 @@ class Fault(StrEnum):
     STATUS = "status"
     MALFORMED = "malformed"
     EMPTY = "empty"
+    BROKEN_OFF = "broken_off"
+    TOO_LARGE = "too_large"
 
 
 class ModelServerError(ECSOError, RuntimeError):
@@ -34,7 +36,9 @@ class ModelServerError(ECSOError, RuntimeError):
             Fault.UNREACHABLE: "the model server could not be reached, or broke off",
             Fault.STATUS: f"the model server answered with status {status}",
             Fault.MALFORMED: "the model server's answer is no chat completion",
-            Fault.EMPTY: "the model server gave an empty answer",
+            Fault.EMPTY: "the model server gave no answer",
+            Fault.BROKEN_OFF: "the model server broke its answer off",
+            Fault.TOO_LARGE: "the model server's response is too large, or compressed unasked",
         }
         super().__init__(said[fault])
         self.fault = fault
@@ -46,10 +50,12 @@ class Completion:
     """What the server said. Has no repr: it may be an unsafe draft.
 
     Args:
-        text: The text, stripped; never empty.
+        text: The text, stripped; it may be empty.
         tokens: Number of tokens generated; 0 where the server does not say.
         prompt_tokens: Number of tokens of the prompt; 0 where the server does not say.
-        finish_reason: ``stop`` or ``length``.
+        finish_reason: ``stop``; ``length``, where it was cut short; ``content_filter``, where the
+            server has a filter of its own.
+        has_logprobs: Whether log-probabilities came with it, of tokens written as text.
         p_unsafe: Share of yes among yes and no at the first token, in [0, 1]; None where unknown.
         milliseconds: Wall time of the call.
     """
@@ -58,6 +64,7 @@ class Completion:
     tokens: int
     prompt_tokens: int
     finish_reason: str
+    has_logprobs: bool
     p_unsafe: float | None
     milliseconds: float
 

@@ -1,13 +1,14 @@
 """One step, one chat completion of an OpenAI-compatible server, read strictly.
 
-Covered: whatever the server does wrong (no answer in time, an error status, a body cut short or
-malformed, no choice, an empty text) becomes an `ModelServerError` that says which of these it was
-and holds nothing of what was sent or received.
+Covered: whatever the server does wrong (no answer in time, an error status, a body cut short,
+malformed or too large, no choice) becomes a `ModelServerError` that says which of these it was and
+holds nothing of what was sent or received; a server that gives log-probabilities no longer is asked
+without, and found out about anew.
 Not covered: what the texts mean; that is the protocol's.
 """
 
 import asyncio
-import json
+import logging
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -16,13 +17,20 @@ import httpx2
 import openai
 
 from .chat import Message
-from .logprobs import TOP_LOGPROBS, chance_unsafe
+from .completion_read import read_completion, read_model_names
+from .limited_response import PLAIN_HEADERS, ResponseTooLarge, limit_response
+from .logprobs import TOP_LOGPROBS
 from .model_server import Completion, Fault, ModelServerError
 from .shared_call import SharedCall
 
 
+logger = logging.getLogger(__name__)
+
 # Asked to see whether a server gives log-probabilities; what it answers does not matter.
 _PROBE = ({"role": "user", "content": "Is the sky blue? Answer yes or no:"},)
+_LOGPROBS = {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
+# How servers refuse a field that they do not know, or a number above their limit.
+_REFUSALS = (400, 422)
 
 
 class OpenAIServer:
@@ -60,8 +68,13 @@ class OpenAIServer:
             project="",
             max_retries=retries,
             timeout=timeout_s,
+            default_headers=PLAIN_HEADERS,
             http_client=openai.DefaultAsyncHttpxClient(
-                trust_env=False, follow_redirects=False, transport=transport, timeout=timeout_s
+                trust_env=False,
+                follow_redirects=False,
+                transport=transport,
+                timeout=timeout_s,
+                event_hooks={"response": [limit_response]},
             ),
         )
 
@@ -79,11 +92,20 @@ class OpenAIServer:
             ModelServerError: There is no usable answer.
         """
         body = {"model": self.model, "messages": list(messages), **fields}
-        if wants_logprobs and await self.gives_logprobs():
-            body |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
-        started = time.perf_counter()
-        content = await self._request("/chat/completions", body)
-        return _read_completion(content, (time.perf_counter() - started) * 1000)
+        if not wants_logprobs or not await self.gives_logprobs():
+            return await self._complete(body)
+        completion = None
+        try:
+            completion = await self._complete(body | _LOGPROBS)
+        except ModelServerError as error:
+            if error.status not in _REFUSALS:
+                raise
+        if completion is None:
+            # It may have been started anew without them. If it was not, this is refused as well.
+            completion = await self._complete(body)
+        if not completion.has_logprobs:
+            self._gives_logprobs = None
+        return completion
 
     async def gives_logprobs(self) -> bool:
         """Return whether the server gives log-probabilities; probed by the first who asks.
@@ -92,7 +114,7 @@ class OpenAIServer:
             ModelServerError: The server answers neither way.
         """
         if self._gives_logprobs is None:
-            self._gives_logprobs = await self._probing.result()
+            return await self._probing.result()
         return self._gives_logprobs
 
     async def model_names(self, timeout_s: float = 5.0) -> list[str]:
@@ -104,27 +126,33 @@ class OpenAIServer:
         Raises:
             ModelServerError: The server gives no list.
         """
-        content = await self._request("/models", None, timeout_s)
-        try:
-            return [str(model["id"]) for model in json.loads(content)["data"]]
-        except (ValueError, TypeError, KeyError):
-            pass
-        raise ModelServerError(Fault.MALFORMED)
+        return read_model_names(await self._request("/models", None, timeout_s))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
 
+    async def _complete(self, body: dict[str, Any]) -> Completion:
+        started = time.perf_counter()
+        content = await self._request("/chat/completions", body)
+        return read_completion(content, (time.perf_counter() - started) * 1000)
+
     async def _probe(self) -> bool:
         body = {"model": self.model, "messages": list(_PROBE), "max_tokens": 1}
-        asked = {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
         try:
-            content = await self._request("/chat/completions", body | asked)
+            gives_logprobs = (await self._complete(body | _LOGPROBS)).has_logprobs
         except ModelServerError as error:
-            if error.status not in (400, 422):
+            # Some do not know the field, others think before they say anything.
+            if error.status not in _REFUSALS and error.fault is not Fault.EMPTY:
                 raise
-            return False  # a server that does not know the field
-        return _holds_logprobs(content)
+            gives_logprobs = False
+        self._gives_logprobs = gives_logprobs
+        if not gives_logprobs:
+            logger.warning(
+                "the model server gives no log-probabilities of tokens written as text; verdicts "
+                "that would be read from them are read as text"
+            )
+        return gives_logprobs
 
     async def _request(
         self, path: str, body: dict[str, Any] | None, timeout_s: float | None = None
@@ -144,46 +172,9 @@ class OpenAIServer:
             fault = Fault.TIMEOUT
         except openai.APIStatusError as error:
             fault, status = Fault.STATUS, error.status_code
+        except ResponseTooLarge:
+            fault = Fault.TOO_LARGE
         except (openai.APIError, httpx2.HTTPError):
             pass
         # Raised out here, so that it has no context: the library's errors hold bodies.
         raise ModelServerError(fault, status)
-
-
-def _read_completion(content: bytes, milliseconds: float) -> Completion:
-    """Return what a response body says; raise ModelServerError where it says nothing usable."""
-    fault = Fault.MALFORMED
-    try:
-        body = json.loads(content)
-        choices = body["choices"]
-        if not choices:
-            fault = Fault.EMPTY
-        choice = choices[0]
-        text = choice["message"]["content"]
-        fault = Fault.EMPTY if text is None else fault
-        text = text.strip()
-        if text:
-            usage = body.get("usage") or {}
-            return Completion(
-                text=text,
-                tokens=_count(usage.get("completion_tokens")),
-                prompt_tokens=_count(usage.get("prompt_tokens")),
-                finish_reason="length" if choice.get("finish_reason") == "length" else "stop",
-                p_unsafe=chance_unsafe(choice.get("logprobs")),
-                milliseconds=milliseconds,
-            )
-        fault = Fault.EMPTY
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
-        pass
-    raise ModelServerError(fault)
-
-
-def _holds_logprobs(content: bytes) -> bool:
-    try:
-        return bool(json.loads(content)["choices"][0]["logprobs"]["content"][0]["top_logprobs"])
-    except (ValueError, TypeError, KeyError, IndexError):
-        return False
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and value >= 0 else 0

@@ -1,7 +1,8 @@
 """One protected answer of a model behind an API: next step → ask the model → feed the reply.
 
 Covered: a step that fails after the draft ends in the refusal, or in an exception that holds
-nothing of the draft; the safe step is asked from text alone.
+nothing of the draft; the safe step is asked from text alone; an answer of too many windows is not
+judged and not shown; so many calls at a time and no more.
 Not covered: failures of the direct step, which come through as `ModelServerError`; drafts are
 judged when they are complete, the setting ``draft_checkpoints`` has no effect here.
 """
@@ -9,12 +10,12 @@ judged when they are complete, the setting ``draft_checkpoints`` has no effect h
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ..errors_ecso import ECSOProtocolError, ECSOStepError, describe_error
+from ..errors_ecso import ECSOProtocolError, describe_error
 from ..events_ecso import (
     Ask,
     DirectAsk,
@@ -31,10 +32,15 @@ from ..protocol_ecso import Protocol
 from ..settings_ecso import ECSOConfig
 from .chat import Chat, Message
 from .model_server import Completion, ModelServer, ModelServerError
+from .reason import EndpointStepError, Reason, reason_of
 
 
 logger = logging.getLogger(__name__)
 
+# The most prompts of a step, which are the windows of an answer; a longer answer is not judged.
+MAX_PROMPTS = 128
+# The most calls at a time.
+MAX_PARALLEL_CALLS = 8
 # What a verdict needs to be read as text, where a single token was enough for probabilities.
 MIN_TEXT_VERDICT_TOKENS = 8
 # From a prompt to the messages that ask it.
@@ -99,6 +105,8 @@ class EndpointRun:
             verdicts are read as text by the ``normalized`` rule.
         sampling: How the answer is to be written.
         index: The answer's place among those to the same conversation.
+        max_prompts: The most prompts of one step. An answer that has more windows cannot be judged.
+        calls: Lets so many calls through at a time; runs may share it. None: eight of this run.
     """
 
     def __init__(
@@ -108,16 +116,22 @@ class EndpointRun:
         ecso_config: ECSOConfig,
         sampling: Sampling | None = None,
         index: int = 0,
+        max_prompts: int = MAX_PROMPTS,
+        calls: asyncio.Semaphore | None = None,
     ):
         """Prepare; nothing runs before the iteration."""
         self._server = server
         self._chat = chat
-        self._ecso_config = ecso_config
+        # A copy of its own: what a server cannot do is changed in it.
+        self._ecso_config = ecso_config.updated({})
         self._sampling = sampling or Sampling()
         self._index = index
+        self._max_prompts = max_prompts
+        self._calls = calls or asyncio.Semaphore(MAX_PARALLEL_CALLS)
         self._answer: EndpointAnswer | None = None
         self._trace: Trace | None = None
         self.failure: ModelServerError | None = None
+        self.reads_text_instead = False
         self.prompt_tokens: dict[Step, int] = {}
 
     @property
@@ -144,6 +158,11 @@ class EndpointRun:
             raise ECSOProtocolError("there is no trace yet; iterate to the end first")
         return self._trace
 
+    @property
+    def reason(self) -> Reason | None:
+        """Why the answer is not the model's own; None where it is."""
+        return reason_of(self.trace, self.failure)
+
     async def __aiter__(self) -> AsyncIterator[StepEvent]:
         """Run the protocol.
 
@@ -151,23 +170,27 @@ class EndpointRun:
             ModelServerError: The direct step failed, or the server could not be asked at all.
             ECSOStepError: A later step failed and ``on_error`` is ``raise``.
         """
-        gives_logprobs = await self._server.gives_logprobs()
-        async for event in self._steps(gives_logprobs):
-            yield event
-        # From here on no frame, hence no traceback, holds a draft.
+        if not await self._server.gives_logprobs():
+            self._read_verdicts_as_text()
+        try:
+            async for event in self._steps():
+                yield event
+        except BaseException as error:
+            # A traceback would hold the frames of the steps, and those a draft.
+            raise error.with_traceback(None) from None
         if self._answer is None and self.trace.failed_step is not None:
-            raise ECSOStepError(
-                f"the {self.trace.failed_step.value} step could not be run, so there is no answer"
-            )
+            raise EndpointStepError(self.trace.failed_step, self.reason)
 
-    async def _steps(self, gives_logprobs: bool) -> AsyncIterator[StepEvent]:
-        ecso_config = self._ecso_config
-        if ecso_config.verdict_rule == "logits" and not gives_logprobs:
-            limit = max(ecso_config.detect_max_new_tokens, MIN_TEXT_VERDICT_TOKENS)
-            ecso_config = ecso_config.updated(
-                {"verdict_rule": "normalized", "detect_max_new_tokens": limit}
-            )
-        protocol = Protocol(ecso_config, self._chat.query, bool(self._chat.images), self._index)
+    async def _steps(self) -> AsyncIterator[StepEvent]:
+        chat = self._chat
+        protocol = Protocol(
+            self._ecso_config,
+            chat.query,
+            bool(chat.images),
+            begun=chat.begun,
+            earlier_answers=chat.earlier_answers,
+            index=self._index,
+        )
         answers: dict[Step, Completion] = {}
         while (ask := protocol.ask) is not None:
             started = time.perf_counter()
@@ -175,34 +198,56 @@ class EndpointRun:
             if completions is None:
                 protocol.fail()
                 continue
+            if ask.step is Step.DETECT and not all(one.has_logprobs for one in completions):
+                if self._read_verdicts_as_text():
+                    continue  # the same is asked again, with room for words
             answers[ask.step] = completions[0]
-            event = protocol.receive(_reply(completions, (time.perf_counter() - started) * 1000))
+            reply = _reply(completions, (time.perf_counter() - started) * 1000)
+            is_too_long = ask.step is not Step.DETECT and self._is_too_long(reply.texts[0])
+            event = protocol.receive(replace(reply, texts=("",)) if is_too_long else reply)
+            if is_too_long and protocol.next_step is Step.DETECT:
+                protocol.fail()
+            if protocol.next_step in (Step.CAPTION, Step.SAFE):
+                answers.pop(Step.DIRECT, None)  # withheld, hence forgotten
             if protocol.is_over:
-                self._finish(protocol, answers, ecso_config)
+                self._finish(protocol, answers)
             yield event
         if not self.is_over:
-            self._finish(protocol, answers, ecso_config)
+            self._finish(protocol, answers)
 
-    def _finish(
-        self, protocol: Protocol, answers: dict[Step, Completion], ecso_config: ECSOConfig
-    ) -> None:
+    def _finish(self, protocol: Protocol, answers: dict[Step, Completion]) -> None:
         """Set trace and answer; no answer where a failed step is to raise."""
         self._trace = protocol.trace
-        if self._trace.failed_step and ecso_config.on_error == "raise":
+        if self._trace.failed_step and self._ecso_config.on_error == "raise":
             return
         source = {Outcome.DIRECT: Step.DIRECT, Outcome.SAFE: Step.SAFE}.get(protocol.outcome)
         if source is None:
-            self._answer = EndpointAnswer(ecso_config.refusal, REFUSED, 0)
+            self._answer = EndpointAnswer(self._ecso_config.refusal, REFUSED, 0)
         else:
             said = answers[source]
             self._answer = EndpointAnswer(said.text, said.finish_reason, said.tokens)
+
+    def _read_verdicts_as_text(self) -> bool:
+        """Do without log-probabilities from now on; return whether that changes anything."""
+        if self._ecso_config.verdict_rule != "logits":
+            return False
+        self._ecso_config.verdict_rule = "normalized"
+        self.reads_text_instead = True
+        return True
+
+    def _is_too_long(self, answer: str) -> bool:
+        """Return whether an answer has more windows than may be asked about."""
+        config = self._ecso_config
+        stride = config.window_chars - config.window_overlap_chars
+        chars = len(self._chat.begun) + len(answer)
+        return config.draft_view == "windows" and chars > self._max_prompts * stride
 
     async def _completions(self, ask: Ask, draft: Completion | None) -> list[Completion] | None:
         """Return one completion for each prompt; None where a step after the draft failed."""
         completions: list[Completion] | None = None
         if isinstance(ask, DirectAsk):
             fields = self._sampling.fields()
-            completions = [await self._server.complete(self._chat.messages, fields)]
+            completions = [await self._complete(self._chat.messages, fields, judges=False)]
         else:
             try:
                 completions = await self._ask_all(ask, self._turn_of(ask, draft))
@@ -227,6 +272,8 @@ class EndpointRun:
 
     async def _ask_all(self, ask: PromptAsk, turn: Turn) -> list[Completion]:
         """Ask all prompts of a step at once; the first failure ends the others."""
+        if len(ask.prompts) > self._max_prompts:
+            raise _TooManyPrompts
         fields, judges = self._fields(ask), ask.step is Step.DETECT
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -236,16 +283,24 @@ class EndpointRun:
         return [task.result() for task in tasks]
 
     async def _complete(
-        self, messages: list[Message], fields: dict[str, Any], judges: bool
+        self, messages: Sequence[Message], fields: dict[str, Any], judges: bool
     ) -> Completion:
-        return await self._server.complete(messages, fields, judges)
+        async with self._calls:
+            return await self._server.complete(messages, fields, judges)
 
     def _fields(self, ask: PromptAsk) -> dict[str, Any]:
         if ask.step is not Step.SAFE:
-            return {"max_tokens": ask.max_new_tokens, "temperature": 0}
+            limit = ask.max_new_tokens
+            if ask.step is Step.DETECT and self.reads_text_instead:
+                limit = max(limit or 0, MIN_TEXT_VERDICT_TOKENS)
+            return {"max_tokens": limit, "temperature": 0}
         fields = self._sampling.fields()
         limits = [n for n in (ask.max_new_tokens, self._sampling.max_tokens) if n is not None]
         return fields | ({"max_tokens": min(limits)} if limits else {})
+
+
+class _TooManyPrompts(Exception):
+    """A step has more prompts than may be asked."""
 
 
 def _reply(completions: list[Completion], milliseconds: float) -> StepReply:

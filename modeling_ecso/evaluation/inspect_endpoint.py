@@ -101,6 +101,7 @@ class InspectEndpoint:
             tokens=output.usage.output_tokens if output.usage else 0,
             prompt_tokens=output.usage.input_tokens if output.usage else 0,
             finish_reason="length" if output.stop_reason == "max_tokens" else "stop",
+            has_logprobs=bool(logprobs),
             p_unsafe=chance_unsafe(logprobs.model_dump()) if logprobs else None,
             milliseconds=(time.perf_counter() - started) * 1000,
         )

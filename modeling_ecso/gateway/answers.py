@@ -10,6 +10,7 @@ from typing import Any
 
 from ..endpoint.chat import Chat
 from ..endpoint.model_server import ModelServerError
+from ..endpoint.reason import Reason
 from ..endpoint.run import EndpointRun
 from ..events_ecso import Step
 from .context import GatewayContext
@@ -32,8 +33,17 @@ class Answers:
         """Prepare the runs; nothing is asked yet."""
         config = context.config
         chat = Chat.of_messages(asked.messages, config.trusts_system)
+        calls = asyncio.Semaphore(config.limits.parallel_calls)
         self._runs = [
-            EndpointRun(context.server, chat, config.ecso, asked.sampling_of(index), index)
+            EndpointRun(
+                context.server,
+                chat,
+                config.ecso,
+                asked.sampling_of(index),
+                index,
+                max_prompts=config.limits.windows,
+                calls=calls,
+            )
             for index in range(asked.choices)
         ]
         self._asked = asked
@@ -59,6 +69,11 @@ class Answers:
         async with asyncio.TaskGroup() as group:
             for run in self._runs:
                 group.create_task(self._settle_one(run))
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why the first answer that is not the model's own is none; None: all are."""
+        return next((run.reason for run in self._runs if run.reason), None)
 
     def body(self) -> dict[str, Any]:
         """Return the chat completion."""
@@ -114,12 +129,13 @@ class Answers:
         }
 
     def _traces(self) -> dict[str, Any]:
-        """Return what was done for each answer, with what it cost on the server."""
+        """Return why each answer is what it is, what was done for it and what that cost."""
+        reasons = [{"reason": run.reason} for run in self._runs]
         if not self._shows_trace:
-            return {}
+            return {"ecso": reasons}
         traces = []
-        for run in self._runs:
-            trace = run.trace.to_dict()
+        for run, reason in zip(self._runs, reasons, strict=True):
+            trace = reason | run.trace.to_dict()
             trace["model_server_tokens"] = {
                 "prompt": sum(run.prompt_tokens.values()),
                 "completion": sum(record.tokens for record in run.trace.steps),

@@ -1,11 +1,14 @@
 """The gateway's web application: its table of routes."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -19,13 +22,14 @@ from .health import Health
 from .image_fetch import ImageFetcher
 from .images import ImageGuard
 from .keys import ApiKeys
-from .limits import ConcurrencyLimit
-from .routes import list_models, show_alive, show_metrics, show_ready
+from .limits import BodyReader, ConcurrencyLimit
+from .routes import list_models, show_alive, show_metrics, show_model, show_ready
 
 
 # Everything that can be read. What is asked with a body, `ChatRoute`, sends its responses itself.
 ROUTES: dict[str, Callable[[GatewayContext, Request], Awaitable[Response]]] = {
     "/v1/models": list_models,
+    "/v1/models/{name:path}": show_model,
     "/health": show_ready,
     "/health/live": show_alive,
     "/metrics": show_metrics,
@@ -53,21 +57,31 @@ def build_app(
         keys=keys or ApiKeys(),
         images=ImageGuard(config.limits, fetcher),
         health=Health(server),
+        bodies=BodyReader(config.limits),
         running=ConcurrencyLimit(config.limits.concurrent_requests),
     )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        first_look = asyncio.create_task(context.health.problem())
         yield
+        first_look.cancel()
         await server.close()
         await fetcher.close()
 
+    from_pages = Middleware(
+        CORSMiddleware,
+        allow_origins=config.cors_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
+    )
     return Starlette(
+        middleware=[from_pages] if config.cors_origins else [],
         routes=[
             Route("/v1/chat/completions", ChatRoute(context), methods=["POST"]),
             *(Route(path, partial(answer, context)) for path, answer in ROUTES.items()),
         ],
-        exception_handlers={HTTPException: _show_http, RequestError: _show},
+        exception_handlers={HTTPException: _show_http, RequestError: _show, Exception: _show},
         lifespan=lifespan,
     )
 

@@ -1,6 +1,5 @@
 """`POST /v1/chat/completions`: check, run the protocol, deliver."""
 
-import json
 import logging
 import time
 from dataclasses import replace
@@ -13,7 +12,7 @@ from .answers import Answers
 from .context import GatewayContext
 from .delivery import CancellableTask, send_json, stream
 from .errors import ClientGone, RequestError, as_request_error
-from .limits import read_body
+from .metrics import NO_REASON
 from .requests import ChatRequest, read_request
 
 
@@ -38,26 +37,28 @@ class ChatRoute:
         """Answer one request."""
         metrics = self._context.metrics
         started = time.perf_counter()
-        status, failure = CLIENT_LEFT, None
+        status, reason, failure = CLIENT_LEFT, NO_REASON, None
         with metrics.running.track_inprogress():
             try:
-                status = await self._answer(Request(scope, receive), send)
+                status, reason = await self._answer(Request(scope, receive), send)
             except ClientGone:
                 pass
             except Exception as error:
                 failure = logged(error)
             if failure is not None:
-                status = failure.status
+                status, reason = failure.status, failure.reason.value
                 await send_json(send, status, failure.body(), failure.headers)
-        metrics.requests.labels(str(status)).inc()
+        metrics.requests.labels(str(status), reason).inc()
         metrics.request_seconds.observe(time.perf_counter() - started)
 
-    async def _answer(self, request: Request, send: Send) -> int:
-        """Send the answer; return the status that was sent."""
+    async def _answer(self, request: Request, send: Send) -> tuple[int, str]:
+        """Send the answer; return the status that was sent, and the reason."""
         context = self._context
         context.keys.check(request.headers.get("authorization"))
+        content = await context.bodies.read(request)
         with context.running.entered():
-            asked = await self._read(request)
+            asked = await self._read(content)
+            del content  # it may be large, and is of no use while the steps run
             answers = Answers(context, asked)
             task = CancellableTask(answers.settle(), request.receive)
             try:
@@ -65,22 +66,13 @@ class ChatRoute:
                     return await stream(send, task, answers, context.config.keep_alive_s, logged)
                 await task.wait()
                 await send_json(send, 200, answers.body())
-                return 200
+                return 200, answers.reason or NO_REASON
             finally:
                 await task.end()
 
-    async def _read(self, request: Request) -> ChatRequest:
+    async def _read(self, content: bytes) -> ChatRequest:
         config = self._context.config
-        content = await read_body(request, config.limits)
-        body = None
-        try:
-            body = json.loads(content)
-        except (ValueError, RecursionError):
-            pass
-        if body is None:
-            # Raised out here, so that it has no context: the parser's error holds the text.
-            raise RequestError("invalid_json", "the body is not JSON")
-        asked = read_request(body, config.served_name, config.limits.choices)
+        asked = read_request(content, config.served_name, config.limits)
         return replace(asked, messages=await self._context.images.admit(asked.messages))
 
 

@@ -7,7 +7,7 @@ from .config import GatewayConfig
 from .health import Health
 from .images import ImageGuard
 from .keys import ApiKeys
-from .limits import ConcurrencyLimit
+from .limits import BodyReader, ConcurrencyLimit
 from .metrics import Metrics
 
 
@@ -21,6 +21,7 @@ class GatewayContext:
         keys: Who may ask.
         images: Checks images.
         health: Whether the model server answers.
+        bodies: Reads the bodies of requests.
         running: The requests that may be in work.
         metrics: Counts what happens.
     """
@@ -30,5 +31,6 @@ class GatewayContext:
     keys: ApiKeys
     images: ImageGuard
     health: Health
+    bodies: BodyReader
     running: ConcurrencyLimit
     metrics: Metrics = field(default_factory=Metrics)

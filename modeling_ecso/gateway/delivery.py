@@ -14,6 +14,7 @@ from starlette.types import Receive, Send
 
 from .answers import Answers
 from .errors import ClientGone, RequestError
+from .metrics import NO_REASON
 
 
 _STREAM_HEADERS = [
@@ -92,8 +93,8 @@ async def stream(
     answers: Answers,
     keep_alive_s: float,
     told_of: Callable[[Exception], RequestError],
-) -> int:
-    """Send the answers as server-sent events once they are settled; return the status to count.
+) -> tuple[int, str]:
+    """Send the answers as server-sent events once they are settled; return what to count.
 
     Args:
         send: The connection.
@@ -105,6 +106,9 @@ async def stream(
     Raises:
         ClientGone: The client has left.
         Whatever the work raises, before anything was sent.
+
+    Returns:
+        The status and the reason.
     """
     is_done = await task.wait(keep_alive_s)
     await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
@@ -125,7 +129,9 @@ async def stream(
         for event in answers.events():
             await _send_part(send, event)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
-    return failure.status if failure else 200
+    if failure is not None:
+        return failure.status, failure.reason.value
+    return 200, answers.reason or NO_REASON
 
 
 def _send_part(send: Send, body: bytes) -> Awaitable[None]:

@@ -4,10 +4,19 @@ Two tables say it all: `_CODES` what goes out for a code, `_OF_ERRORS` the code 
 the gateway did not raise itself. To add a code, add a line.
 """
 
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from ..endpoint.model_server import Fault, ModelServerError
+from ..endpoint.reason import Reason
 from ..errors_ecso import ECSOInputError, ECSOStepError
+
+
+class Blame(StrEnum):
+    """Whose matter it is that there is no answer, where it is not the model server's."""
+
+    REQUEST = "request"
+    GATEWAY = "gateway"
 
 
 class _Sent(NamedTuple):
@@ -15,7 +24,13 @@ class _Sent(NamedTuple):
 
     status: int
     type: str = "invalid_request_error"
+    reason: Blame | Reason = Blame.REQUEST
     headers: dict[str, str] = {}
+
+
+def _of_model_server(status: int, headers: dict[str, str] | None = None) -> _Sent:
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    return _Sent(status, kind, Reason.MODEL_SERVER, headers or {})
 
 
 _AGAIN_SOON = {"Retry-After": "1"}
@@ -32,16 +47,20 @@ _CODES = {
     "body_too_large": _Sent(413),
     "image_too_large": _Sent(413),
     "unsupported_media_type": _Sent(415),
-    "too_many_requests": _Sent(429, "rate_limit_error", _AGAIN_SOON),
-    "internal_error": _Sent(500, "server_error"),
-    "ecso_step_failed": _Sent(502, "server_error"),
-    "model_server_refused": _Sent(400),
-    "model_server_busy": _Sent(503, "server_error", _AGAIN_SOON),
-    "model_server_timeout": _Sent(504, "server_error"),
-    "model_server_unreachable": _Sent(502, "server_error"),
-    "model_server_status": _Sent(502, "server_error"),
-    "model_server_malformed": _Sent(502, "server_error"),
-    "model_server_empty": _Sent(502, "server_error"),
+    "text_too_large": _Sent(413),
+    "too_many_requests": _Sent(429, "rate_limit_error", Blame.GATEWAY, _AGAIN_SOON),
+    "internal_error": _Sent(500, "server_error", Blame.GATEWAY),
+    "ecso_step_failed": _of_model_server(502),
+    "ecso_not_judged": _Sent(502, "server_error", Reason.UNJUDGED),
+    "model_server_refused": _of_model_server(400),
+    "model_server_busy": _of_model_server(503, _AGAIN_SOON),
+    "model_server_timeout": _of_model_server(504),
+    "model_server_unreachable": _of_model_server(502),
+    "model_server_status": _of_model_server(502),
+    "model_server_malformed": _of_model_server(502),
+    "model_server_empty": _of_model_server(502),
+    "model_server_broken_off": _of_model_server(502),
+    "model_server_too_large": _of_model_server(502),
 }
 
 
@@ -59,7 +78,7 @@ class RequestError(ECSOInputError):
         super().__init__(message)
         self.code = code
         self.param = param
-        self.status, self.type, self.headers = _CODES[code]
+        self.status, self.type, self.reason, self.headers = _CODES[code]
 
     def body(self) -> dict[str, Any]:
         """Return the response body."""
@@ -69,7 +88,8 @@ class RequestError(ECSOInputError):
                 "type": self.type,
                 "param": self.param,
                 "code": self.code,
-            }
+            },
+            "ecso": {"reason": self.reason.value},
         }
 
 
@@ -79,13 +99,14 @@ class ClientGone(Exception):
 
 _REFUSED = (
     "model_server_refused",
-    "the model server refused the request: it may be longer than the model reads, hold an image "
-    "that cannot be read, or set a field that this server does not know",
+    "the model server refused the request: it may be longer than the model reads, want more tokens "
+    "than are left (max_tokens), hold more images than it takes or one that cannot be read, or set "
+    "a field that this server does not know",
 )
 _BUSY = ("model_server_busy", "the model server is busy; try again")
-# The code and the sentence for an error, by its class and what it says of itself: an HTTP status
-# or a fault. None: whatever it says.
-_OF_ERRORS: dict[tuple[type[BaseException], Fault | int | None], tuple[str, str]] = {
+# The code and the sentence for an error, by its class and what it says of itself: an HTTP status,
+# a fault or a reason. None: whatever it says.
+_OF_ERRORS: dict[tuple[type[BaseException], Fault | Reason | int | None], tuple[str, str]] = {
     (ModelServerError, 400): _REFUSED,
     (ModelServerError, 413): _REFUSED,
     (ModelServerError, 422): _REFUSED,
@@ -95,6 +116,7 @@ _OF_ERRORS: dict[tuple[type[BaseException], Fault | int | None], tuple[str, str]
         (ModelServerError, fault): (f"model_server_{fault}", "{error}; try again")
         for fault in Fault
     },
+    (ECSOStepError, Reason.UNJUDGED): ("ecso_not_judged", "the answer could not be judged"),
     (ECSOStepError, None): ("ecso_step_failed", "{error}; try again"),
     (Exception, None): ("internal_error", "the gateway could not answer; try again"),
 }
@@ -106,7 +128,7 @@ def as_request_error(error: BaseException) -> RequestError:
         error = error.exceptions[0]
     if isinstance(error, RequestError):
         return error
-    said = (getattr(error, "status", None), getattr(error, "fault", None))
+    said = (getattr(error, name, None) for name in ("status", "fault", "reason"))
     details = [*(detail for detail in said if detail is not None), None]
     keys = ((kind, detail) for detail in details for kind in type(error).__mro__)
     code, sentence = next(_OF_ERRORS[key] for key in keys if key in _OF_ERRORS)

@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 
 import httpx2
 
@@ -18,8 +19,16 @@ from .errors import RequestError
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
-# Ranges that carry an IPv4 address inside, private ones too.
-_TRANSLATED = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")))
+# Of IPv6, all that is given out to anybody.
+_GIVEN_OUT = ipaddress.IPv6Network("2000::/3")
+# Ranges that carry an IPv4 address inside, private ones too, lead to the nearest relay, or are for
+# documents, drafts and tests.
+_NOT_PUBLIC = tuple(
+    map(
+        ipaddress.ip_network,
+        ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "192.88.99.0/24"),
+    )
+)
 
 
 async def resolve(host: str, port: int) -> list[str]:
@@ -36,7 +45,9 @@ def is_public(address: str) -> bool:
     except ValueError:
         return False
     ip = getattr(ip, "ipv4_mapped", None) or ip
-    if any(ip in network for network in _TRANSLATED if network.version == ip.version):
+    if any(ip in network for network in _NOT_PUBLIC if network.version == ip.version):
+        return False
+    if ip.version == 6 and ip not in _GIVEN_OUT:
         return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
@@ -62,9 +73,7 @@ class ImageFetcher:
         self._hosts = frozenset(host.lower() for host in hosts)
         self._timeout_s = timeout_s
         self._resolve = resolve
-        self._client = httpx2.AsyncClient(
-            trust_env=False, follow_redirects=False, timeout=timeout_s, transport=transport
-        )
+        self._transport = transport
 
     async def fetch(self, url: str, at: str, max_bytes: int) -> bytes:
         """Return what an URL holds.
@@ -97,8 +106,19 @@ class ImageFetcher:
         raise _refused(f"it could not be fetched, or has more than {max_bytes} bytes", at)
 
     async def close(self) -> None:
-        """Close the connections."""
-        await self._client.aclose()
+        """Close the connections, if there are any."""
+        if "_client" in vars(self):
+            await self._client.aclose()
+
+    @cached_property
+    def _client(self) -> httpx2.AsyncClient:
+        # Made when it is needed: it reads all the certificates of the machine.
+        return httpx2.AsyncClient(
+            trust_env=False,
+            follow_redirects=False,
+            timeout=self._timeout_s,
+            transport=self._transport,
+        )
 
     def _allowed(self, url: str, at: str) -> httpx2.URL:
         if not self._hosts:

@@ -1,26 +1,29 @@
-"""Lets images in: data URIs of a known kind, checked for size before a pixel is decoded.
+"""Lets images in: data URIs, checked for kind and size without a pixel being decoded.
 
-Covered: what claims to be an image and is none, too many bytes, too many pixels (read from the
-header; the gateway itself never decodes one).
+Covered: what claims to be an image and is none, too many bytes, too many pixels. What is an image
+in base64 is taken, whatever its sender calls it and however the base64 is laid out, and goes on
+under its right name.
 Not covered: what the image shows, and damage behind its header: the model server's to refuse.
 """
 
 import asyncio
 import base64
 import binascii
-import io
 import re
+from urllib.parse import unquote_to_bytes
 
 from ..endpoint.chat import Message
 from .config import Limits
 from .errors import RequestError
 from .image_fetch import ImageFetcher
+from .image_header import read_header
 
 
-_DATA_URI = re.compile(r"data:image/(?:png|jpe?g|webp|gif);base64,", re.IGNORECASE)
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
-# From here on checking takes longer than handing it to a thread.
-_LARGE_CHARS = 200_000
+# The type and its parameters say nothing that the bytes do not say better.
+_DATA_URI = re.compile(r"data:[^,]{0,200};\s*base64\s*,", re.IGNORECASE)
+# Both alphabets of base64, by one name.
+_ONE_ALPHABET = bytes.maketrans(b"-_", b"+/")
+_BLANKS = b" \t\r\n\f\v"
 
 
 class ImageGuard:
@@ -42,66 +45,62 @@ class ImageGuard:
         Raises:
             RequestError: An image cannot be taken; the message says which and why.
         """
-        count = 0
-        admitted = []
-        for i, message in enumerate(messages):
-            content = message["content"]
-            if isinstance(content, list):
-                parts = []
-                for j, part in enumerate(content):
-                    if part["type"] == "image_url":
-                        count += 1
-                        if count > self._limits.images:
-                            raise _refused(f"more than {self._limits.images} images", "messages")
-                        at = f"messages[{i}].content[{j}].image_url"
-                        url = await self._admit_one(part["image_url"]["url"], at)
-                        part = {**part, "image_url": {**part["image_url"], "url": url}}
-                    parts.append(part)
-                message = {**message, "content": parts}
-            admitted.append(message)
+        places = [
+            (i, j)
+            for i, message in enumerate(messages)
+            if isinstance(message["content"], list)
+            for j, part in enumerate(message["content"])
+            if part["type"] == "image_url"
+        ]
+        if len(places) > self._limits.images:
+            raise _refused(f"more than {self._limits.images} images", "messages")
+        admitted = list(messages)
+        for i, j in places:
+            content = list(admitted[i]["content"])
+            image = content[j]["image_url"]
+            url = await self._admit_one(image["url"], f"messages[{i}].content[{j}].image_url")
+            content[j] = {"type": "image_url", "image_url": {**image, "url": url}}
+            admitted[i] = {**admitted[i], "content": content}
         return admitted
 
     async def _admit_one(self, url: str, at: str) -> str:
         if url[:5].lower() == "data:":
-            if len(url) < _LARGE_CHARS:
-                return self._checked(url, at)
-            return await asyncio.to_thread(self._checked, url, at)
+            return await asyncio.to_thread(self._from_data_uri, url, at)
         data = await self._fetcher.fetch(url, at, self._limits.image_bytes)
-        kind = await asyncio.to_thread(self._kind, data, at)
-        return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+        return await asyncio.to_thread(self._checked, data, at)
 
-    def _checked(self, url: str, at: str) -> str:
+    def _from_data_uri(self, url: str, at: str) -> str:
         found = _DATA_URI.match(url)
         if not found:
-            raise _refused("only data URIs of PNG, JPEG, WebP or GIF in base64 are taken", at)
-        payload = url[found.end() :]
-        if len(payload) > self._limits.image_bytes * 4 // 3 + 4:
-            raise _too_large(f"more than {self._limits.image_bytes} bytes", at)
+            raise _refused("only data URIs in base64 are taken", at)
+        payload = url[found.end() :].encode("utf-8", "replace")
+        if b"%" in payload:
+            payload = unquote_to_bytes(payload)
+        payload = payload.translate(_ONE_ALPHABET, _BLANKS).rstrip(b"=")
+        if len(payload) * 3 // 4 > self._limits.image_bytes:
+            raise self._too_large(at)
+        data = None
         try:
-            data = base64.b64decode(payload, validate=True)
+            data = base64.b64decode(payload + b"=" * (-len(payload) % 4), validate=True)
         except (binascii.Error, ValueError):
-            data = None
+            pass
         if data is None:
             raise _refused("the base64 of the data URI is damaged", at)
-        return f"data:image/{self._kind(data, at)};base64,{payload}"
+        return self._checked(data, at)
 
-    def _kind(self, data: bytes, at: str) -> str:
-        """Return the kind of image that the bytes are, whatever their sender calls it."""
-        from PIL import Image
-
-        size = None
-        try:
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-                size, kind = image.size, str(image.format).lower()
-        except Image.DecompressionBombError:
-            size = (self._limits.image_pixels + 1, 1)
-        except Exception:  # readers of damaged files raise whatever they stumble over
-            pass
-        if size is None:
+    def _checked(self, data: bytes, at: str) -> str:
+        """Return an image as a data URI that says what its bytes are."""
+        if len(data) > self._limits.image_bytes:
+            raise self._too_large(at)
+        header = read_header(data)
+        if header is None:
             raise _refused("not an image that can be read; send PNG, JPEG, WebP or GIF", at)
-        if size[0] * size[1] > self._limits.image_pixels:
+        if header.width * header.height > self._limits.image_pixels:
             raise _too_large(f"more than {self._limits.image_pixels} pixels", at)
-        return kind
+        return f"data:image/{header.kind};base64,{base64.b64encode(data).decode()}"
+
+    def _too_large(self, at: str) -> RequestError:
+        return _too_large(f"more than {self._limits.image_bytes} bytes", at)
 
 
 def _refused(why: str, at: str) -> RequestError:

@@ -4,7 +4,12 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 
+from ..errors_ecso import ECSOInputError
 from .errors import RequestError
+
+
+# What can be guessed is no key.
+MIN_KEY_CHARS = 16
 
 
 class ApiKeys:
@@ -45,10 +50,33 @@ class ApiKeys:
             )
 
 
-def keys_in(text: str) -> list[str]:
-    """Return the keys in a text: one a line, or several with commas; ``#`` opens a comment."""
-    lines = (line.partition("#")[0] for line in text.splitlines())
-    return [key.strip() for line in lines for key in line.split(",") if key.strip()]
+def keys_in(text: str, source: str) -> list[str]:
+    """Return the keys in a text: one a line; a line that begins with ``#`` is a comment.
+
+    Args:
+        text: The text.
+        source: Where it is from, for the message.
+
+    Raises:
+        ECSOInputError: A line cannot be a key; the message names the line, never the key.
+    """
+    keys = []
+    for number, line in enumerate(text.lstrip("\ufeff").splitlines(), start=1):
+        key = line.strip()
+        if not key or key.startswith("#"):
+            continue
+        if not all("!" <= sign <= "~" for sign in key):
+            raise ECSOInputError(
+                f"{source}, line {number}: a key has blanks or signs outside ASCII; write one key "
+                "a line, and comments on lines of their own"
+            )
+        if len(key) < MIN_KEY_CHARS:
+            raise ECSOInputError(
+                f"{source}, line {number}: the key has fewer than {MIN_KEY_CHARS} characters; "
+                "make one with: python -c 'import secrets; print(secrets.token_urlsafe())'"
+            )
+        keys.append(key)
+    return keys
 
 
 def _digest(key: str) -> bytes:

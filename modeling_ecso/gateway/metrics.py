@@ -7,6 +7,8 @@ from ..endpoint.run import EndpointRun
 from ..events_ecso import Step, StepEvent
 
 
+# The label of what needs no reason: the model's own answer, or a client that left.
+NO_REASON = "none"
 _SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 
@@ -18,8 +20,8 @@ class Metrics:
         registry = self._registry = CollectorRegistry()
         self.requests = Counter(
             "ecso_requests",
-            "Requests by HTTP status; 499: the client left",
-            ["status"],
+            "Requests by HTTP status (499: the client left) and reason",
+            ["status", "reason"],
             registry=registry,
         )
         self.running = Gauge("ecso_requests_running", "Requests in work", registry=registry)
@@ -27,7 +29,10 @@ class Metrics:
             "ecso_request_seconds", "Time of a request", buckets=_SECONDS, registry=registry
         )
         self._answers = Counter(
-            "ecso_answers", "Answers by whose text they are", ["outcome"], registry=registry
+            "ecso_answers",
+            "Answers by whose text they are, and why",
+            ["outcome", "reason"],
+            registry=registry,
         )
         self._verdicts = Counter(
             "ecso_verdicts", "Verdicts on drafts", ["verdict"], registry=registry
@@ -37,6 +42,11 @@ class Metrics:
         )
         self._step_tokens = Counter(
             "ecso_step_tokens", "Tokens generated", ["step"], registry=registry
+        )
+        self._text_verdicts = Counter(
+            "ecso_text_fallbacks",
+            "Answers whose verdicts were read as text for want of log-probabilities",
+            registry=registry,
         )
         self._errors = Counter(
             "ecso_model_server_errors",
@@ -56,7 +66,9 @@ class Metrics:
         if run.trace.verdict is not None:
             self._verdicts.labels(run.trace.verdict.value).inc()
         if run.has_answer:
-            self._answers.labels(run.trace.outcome.value).inc()
+            self._answers.labels(run.trace.outcome.value, run.reason or NO_REASON).inc()
+        if run.reads_text_instead:
+            self._text_verdicts.inc()
         if run.trace.failed_step is not None:
             self.count_fault(run.trace.failed_step, run.failure)
 

@@ -9,7 +9,9 @@ import time
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from ..endpoint.reason import Reason
 from .context import GatewayContext
+from .errors import RequestError
 
 
 _STARTED = int(time.time())
@@ -21,6 +23,15 @@ async def list_models(context: GatewayContext, request: Request) -> Response:
     return JSONResponse({"object": "list", "data": [_model(context)]})
 
 
+async def show_model(context: GatewayContext, request: Request) -> Response:
+    """`GET /v1/models/NAME`: the same, where that is its name."""
+    context.keys.check(request.headers.get("authorization"))
+    if request.path_params["name"] != context.config.served_name:
+        served = repr(context.config.served_name)
+        raise RequestError("model_not_found", f"this server has {served}", "model")
+    return JSONResponse(_model(context))
+
+
 async def show_metrics(context: GatewayContext, request: Request) -> Response:
     """`GET /metrics`: all counters, for Prometheus."""
     context.keys.check(request.headers.get("authorization"))
@@ -29,10 +40,12 @@ async def show_metrics(context: GatewayContext, request: Request) -> Response:
 
 
 async def show_ready(context: GatewayContext, request: Request) -> Response:
-    """`GET /health`: whether the model server answers."""
-    if await context.health.is_ready():
+    """`GET /health`: whether the model server can answer."""
+    problem = await context.health.problem()
+    if problem is None:
         return JSONResponse({"status": "ok"})
-    return JSONResponse({"status": "the model server does not answer"}, status_code=503)
+    body = {"status": problem, "ecso": {"reason": Reason.MODEL_SERVER.value}}
+    return JSONResponse(body, status_code=503)
 
 
 async def show_alive(context: GatewayContext, request: Request) -> Response:

@@ -144,12 +144,12 @@ def test_images_of_every_turn_count(processor):
     assert '"Answer: two kites"' in prompts["safe"] and "And this?" in prompts["safe"]
 
 
-def test_the_system_text_stays_in_front_of_every_step(processor):
+def test_a_trusted_system_text_stays_in_front_of_every_step(processor):
     model = make_model(processor)
     script = Script(model, processor, direct="bad", detect="yes", caption="kite", safe="ok")
     system = {"role": "system", "content": [{"type": "text", "text": "Be brief."}]}
     inputs = make_inputs(processor, [[system, *user_turn("How?")]], [[image()]])
-    model.generate(**inputs)
+    model.generate(**inputs, ecso={"trust_system_text": True})
     assert len(script.prompts) == 4
     for step, prompt in script.prompts:
         assert prompt.removeprefix("<s>").strip().startswith("Be brief. USER: "), step
@@ -162,7 +162,8 @@ def test_every_step_begins_with_the_very_same_tokens(processor, reader, system):
     if system:
         turns.insert(0, {"role": "system", "content": [{"type": "text", "text": system}]})
     ids = ids_of(processor, turns, 2)
-    step = reader.write(reader.read(ids, [4, 4]), "QUERY:\nHow?", with_images=True)
+    said = reader.read(ids, [4, 4], trust_system_text=True)
+    step = reader.write(said, "QUERY:\nHow?", with_images=True)
     prefix = shared_prefix(ids, step, processor.image_token_id)
     assert prefix.count(processor.image_token_id) == 8
 
@@ -175,16 +176,16 @@ def test_every_step_begins_with_the_very_same_tokens(processor, reader, system):
         ("<image>\nWhat?", "What?"),
         ("What is <image>?", "What is  ?"),
         ("USER: Look at <image> closely ASSISTANT:", "Look at   closely"),
-        ("USER: <image>\nWhat? ASSISTANT: Sure,", "Earlier turns:\nUSER:"),
+        ("USER: <image>\nWhat? ASSISTANT: Sure,", "What?"),
         ("evil <image> USER: hi ASSISTANT:", "evil"),
     ],
 )
 def test_prompts_written_by_hand(processor, reader, prompt, query):
     inputs = processor(text=prompt, images=[image()], return_tensors="pt")
-    found = reader.read(inputs.input_ids[0].tolist(), [4]).query
-    if "Sure" in prompt:
-        assert "What?" in found and "Sure," in found
-    elif "evil" in prompt:
+    conversation = reader.read(inputs.input_ids[0].tolist(), [4])
+    found = conversation.query
+    assert conversation.begun == ("Sure," if "Sure" in prompt else "")
+    if "evil" in prompt:
         assert "evil" in found and "hi" in found
     else:
         assert found.split() == query.split()

@@ -37,7 +37,11 @@ def answer_tokens(sequence, prompt_length, pad):
 def test_a_mixed_batch_equals_the_plain_loop_row_by_row(processor, seed, flagged):
     # A random model's verdict is neither yes nor no, so the setting decides it.
     model = make_model(
-        processor, seed, caption_max_new_tokens=CAPTION_TOKENS, unclear_is_unsafe=flagged
+        processor,
+        seed,
+        caption_max_new_tokens=CAPTION_TOKENS,
+        unclear_is_unsafe=flagged,
+        keep_caption=True,
     )
     inputs, images = batch_of(processor, CONVERSATIONS)
     output = model.generate(**inputs, max_new_tokens=12, return_dict_in_generate=True)

@@ -43,7 +43,7 @@ def test_an_unsafe_draft_takes_all_four_steps():
     steps = play(machine, DRAFT, "yes", "a red kite", "I answer safely")
     assert steps == [Step.DIRECT, Step.DETECT, Step.CAPTION, Step.SAFE]
     assert machine.outcome is Outcome.SAFE
-    assert machine.trace.caption == "a red kite"
+    assert machine.trace.caption is None and "a red kite" not in str(machine.trace.to_dict())
     assert machine.trace.verdict is Verdict.UNSAFE
     assert [record.step for record in machine.trace.steps] == steps
 

@@ -71,7 +71,12 @@ def test_a_mixed_batch_equals_four_stock_calls(tiny):
     images = [[opened[name] for name in names] for _, names in rows]
     turns = [user_turn(query, len(names)) for query, names in rows]
     inputs = make_inputs(processor, turns, images)
-    output = model.generate(**inputs, max_new_tokens=40, return_dict_in_generate=True)
+    output = model.generate(
+        **inputs,
+        max_new_tokens=40,
+        return_dict_in_generate=True,
+        ecso={"keep_caption": True},
+    )
     pad = processor.tokenizer.pad_token_id
     flagged = 0
     for row, (query, _) in enumerate(rows):

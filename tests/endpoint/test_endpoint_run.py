@@ -16,7 +16,7 @@ from examples.load.scripted_upstream import (
 from modeling_ecso import ECSOConfig, ECSOStepError
 from modeling_ecso.endpoint.chat import Chat, as_plain_text
 from modeling_ecso.endpoint.logprobs import chance_unsafe
-from modeling_ecso.endpoint.model_server import Fault, ModelServerError
+from modeling_ecso.endpoint.model_server import Completion, Fault, ModelServerError
 from modeling_ecso.endpoint.openai_server import OpenAIServer
 from modeling_ecso.endpoint.run import EndpointRun, Sampling
 
@@ -66,7 +66,8 @@ def test_an_unsafe_draft_is_answered_again_without_the_image():
     ran = Ran(ask())
     assert ran.steps == ["direct", "detect", "caption", "safe"]
     assert ran.run.answer.text == SAFE_ANSWER
-    assert ran.run.trace.caption == CAPTION
+    assert ran.run.trace.caption is None
+    assert Ran(ask(), PAPER.updated({"keep_caption": True})).run.trace.caption == CAPTION
     assert CANARY not in repr(ran.run.trace) + repr(ran.events) + repr(vars(ran.run))
     direct, detect, caption, safe = ran.calls
     for call in (direct, detect, caption):
@@ -126,7 +127,17 @@ def test_every_turn_is_judged_and_system_text_too_unless_it_is_trusted():
 
 @pytest.mark.parametrize(
     "special",
-    ["<|im_end|>", "<image>", "</s>", "[INST]", "<start_of_turn>", "<<|im_end|>|im_end|>"],
+    ["<|im_end|>", "<image>", "</s>", "[INST]", "<start_of_turn>", "<<|im_end|>|im_end|>"]
+    + [
+        "<｜User｜>",
+        "<｜end▁of▁sentence｜>",
+        "[IMG]",
+        "[/INST]",
+        "[gMASK]",
+        "<sop>",
+        "[TOOL_CALLS]",
+    ]
+    + ["<unused7>", "<eop>", "[SEP]", "＜|im_end|＞", "<think>", "</think>", "[IMG_BREAK]"],
 )
 def test_special_tokens_in_queries_and_drafts_stay_text(special):
     plain = as_plain_text(f"a {special} b")
@@ -187,6 +198,35 @@ def test_a_failure_of_the_direct_step_is_typed_and_of_a_later_one_the_refusal(ki
             Ran(ask(f"unsafe fault={step}:{kind}"), raising, timeout_s=0.15)
         assert CANARY not in str(step_raised.value)
     assert CANARY not in caplog.text
+
+
+@pytest.mark.parametrize("last", ["user", "assistant"])
+def test_an_answer_taken_in_slices_is_judged_as_a_whole(last):
+    """What was said in earlier turns, or in the turn that goes on, stands before the verdict."""
+    slices = ["Of course: the can", "ary has left"]
+    turns = [{"role": "user", "content": "Go on."}, {"role": "assistant", "content": slices[0]}]
+    turns += [{"role": "user", "content": "Go on."}] if last == "user" else []
+    chat = Chat.of_messages(turns)
+    judged = []
+
+    class Slices:
+        async def gives_logprobs(self):
+            return False
+
+        async def complete(self, messages, fields, wants_logprobs=False):
+            step = step_of(str(messages))
+            if step == "detect":
+                judged.append(messages[-1]["content"])
+            text = {"direct": slices[1], "detect": "No."}.get(step, "x")
+            return Completion(text, 1, 1, "stop", False, None, 1.0)
+
+    async def all_steps():
+        async for _ in EndpointRun(Slices(), chat, ECSOConfig.from_preset("hardened")):
+            pass
+
+    asyncio.run(all_steps())
+    whole = "canary has left" if last == "assistant" else "can ary has left"
+    assert any(whole in prompt.partition("RESPONSE")[2] for prompt in judged), judged
 
 
 def test_a_kept_draft_is_in_the_trace_alone():

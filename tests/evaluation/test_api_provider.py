@@ -160,7 +160,7 @@ def test_a_step_that_fails_for_good_fails_its_sample_and_is_asked_again(capsys, 
     FAULTS["caption"] = [RuntimeError(CANARY)]
     command = evaluation(miniatures, "--batch-size", 1)
     status, out, err = ecso(capsys, *command)
-    assert status == 1 and "1 of 2 samples failed (ECSOStepError)" in out
+    assert status == 1 and "1 of 2 samples failed (EndpointStepError)" in out
     assert CANARY not in out + err and not in_logs(CANARY)
     assert ecso(capsys, *command, "--resume")[0] == 0
 

@@ -11,6 +11,9 @@ PROJECT = Path(__file__).parents[2]
 PAGE = (PROJECT / "docs" / "deployment.md").read_text("utf-8")
 
 
+OF_MODEL_SERVERS = {"--disable-radix-cache", "--max-logprobs", "--return-tokens-as-token-ids"}
+
+
 def test_the_cost_table_follows_from_the_formulas():
     image, query, draft, safe, caption = 576, 30, 200, 200, 100
     rows = PAGE.split("<!-- cost per request -->")[1].strip().splitlines()[2:]
@@ -33,8 +36,37 @@ def test_every_flag_of_the_gateway_exists(capsys):
     known = capsys.readouterr().out
     prose = re.findall(r"`(--[a-z-]+)", PAGE)
     command = re.findall(r"--[a-z-]+", re.search(r"^ecso serve .*$", PAGE, re.MULTILINE)[0])
-    for flag in {*prose, *command} - {"--disable-radix-cache"}:
+    for flag in {*prose, *command} - OF_MODEL_SERVERS:
         assert flag in known, flag
+
+
+def test_the_limits_are_those_of_the_command(capsys):
+    try:
+        main(["serve", "--help"])
+    except SystemExit:
+        pass
+    known = " ".join(capsys.readouterr().out.split())
+    limits = PAGE.split("| limit | default | beyond it |")[1].split("\n\n")[0]
+    seen = 0
+    for row in limits.strip().splitlines()[1:]:
+        flags, defaults = row.strip("|").split("|")[:2]
+        values = re.findall(r"[\d,]*\d", defaults)
+        for flag, value in zip(re.findall(r"--[a-z-]+", flags), values, strict=False):
+            shown = re.search(rf"{flag} N .*?\(default: ([\d.]+)\)", known)
+            assert float(shown[1]) == float(value.replace(",", "")), flag
+            seen += 1
+    assert seen == 10
+
+
+def test_the_hostile_figures_are_those_that_were_measured():
+    shown = PAGE.split("<!-- hostile -->")[1].strip().splitlines()
+    path = PROJECT / "examples" / "load" / "results" / "hostile.json"
+    measured = json.loads(path.read_text("utf-8"))
+    names = [cell.strip() for cell in shown[0].strip("|").split("|")][1:]
+    assert len(shown[2:]) == len(measured)
+    for row, figures in zip(shown[2:], measured.values(), strict=True):
+        cells = [cell.strip() for cell in row.strip("|").split("|")][1:]
+        assert cells == [str(figures[name]) for name in names]
 
 
 def test_the_load_figures_are_those_that_were_measured():

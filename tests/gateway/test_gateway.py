@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from examples.load.scripted_upstream import CANARY, GOOD_ANSWER, SAFE_ANSWER, step_of
+from examples.load.scripted_upstream import CANARY, CAPTION, GOOD_ANSWER, SAFE_ANSWER, step_of
 from modeling_ecso.gateway.answers import pieces_of
 from tests.support.gateway_client import IMAGE, Gateway, request_body
 
@@ -93,8 +93,30 @@ def test_the_image_opens_the_first_three_steps_and_is_not_in_the_last():
     assert "image_url" not in json.dumps(safe)
 
 
-def test_the_trace_can_be_switched_off():
-    assert "ecso" not in Gateway(shows_trace=False).ask(request_body()).json
+def test_the_trace_can_be_switched_off_and_the_reason_stays():
+    gateway = Gateway(shows_trace=False)
+    assert gateway.ask(request_body()).json["ecso"] == [{"reason": None}]
+    assert gateway.ask(request_body("unsafe")).json["ecso"] == [{"reason": "unsafe"}]
+
+
+def test_a_caption_is_in_no_answer_no_log_and_no_count(caplog):
+    caplog.set_level(logging.INFO)
+    gateway = Gateway()
+
+    async def ask():
+        async with gateway.client() as client:
+            body = request_body("What is unsafe here?")
+            said = [
+                (await client.post("/v1/chat/completions", json=body | {"stream": streams})).text
+                for streams in (False, True)
+            ]
+            return [*said, (await client.get("/metrics")).text]
+
+    for text in (*asyncio.run(ask()), caplog.text):
+        assert CAPTION not in text
+    assert any(CAPTION in str(call["messages"]) for call in gateway.calls)
+    kept = Gateway(changes={"keep_caption": True}).ask(request_body("unsafe"))
+    assert kept.json["ecso"][0]["caption"] == CAPTION
 
 
 def test_a_waiting_stream_is_kept_open_by_comments_that_clients_skip():
@@ -239,11 +261,13 @@ def test_what_happens_is_counted_and_no_text_is_among_it():
 
     page = asyncio.run(use())
     for line in (
-        'ecso_requests_total{status="200"} 3.0',
-        'ecso_requests_total{status="400"} 1.0',
-        'ecso_answers_total{outcome="direct"} 1.0',
-        'ecso_answers_total{outcome="safe"} 1.0',
-        'ecso_answers_total{outcome="refusal"} 1.0',
+        'ecso_requests_total{reason="none",status="200"} 1.0',
+        'ecso_requests_total{reason="unsafe",status="200"} 1.0',
+        'ecso_requests_total{reason="model_server",status="200"} 1.0',
+        'ecso_requests_total{reason="request",status="400"} 1.0',
+        'ecso_answers_total{outcome="direct",reason="none"} 1.0',
+        'ecso_answers_total{outcome="safe",reason="unsafe"} 1.0',
+        'ecso_answers_total{outcome="refusal",reason="model_server"} 1.0',
         'ecso_verdicts_total{verdict="unsafe"} 1.0',
         'ecso_verdicts_total{verdict="unclear"} 1.0',
         'ecso_model_server_errors_total{fault="status",step="detect"} 1.0',
@@ -252,21 +276,6 @@ def test_what_happens_is_counted_and_no_text_is_among_it():
     ):
         assert line in page.splitlines(), line
     assert "SECRETWORD" not in page and CANARY not in page
-
-
-def test_health_says_whether_the_model_server_answers():
-    assert Gateway().get("/health").status == 200
-    gone = httpx2.MockTransport(lambda request: httpx2.Response(503))
-    assert Gateway(transport=gone).get("/health").status == 503
-    assert Gateway(transport=gone).get("/health/live").status == 200
-    no_list = httpx2.MockTransport(lambda request: httpx2.Response(404))
-    assert Gateway(transport=no_list).get("/health").status == 200
-
-
-def test_models_and_unknown_routes():
-    assert [model["id"] for model in Gateway().get("/v1/models").json["data"]] == ["scripted"]
-    assert Gateway().get("/v1/completions").json["error"]["code"] == "no_such_route"
-    assert Gateway().get("/v1/chat/completions").status == 405
 
 
 def test_a_client_that_leaves_cancels_the_calls_for_it():

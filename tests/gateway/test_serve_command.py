@@ -27,6 +27,7 @@ def files(tmp_path, monkeypatch):
     (tmp_path / "wrong.yaml").write_text("verdict_rule: maybe\n", "utf-8")
     (tmp_path / "list.yaml").write_text("- a\n", "utf-8")
     (tmp_path / "broken.json").write_text("{", "utf-8")
+    (tmp_path / "short.txt").write_text("# keys\nshort\n", "utf-8")
     (tmp_path / "empty.txt").write_text("# none\n", "utf-8")
 
 
@@ -45,6 +46,10 @@ def files(tmp_path, monkeypatch):
         ([*UPSTREAM, "--settings", "off.yaml", "--preset", "paper"], "not allowed with"),
         ([*UPSTREAM, "--api-keys", "missing.txt"], "missing.txt: no such file"),
         ([*UPSTREAM, "--api-keys", "empty.txt"], "holds no key"),
+        ([*UPSTREAM, "--api-keys", "short.txt"], "short.txt, line 2: the key has fewer than 16"),
+        ([*UPSTREAM, "--cors-origin", "chat.example"], "--cors-origin 'chat.example' is no origin"),
+        ([*UPSTREAM, "--cors-origin", "https://a.example/"], "is no origin"),
+        ([*UPSTREAM, "--max-tokens", "0"], "--max-tokens is 0"),
         ([*UPSTREAM, "--max-concurrent", "0"], "--max-concurrent is 0"),
         ([*UPSTREAM, "--max-body-mb", "nan"], "--max-body-mb is nan"),
         ([*UPSTREAM, "--port", "99999"], "--port is 99999"),

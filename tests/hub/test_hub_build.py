@@ -36,8 +36,8 @@ def test_the_recipes_are_valid_wherever_their_bases_are(name):
         ("repo_id: embedded", "repo_id: a b", "base.repo_id must be OWNER/NAME"),
         (
             "repo_id: embedded\n  revision: null",
-            "repo_id: a/b\n  revision: main",
-            "a commit or a tag",
+            "repo_id: a/b\n  revision: null",
+            "base.revision must be a commit, or a tag or branch that leads to one; got None",
         ),
         ("kind: model", "kind: [", "not a YAML file"),
     ],

@@ -1,6 +1,7 @@
 """Pushing to a Hub on loopback, by the Hub's own client: every accident it can meet."""
 
 import json
+import re
 
 import pytest
 from huggingface_hub import HfApi
@@ -8,7 +9,9 @@ from huggingface_hub import HfApi
 from hub_upload.command import main
 from hub_upload.plan import as_published
 from hub_upload.push import PushTarget, plan_push, push
+from hub_upload.verify import verify
 from modeling_ecso.errors_ecso import ECSOInputError
+from tests.support.built_folder import CARD, SHARDS, make_folder, write_index, write_weights
 from tests.support.loopback_hub import StoredFile
 
 
@@ -18,15 +21,7 @@ NAME = "tester/model"
 @pytest.fixture
 def folder(tmp_path):
     """A folder that looks built; nothing here loads it."""
-    folder = tmp_path / "built"
-    folder.mkdir()
-    card = "---\nlicense: apache-2.0\necso_release: v1\n---\n\n# Try OWNER/NAME\n"
-    (folder / "README.md").write_text(card, "utf-8")
-    (folder / "config.json").write_text("{}", "utf-8")
-    (folder / "modeling_ecso.py").write_text("'code'\n", "utf-8")
-    (folder / "model.safetensors").write_bytes(bytes(1000))
-    (folder / "model-2.safetensors").write_bytes(b"\1" * 1000)
-    return folder
+    return make_folder(tmp_path / "built")
 
 
 def send(folder, target=None, waits=None, **kwargs):
@@ -85,13 +80,14 @@ def test_stale_code_and_weights_are_deleted_and_what_others_put_there_stays(hub,
     stored = StoredFile(b"x", is_large=False)
     others = {"image.jpg": stored, "custom_generate/generate.py": stored}
     hub.repositories[NAME].commit("main", {**files_at(hub), **others})
-    (folder / "model-2.safetensors").unlink()
+    (folder / SHARDS[1]).unlink()
+    write_index(folder, SHARDS[:1])
     plan, _ = send(folder)
     found = kinds(plan)
-    assert found["model-2.safetensors"] == found["custom_generate/generate.py"] == "deleted"
+    assert found[SHARDS[1]] == found["custom_generate/generate.py"] == "deleted"
     assert found["image.jpg"] == found[".gitattributes"] == "kept"
     assert {"image.jpg", ".gitattributes"} <= files_at(hub).keys()
-    assert not {"model-2.safetensors", "custom_generate/generate.py"} & files_at(hub).keys()
+    assert not {SHARDS[1], "custom_generate/generate.py"} & files_at(hub).keys()
 
 
 def test_a_head_that_moves_meanwhile_stops_the_push(hub, folder):
@@ -120,11 +116,11 @@ def test_a_broken_upload_is_resumed_and_nothing_is_sent_twice(hub, folder, monke
     send(folder, waits=waits)
     assert waits == [1]
     assert len(uploads(hub)) == 3  # two files, one of them twice
-    assert len(files_at(hub)["model.safetensors"].content) == 1000
+    assert files_at(hub)[SHARDS[0]].content == (folder / SHARDS[0]).read_bytes()
 
     hub.uploads_to_break = 100
-    (folder / "model.safetensors").write_bytes(b"\2" * 1000)
-    (folder / "model-2.safetensors").write_bytes(b"\3" * 1000)
+    write_weights(folder / SHARDS[0], 2)
+    write_weights(folder / SHARDS[1], 3)
     with pytest.raises(ECSOInputError, match="the connection broke .* repeat the command"):
         send(folder)
     before = files_at(hub)
@@ -244,7 +240,7 @@ def test_looking_needs_no_token_and_writes_nothing(hub, folder, monkeypatch):
     head, plan = plan_push(folder, PushTarget(NAME), needs_token=False)
     assert head.exists and plan.is_empty
     head, plan = plan_push(folder, PushTarget("tester/none"), needs_token=False)
-    assert not head.exists and len(plan.uploads) == 5
+    assert not head.exists and len(plan.uploads) == 6
     assert all(line.startswith("GET ") for line in hub.requests)
 
 
@@ -267,6 +263,20 @@ def test_what_does_not_verify_is_not_pushed(hub, folder, capsys):
     assert "not pushed, since a check has failed" in seen.err
     assert "FAILED" in seen.out and "not started" in seen.out
     assert not hub.repositories
+
+
+@pytest.mark.parametrize(
+    ("card", "says"),
+    [
+        (b"---\nlicense: \xff\n---\n", "its metadata cannot be read"),
+        (b"---\nlicense: [\n---\n", "its metadata cannot be read"),
+        (CARD.replace("ecso_release: v1\n", "").encode(), "has no .*ecso_release"),
+    ],
+)
+def test_a_card_that_cannot_be_used_fails_its_check_in_one_line(folder, card, says):
+    (folder / "README.md").write_bytes(card)
+    checks = {check.name: check for check in verify(folder)}
+    assert not checks["card"].passed and re.search(says, checks["card"].detail)
 
 
 def test_what_goes_up_names_the_repository_in_the_card(folder):

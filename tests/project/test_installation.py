@@ -43,7 +43,7 @@ def test_the_wheel_holds_what_it_should_and_nothing_else(wheel):
     }
     assert {name for name in names if ".dist-info/" not in name} == files
     assert {"modeling_ecso/py.typed", "modeling_ecso/tiny/model.safetensors"} <= files
-    assert {"hub_upload/py.typed", "hub_upload/configuration/presets/paper.yaml"} <= files
+    assert {"hub_upload/py.typed", "hub_upload/configuration/recipes/tiny.yaml"} <= files
     notices = {name.split("/")[-1] for name in names if "/licenses/" in name}
     assert notices == {"LICENSE", "NOTICE"}
 
@@ -80,7 +80,7 @@ def test_installed_it_works_from_any_folder(wheel, tmp_path):
     assert json.loads(done.stdout)["draft_withheld"] is True
     found = subprocess.run(
         [sys.executable, "-S", "-c"]
-        + ["from hub_upload.presets import *; print(configuration_folder()); load_presets()"],
+        + ["from hub_upload.recipe import *; print(configuration_folder()); load_recipe('tiny')"],
         cwd=elsewhere,
         env=environment,
         capture_output=True,

@@ -75,7 +75,7 @@ class Gateway:
         self._transport = transport or httpx2.ASGITransport(self.server)
         self._timeout_s = timeout_s
         ecso_config = ECSOConfig.from_preset(preset, **(changes or {}))
-        self._config = GatewayConfig(served_name="scripted", ecso=ecso_config, **config)
+        self._config = GatewayConfig(**{"served_name": "scripted", "ecso": ecso_config, **config})
         self._guards = {"keys": keys, "fetcher": fetcher}
 
     @property

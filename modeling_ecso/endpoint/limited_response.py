@@ -1,0 +1,54 @@
+"""How much of a model server's response is read, whatever it sends.
+
+Covered: compression that nobody asked for, which could unfold into any amount of memory; bodies
+that go on and on, with or without a length said beforehand.
+Not covered: how long that takes; the client has a time limit.
+"""
+
+from collections.abc import AsyncIterator
+
+import httpx2
+import openai
+
+
+# Far above any chat completion, its log-probabilities and a list of models.
+MAX_RESPONSE_BYTES = 4 * 2**20
+# What to ask a server for.
+PLAIN_HEADERS = {"Accept-Encoding": "identity"}
+
+
+class ResponseTooLarge(openai.OpenAIError):
+    """The response is larger than is read, or compressed. The client does not ask again for it."""
+
+
+async def limit_response(response: httpx2.Response) -> None:
+    """Let a response be read up to a limit; a hook that runs before its body is read.
+
+    Raises:
+        ResponseTooLarge: It is compressed, or says that it is larger.
+    """
+    if response.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise ResponseTooLarge
+    announced = response.headers.get("content-length", "")
+    if announced.isdigit() and (len(announced) > 12 or int(announced) > MAX_RESPONSE_BYTES):
+        raise ResponseTooLarge
+    if isinstance(response.stream, httpx2.AsyncByteStream):
+        response.stream = _LimitedStream(response.stream)
+
+
+class _LimitedStream(httpx2.AsyncByteStream):
+    """A body that breaks off where it becomes too large."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream):
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        seen = 0
+        async for chunk in self._stream:
+            seen += len(chunk)
+            if seen > MAX_RESPONSE_BYTES:
+                raise ResponseTooLarge
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()

@@ -1,0 +1,46 @@
+"""Real client libraries against the gateway, in front of a scripted model server.
+
+    python -m tests.clients.run
+
+Installs the clients into `build/clients-venv` first, which takes a minute. Not part of the tests:
+it needs a package index, and fails where a new version of a client asks for something else.
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.support.servers import PROJECT, ecso_serve, free_port, running, wait_until_ready
+
+
+VENV = PROJECT / "build" / "clients-venv"
+HERE = Path(__file__).parent
+
+
+def main() -> int:
+    """Install what is needed, start both servers, ask; returns the exit status."""
+    python = VENV / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*install, "--requirement", HERE / "requirements.txt"], check=True)
+    model_port, port = free_port(), free_port()
+    script = PROJECT / "examples" / "load" / "scripted_upstream.py"
+    model_server = [sys.executable, script, "--port", str(model_port)]
+    gateway = ecso_serve(f"http://127.0.0.1:{model_port}/v1", "scripted", port)
+    with tempfile.TemporaryDirectory() as folder:
+        logs = Path(folder)
+        with (
+            running(model_server, logs / "model.log"),
+            running(gateway, logs / "gateway.log") as process,
+        ):
+            url = f"http://127.0.0.1:{port}"
+            wait_until_ready(f"{url}/health", process, logs / "gateway.log")
+            status = subprocess.run([python, HERE / "ask.py", f"{url}/v1"]).returncode
+        print((logs / "gateway.log").read_text())
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
