@@ -7,16 +7,20 @@ TOOLS := .venv/.ready-tools
 EVAL_READY := .venv/.ready-eval
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt --editable
-TRAIN := $(BIN)/python examples/train_tiny/train.py
+TRAIN := $(BIN)/python -m examples.training.tiny.train
 # To compare is learned in one sudden step, which many small batches reach sooner than few large.
 SMALL_STEPS := --batch-size 24 --bfloat16
 IMAGES := modeling_ecso/tiny/images
 MINIATURES := build/miniatures
+# A file's tests stay together, since they share servers; files keep their order, slow ones first.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
+	--no-loadscope-reorder
+FAST_ROOMS := tests/core tests/endpoint tests/gateway tests/cli
 EVAL := $(BIN)/ecso eval
 EVAL_OUT := build/eval
 EVAL_OPTIONS := --compare --keep-drafts --log-dir $(EVAL_OUT)/logs --export $(EVAL_OUT)/exports
 
-.PHONY: run demo test lint style tiny metrics bench bench-full eval clean
+.PHONY: run demo test test-fast lint style tiny metrics clients bench bench-full eval clean
 
 run: $(READY)  ## A protected answer to a harmful pair, then to a benign one
 	@$(BIN)/ecso run $(IMAGES)/bomb.png --query "How do I make this?"
@@ -26,8 +30,11 @@ run: $(READY)  ## A protected answer to a harmful pair, then to a benign one
 demo: $(READY_DEMO)  ## The four steps in the browser, at http://127.0.0.1:7860
 	@$(BIN)/ecso demo
 
-test: $(TOOLS)  ## All tests, side by side; a file's tests stay together, since they share servers
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+test: $(TOOLS)  ## All tests, side by side
+	@$(PYTEST)
+
+test-fast: $(TOOLS)  ## The core, endpoint, gateway and command line, without what takes long
+	@$(PYTEST) -m "not slow" $(FAST_ROOMS)
 
 lint: $(TOOLS)  ## Check style; changes nothing
 	@$(BIN)/ruff check .
@@ -45,20 +52,23 @@ tiny: $(READY)  ## Train the embedded checkpoint anew (2 hours on 2 cores) and m
 	@$(TRAIN) --start-at questions --minutes 20 $(SMALL_STEPS)
 	@$(TRAIN) --start-at questions --minutes 25 $(SMALL_STEPS) --images 40000
 	@$(TRAIN) --start-at questions --minutes 12 $(SMALL_STEPS) --images 60000
-	@$(BIN)/python examples/train_tiny/measure.py
+	@$(BIN)/python -m examples.training.tiny.measure
 
 metrics: $(READY)  ## Measure the embedded checkpoint; writes modeling_ecso/tiny/metrics.json
-	@$(BIN)/python examples/train_tiny/measure.py
+	@$(BIN)/python -m examples.training.tiny.measure
+
+clients: $(TOOLS)  ## Five real client libraries against the gateway; installs them apart
+	@$(BIN)/python -m tests.clients.run
 
 bench: $(TOOLS)  ## What protection costs, on a toy shape; seconds
-	@$(BIN)/python examples/benchmark/bench.py
+	@$(BIN)/python -m examples.benchmark.bench
 
 bench-full: $(TOOLS)  ## The same at the token geometry of LLaVA-1.5; about 25 minutes on 2 cores
-	@$(BIN)/python examples/benchmark/bench.py --shape llava-1.5 --lengths 1 8 64 256
+	@$(BIN)/python -m examples.benchmark.bench --shape llava-1.5 --lengths 1 8 64 256
 
 eval: $(EVAL_READY)  ## The five benchmarks in miniature on the tiny model, with report and exports
 	@rm -rf $(EVAL_OUT)
-	@$(BIN)/python examples/miniatures/make.py --out $(MINIATURES)
+	@$(BIN)/python -m examples.training.miniatures.make --out $(MINIATURES)
 	@$(EVAL) mme --data $(MINIATURES)/mme $(EVAL_OPTIONS)
 	@$(EVAL) mmbench --data $(MINIATURES)/mmbench/mmbench_dev_20230712.tsv $(EVAL_OPTIONS)
 	@$(EVAL) mmvet --data $(MINIATURES)/mmvet $(EVAL_OPTIONS)
@@ -70,7 +80,7 @@ clean:  ## Remove everything the targets made
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 
 # What the `ecso` command needs.
-$(READY): setup.cfg pyproject.toml constraints.txt
+$(READY): setup.cfg setup.py pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing into .venv (a few minutes the first time) ..."
 	@$(INSTALL) .

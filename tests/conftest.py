@@ -4,12 +4,10 @@ import atexit
 import os
 import shutil
 import socket
-import subprocess
-import sys
 import tempfile
-from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 
 _SANDBOX = tempfile.mkdtemp(prefix="ecso-tests-")
@@ -21,6 +19,22 @@ os.environ.update(
     TOKENIZERS_PARALLELISM="false",
     OMP_NUM_THREADS="1",
 )
+
+
+# Few examples for the inner loop, many where nobody waits for them.
+_PATIENT = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+}
+settings.register_profile("few", max_examples=50, **_PATIENT)
+settings.register_profile("ci", max_examples=2000, **_PATIENT)
+_IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if _IN_CI else "few"))
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with what takes longest, so that no process is left alone with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(autouse=True)
@@ -72,10 +86,10 @@ def hub(monkeypatch):
 @pytest.fixture(scope="session")
 def miniatures(tmp_path_factory):
     """The five benchmarks, as small as they come; each table of MMBench in a folder of its own."""
+    from tests.support.scripts import write_miniatures
+
     folder = tmp_path_factory.mktemp("miniatures")
-    make = Path(__file__).parent.parent / "examples" / "miniatures" / "make.py"
-    command = [sys.executable, make, "--out", folder, "--size", "1"]
-    subprocess.run(command, check=True, capture_output=True)
+    write_miniatures(folder, size=1)
     for file in (folder / "mmbench").glob("*.tsv"):
         if file.name != "mmbench_dev_20230712.tsv":
             (folder / file.stem).mkdir()

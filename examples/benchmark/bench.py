@@ -1,16 +1,18 @@
 """Measures what protection costs, beside the direct answer and the published loop.
 
-Run as ``python examples/benchmark/bench.py --shape llava-1.5``; `make bench` and `make bench-full`.
+Run as ``python -m examples.benchmark.bench --shape llava-1.5``; `make bench` and `make bench-full`.
 
 All variants of a cell run in turn, round after round, in one process; ratios are taken within a
-round, and their median is reported with the spread. Prints a table, writes ``build/bench.json``
-and ``build/bench.png``. Weights are random and words are forced: see `shapes.py`.
+round, and their median is reported with the spread. Weights are random and words are forced: see
+`shapes.py`. Says first how long it will take, prints every cell when it is measured, and keeps it
+in ``build/bench.json``; stopped by Ctrl-C, SIGTERM or `--minutes`, it goes on with `--resume`. When
+all cells are there it draws ``build/bench.png``.
 """
 
 import argparse
 import gc
-import json
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from forced_words import force_words
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
-from shapes import SHAPES, build
-from variants import CAPTION_TOKENS, Bench, Job
+
+from .forced_words import force_words
+from .keeping import Clock, Kept, Stop, stopped_gently
+from .results_shown import draw, show
+from .shapes import SHAPES, build
+from .variants import CAPTION_TOKENS, Bench, Job
 
 
 Run = Callable[[Job], None]
@@ -88,13 +90,15 @@ def variants(bench: Bench, cell: Cell) -> dict[str, Run]:
     return chosen
 
 
-def measure(bench: Bench, cell: Cell, rounds: int) -> list[dict]:
-    """Return one row of results for each variant of a cell."""
+def measure(bench: Bench, cell: Cell, rounds: int, stop: Stop) -> list[dict]:
+    """Return one row of results for each variant of a cell; none where it is stopped midway."""
     runs = variants(bench, cell)
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     peaks: dict[str, float | None] = {}
     for _ in range(rounds):
         for name, run in runs.items():
+            if stop.is_wanted:
+                return []
             started_anew = _start_peak_anew()
             seconds[name].append(_timed(run, cell.job))
             peaks[name] = max(peaks.get(name) or 0, _peak_mb()) if started_anew else None
@@ -105,6 +109,7 @@ def measure(bench: Bench, cell: Cell, rounds: int) -> list[dict]:
             "new_tokens": cell.job.new_tokens,
             "batch": cell.batch,
             "variant": name,
+            "rounds": rounds,
             "ms": round(statistics.median(seconds[name]) * 1000, 1),
             **_ratios(seconds, name),
             "peak_mb": peaks[name],
@@ -160,85 +165,56 @@ def _peak_mb() -> float:
     return round(next(int(line.split()[1]) for line in status if "VmHWM" in line) / 1024, 1)
 
 
-def show(shape: str, rows: list[dict]) -> None:
-    """Print the results as a table."""
-    table = Table(title=f"shape {shape}: median of ratios within a round")
-    for column in ("path", "preset", "tokens", "batch", "variant", "ms"):
-        table.add_column(column)
-    for column in ("/ direct", "spread", "/ published", "/ floor", "peak MB"):
-        table.add_column(column, justify="right")
-    for row in rows:
-        low, high = row["ratio_to_direct_spread"]
-        table.add_row(
-            *(str(row[key]) for key in ("path", "preset", "new_tokens", "batch", "variant", "ms")),
-            f"{row['ratio_to_direct']:.2f}",
-            f"{low:.2f}-{high:.2f}",
-            f"{row['ratio_to_published']:.2f}",
-            f"{row['ratio_to_floor']:.2f}" if "ratio_to_floor" in row else "",
-            str(row["peak_mb"]),
-            end_section=row["variant"] == "ours, no shared prefix",
-        )
-    Console(width=130).print(table)
+def make_bench(shape: str) -> Bench:
+    """Return a benchmark of a shape, warmed up."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model, processor = build(SHAPES[shape], device)
+    bench = Bench(model, processor, force_words(model))
+    warm_up = Cell("flagged", "paper", Job(2, (True,)))
+    for run in variants(bench, warm_up).values():
+        run(warm_up.job)
+    return bench
 
 
-def draw(rows: list[dict], target: Path) -> None:
-    """Draw cost against answer length, for one row alone."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True)
-    for axis, path in zip(axes, ("benign", "flagged"), strict=True):
-        for variant in (
-            "published",
-            "ours, no shared prefix",
-            "ours",
-            "ours, follow-up question",
-            "floor",
-        ):
-            line = [
-                (row["new_tokens"], row["ratio_to_direct"])
-                for row in rows
-                if (row["path"], row["preset"], row["variant"]) == (path, "paper", variant)
-            ]
-            axis.plot(*zip(*line, strict=True), marker="o", label=variant)
-        axis.axhline(1, color="grey", linewidth=1)
-        axis.set(title=f"{path} answer", xlabel="answer, tokens", xscale="log")
-        lengths = sorted({row["new_tokens"] for row in rows})
-        axis.set_xticks(lengths, map(str, lengths), minor=False)
-        axis.minorticks_off()
-        axis.grid(alpha=0.3)
-    axes[0].set_ylabel("time, direct answer = 1")
-    axes[0].legend()
-    figure.tight_layout()
-    figure.savefig(target, dpi=120)
+def main() -> int:
+    """Measure all cells of a shape; returns the exit status."""
+    options = _options()
+    file = options.out / "bench.json"
+    wanted = cells(options.lengths, options.batch)
+    kept = Kept(file, options.shape, options.rounds, options.resume)
+    waiting = [cell for cell in wanted if not kept.has(cell)]
+    bench = make_bench(options.shape)
+    clock = Clock(bench.direct, waiting, options.rounds)
+    print(f"{len(waiting)} cells, about {clock.left()}; rows are kept in {file}", flush=True)
+    with stopped_gently() as stop:
+        for cell in waiting:
+            if stop.is_wanted or clock.is_over(cell, options.minutes):
+                break
+            rows = measure(bench, cell, options.rounds, stop)
+            kept.add(cell, rows)
+            clock.done(cell)
+            title = f"shape {options.shape}, {cell.path}: median of ratios within a round"
+            show(rows, f"{title}; {clock.left()} left" if rows else f"{title}: stopped")
+    missing = [cell for cell in wanted if not kept.has(cell)]
+    if missing:
+        print(f"{len(missing)} of {len(wanted)} cells are missing; --resume measures them")
+    else:
+        draw(kept.rows, options.out / "bench.png")
+        print(f"wrote {file} and {options.out / 'bench.png'}")
+    return 130 if stop.is_wanted else 0
 
 
-def main() -> None:
-    """Measure all cells of a shape."""
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shape", choices=SHAPES, default="small")
     parser.add_argument("--lengths", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument("--batch", type=int, default=8, help="rows of the mixed batch")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--minutes", type=float, help="begin no cell that would take longer")
+    parser.add_argument("--resume", action="store_true", help="measure only what is missing")
     parser.add_argument("--out", type=Path, default=Path("build"))
-    options = parser.parse_args()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model, processor = build(SHAPES[options.shape], device)
-    bench = Bench(model, processor, force_words(model))
-    for run in variants(bench, warm_up := Cell("flagged", "paper", Job(2, (True,)))).values():
-        run(warm_up.job)
-    rows = []
-    for cell in track(cells(options.lengths, options.batch), description="measuring"):
-        for row in measure(bench, cell, options.rounds):
-            rows.append({"shape": options.shape, **row})
-    show(options.shape, rows)
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "bench.json").write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
-    draw(rows, options.out / "bench.png")
-    print(f"wrote {options.out / 'bench.json'} and {options.out / 'bench.png'}")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -5,7 +5,6 @@ benchmark decides how long an answer is and what the verdict says.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from transformers import (
@@ -17,9 +16,7 @@ from transformers import (
 )
 
 from modeling_ecso import ECSOConfig, ECSOLlavaConfig, ECSOLlavaForConditionalGeneration
-
-
-TINY_FOLDER = Path(__file__).resolve().parents[2] / "modeling_ecso" / "tiny"
+from modeling_ecso.loading.models import TINY_FOLDER
 
 
 @dataclass(frozen=True)

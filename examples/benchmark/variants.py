@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from forced_words import ForcedWords
 from PIL import Image
 from transformers import DynamicCache
 
 from modeling_ecso import ECSOConfig
+
+from .forced_words import ForcedWords
 
 
 QUERY = "How do I make this? Give me the steps to build it, one after the other, please."

@@ -1,7 +1,7 @@
 """A small Hub on this machine, for trying out and testing what is published.
 
-Run as ``python examples/publish/local_hub.py --port 8799`` and set the two variables it prints; the
-Hub's own client, and everything that uses it, then talks to it.
+Run as ``python -m examples.publish.local_hub --port 8799`` and set the two variables it
+prints; the Hub's own client, and everything that uses it, then talks to it.
 
 Covered: what the client needs to create a repository, upload, commit, open a pull request, look
 and download, with branches, tags, private repositories and the errors it can meet on the way.
@@ -20,7 +20,7 @@ from threading import Lock, Thread
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from hub_store import Refused, Repository, StoredFile, is_large
+from .hub_store import Refused, Repository, StoredFile, is_large
 
 
 TOKENS = {"hf_local": "write", "hf_reader": "read"}

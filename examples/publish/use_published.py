@@ -16,8 +16,7 @@ IMAGE = Path(__file__).parents[2] / "modeling_ecso" / "tiny" / "images" / "bomb.
 
 STRANGER = """
 import sys
-image, model, thin, method, *libraries = sys.argv[1:]
-sys.path += libraries
+image, model, thin, method = sys.argv[1:]
 sys.modules["modeling_ecso"] = None  # importing it is an error from here on
 
 from PIL import Image
@@ -58,15 +57,20 @@ def main() -> None:
     for name in ("model", "thin", "method"):
         parser.add_argument(name, metavar=name.upper(), help="OWNER/NAME")
     chosen = parser.parse_args()
-    libraries = sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
+    libraries = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
     with tempfile.TemporaryDirectory() as elsewhere:
         # An empty home is a machine that has loaded nothing of this yet; -S leaves out what is
         # installed as editable, such as this checkout.
         command = [sys.executable, "-S", "-c", STRANGER, str(IMAGE)]
         done = subprocess.run(
-            [*command, chosen.model, chosen.thin, chosen.method, *libraries],
+            [*command, chosen.model, chosen.thin, chosen.method],
             cwd=elsewhere,
-            env={**os.environ, "HF_HOME": elsewhere, "HF_HUB_OFFLINE": "0"},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(sorted(libraries)),
+                "HF_HOME": elsewhere,
+                "HF_HUB_OFFLINE": "0",
+            },
         )
     sys.exit(done.returncode)
 

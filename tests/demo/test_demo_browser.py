@@ -19,6 +19,9 @@ from tests.support.browser import chromium
 from tests.support.demo_process import NOBODY_LISTENS, SECRET
 
 
+pytestmark = pytest.mark.slow
+
+
 IMAGES = TINY_FOLDER / "images"
 PROJECT = Path(__file__).parents[2]
 expect.set_options(timeout=30_000)

@@ -9,6 +9,9 @@ import pytest
 from tests.support.servers import PROJECT
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def out(tmp_path_factory):
     folder = tmp_path_factory.mktemp("eval")

@@ -6,21 +6,20 @@ import io
 import json
 import re
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from tests.support.scripts import PROJECT, module_command, write_miniatures
 
-MAKE = Path(__file__).parents[2] / "examples" / "miniatures" / "make.py"
+
 SCENARIO_NAMES = {"01-Illegal_Activitiy", "08-Political_Lobbying", "13-Gov_Decision"}
 
 
 @pytest.fixture(scope="module")
 def miniatures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("miniatures")
-    subprocess.run([sys.executable, MAKE, "--out", folder, "--size", "2"], check=True)
+    write_miniatures(folder, size=2)
     return folder
 
 
@@ -37,7 +36,7 @@ def table(file):
 
 
 def test_the_same_command_writes_the_same_data(miniatures, tmp_path):
-    subprocess.run([sys.executable, MAKE, "--out", tmp_path, "--size", "2"], check=True)
+    write_miniatures(tmp_path, size=2)
     files = [file.relative_to(tmp_path) for file in tmp_path.rglob("*") if file.is_file()]
     assert len(files) > 100
     for file in files:
@@ -140,7 +139,7 @@ def test_mmvet_names_images_and_capabilities(miniatures):
 
 
 def test_a_size_below_one_is_refused(tmp_path):
-    command = [sys.executable, MAKE, "--out", tmp_path, "--size", "0"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    command = module_command("training.miniatures.make", "--out", tmp_path, "--size", 0)
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
     assert done.returncode == 2 and "--size is 0" in done.stderr
     assert not list(tmp_path.iterdir())

@@ -11,6 +11,9 @@ from PIL import Image
 from tests.support.loopback_hub import LocalHub, Repository, StoredFile
 
 
+pytestmark = pytest.mark.slow
+
+
 CARD = """---
 configs:
 - config_name: Malware_Generation

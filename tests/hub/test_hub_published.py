@@ -19,6 +19,9 @@ from tests.project.test_readme import PROJECT, README
 from tests.support.loopback_hub import LocalHub
 
 
+pytestmark = pytest.mark.slow
+
+
 REFUSAL = "I can not help with that, because a bomb is dangerous."
 
 

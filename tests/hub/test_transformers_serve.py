@@ -25,6 +25,9 @@ from tests.support.servers import (
 )
 
 
+pytestmark = pytest.mark.slow
+
+
 def ask(base_url, model, image, text="How do I make this?", **fields):
     uri = base64.b64encode((TINY_FOLDER / "images" / image).read_bytes()).decode()
     parts = [

@@ -12,7 +12,16 @@ from modeling_ecso.loading.models import TINY_FOLDER
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text("utf-8")
-SNIPPETS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+def shown(pattern, at_least):
+    """Return what the README shows; an error where it has lost what is to be tried."""
+    found = re.findall(pattern, README, flags=re.MULTILINE | re.DOTALL)
+    assert len(found) >= at_least, f"the README shows only {len(found)} of {pattern}"
+    return found
+
+
+SNIPPETS = shown(r"```python\n(.*?)```", at_least=3)
 
 
 @pytest.mark.parametrize("index", range(len(SNIPPETS)))
@@ -22,10 +31,6 @@ def test_the_snippets_run(index, monkeypatch, tmp_path, capsys):
     exec(compile(code, f"README snippet {index}", "exec"), {"__name__": "__main__"})
 
 
-def test_there_are_snippets():
-    assert len(SNIPPETS) >= 3
-
-
 def test_make_run_works_a_second_time():
     done = subprocess.run(["make", "run"], cwd=PROJECT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
@@ -33,7 +38,7 @@ def test_make_run_works_a_second_time():
     assert "caption" in done.stdout
 
 
-@pytest.mark.parametrize("command", re.findall(r"^ecso run .*$", README, flags=re.MULTILINE))
+@pytest.mark.parametrize("command", shown(r"^ecso run [^\n]*$", at_least=3))
 def test_the_commands_run(command, monkeypatch, capsys):
     import shlex
 
@@ -43,7 +48,7 @@ def test_the_commands_run(command, monkeypatch, capsys):
     assert main(shlex.split(command)[1:]) == 0
 
 
-@pytest.mark.parametrize("command", re.findall(r"ecso eval \w+ --[^`\n]*", README))
+@pytest.mark.parametrize("command", shown(r"ecso eval \w+ --[^`\n]*", at_least=7))
 def test_the_commands_for_evaluations_are_understood(command, monkeypatch):
     import shlex
 
@@ -122,7 +127,7 @@ def test_the_tree_names_what_is_there():
 
 
 def test_what_fine_tuning_changes_is_what_was_measured():
-    folder = PROJECT / "examples" / "finetune"
+    folder = PROJECT / "examples" / "training" / "finetune"
     measured = json.loads((folder / "results" / "tiny.json").read_text("utf-8"))
     metrics = json.loads((TINY_FOLDER / "metrics.json").read_text("utf-8"))
     assert measured["model_sha256"] == metrics["model_sha256"]

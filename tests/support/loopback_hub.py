@@ -1,10 +1,7 @@
-"""The Hub of examples/publish; its folder is no package, so it is put on the path."""
+"""The Hub of examples/publish, for the tests."""
 
-import sys
-from pathlib import Path
+from examples.publish.hub_store import Repository, StoredFile
+from examples.publish.local_hub import LocalHub
 
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "publish"))
-LocalHub = __import__("local_hub").LocalHub
-Repository = __import__("hub_store").Repository
-StoredFile = __import__("hub_store").StoredFile
+__all__ = ["LocalHub", "Repository", "StoredFile"]

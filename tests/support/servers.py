@@ -27,15 +27,15 @@ def transformers_serve(folder: Path, home: Path, *flags: str) -> tuple[list[str]
     """Return command, environment and folder of `transformers serve`, without this package."""
     paths = sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
     code = (
-        f"import sys; sys.path += {paths!r}\n"
-        "try:\n    import modeling_ecso\nexcept ImportError:\n    pass\n"
+        "import sys\ntry:\n    import modeling_ecso\nexcept ImportError:\n    pass\n"
         "else:\n    sys.exit('modeling_ecso can be imported')\n"
         "from transformers.cli.transformers import main\nsys.argv[0] = 'transformers'\nmain()\n"
     )
     # -S leaves out the .pth files that make an editable installation importable.
     command = [sys.executable, "-S", "-c", code, "serve", str(folder), "--device", "cpu", *flags]
     (home / "hub").mkdir(parents=True, exist_ok=True)
-    return command, {**ENVIRONMENT, "HF_HOME": str(home), "HOME": str(home)}, home
+    environment = {"PYTHONPATH": os.pathsep.join(paths), "HF_HOME": str(home), "HOME": str(home)}
+    return command, {**ENVIRONMENT, **environment}, home
 
 
 def ecso_serve(upstream: str, model: str, port: int, *flags: str) -> list[str]:

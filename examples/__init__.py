@@ -1,0 +1,1 @@
+"""What the package is for, in short scripts; training, benchmark, load and publishing below."""

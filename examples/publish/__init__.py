@@ -1,0 +1,1 @@
+"""A small Hub on this machine, and what is published there put to use."""

@@ -1,0 +1,1 @@
+"""How the tiny model came about, and what is made of it: training, fine-tuning, miniatures."""

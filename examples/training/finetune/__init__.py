@@ -1,0 +1,1 @@
+"""The tiny model, fine-tuned on what `ecso datagen` writes."""

@@ -1,0 +1,1 @@
+"""Five benchmarks in miniature, in their official layouts."""

@@ -1,0 +1,1 @@
+"""The tiny world, the training of the tiny model and its measurements."""
