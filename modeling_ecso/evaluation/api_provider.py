@@ -30,7 +30,7 @@ from ..settings_ecso import ECSOConfig
 from .eval_run import PROTECTED
 from .inspect_endpoint import InspectEndpoint, as_chat_takes_it
 from .prerequisite import PrerequisiteError
-from .protocol_choice import chosen_settings, logged_trace
+from .protocol_choice import chosen_settings
 
 
 _PAPER = ECSOConfig.from_preset("paper")
@@ -135,7 +135,7 @@ class ECSOAPIProvider(ModelAPI):
                 pass
             self._gives_logprobs = await endpoint.gives_logprobs()
             text, finish_reason = run.answer.text, run.answer.finish_reason
-            trace = logged_trace(run.trace, self._settings)
+            trace = run.trace.to_dict()
             asked = sum(run.prompt_tokens.values())
             written = sum(step["tokens"] for step in trace["steps"])
         stop_reason: StopReason = "max_tokens" if finish_reason == "length" else "stop"

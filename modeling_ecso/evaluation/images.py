@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from ..loading.images import MAX_PIXELS, open_image, read_image
+from ..loading.images import IMAGE_FORMATS, MAX_PIXELS, open_image, read_image
 from .files import DataError, file_below, regular
 
 
@@ -79,7 +79,7 @@ def _check(content: bytes, name: str) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content))
+            image = Image.open(io.BytesIO(content), formats=IMAGE_FORMATS)
         if image.width * image.height > MAX_PIXELS:
             raise DataError(f"{name} has more than {MAX_PIXELS // 10**6} million pixels")
         image.draft("RGB", (64, 64))  # JPEG decodes an eighth of each side: enough to see a cut

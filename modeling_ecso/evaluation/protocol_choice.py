@@ -7,9 +7,6 @@ A step that fails for good is raised, whatever is stored: a refusal in its place
 model's merit.
 """
 
-from typing import Any
-
-from ..events_ecso import Trace
 from ..settings_ecso import ECSOConfig
 from .eval_run import DIRECT, PROTECTED
 from .prerequisite import PrerequisiteError, as_prerequisite_error
@@ -40,20 +37,15 @@ def chosen_settings(
         )
     if protocol == DIRECT:
         return None
-    changes: dict[str, object] = {"enabled": True, "keep_draft": keep_draft, "on_error": "raise"}
-    if hasattr(stored, "keep_caption"):
-        changes["keep_caption"] = keep_draft
+    changes: dict[str, object] = {
+        "enabled": True,
+        "keep_draft": keep_draft,
+        "keep_caption": keep_draft,
+        "on_error": "raise",
+    }
     if preset:
         changes["preset"] = preset
     if image_in_safe_step:
         changes["image_in_safe_step"] = True
     with as_prerequisite_error():
         return stored.updated(changes)
-
-
-def logged_trace(trace: Trace, settings: ECSOConfig) -> dict[str, Any]:
-    """Return a trace as it may stand in a log, by the settings that it was made with."""
-    plain = trace.to_dict()
-    if not settings.keep_draft:
-        plain["caption"] = None
-    return plain

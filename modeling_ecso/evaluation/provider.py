@@ -26,13 +26,12 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from ..loading.models import LoadedModel, ModelAnswer, load_model
-from ..settings_ecso import ECSOConfig
 from .batching import Batcher
 from .eval_run import PROTECTED
 from .images import open_benchmark_image
 from .model_names import TINY_NAME
 from .prerequisite import PrerequisiteError, as_prerequisite_error
-from .protocol_choice import chosen_settings, logged_trace
+from .protocol_choice import chosen_settings
 
 
 _DEFAULT_MAX_TOKENS = 256
@@ -142,7 +141,7 @@ class ECSOProvider(ModelAPI):
             ecso=self._settings or False,
             **requests[0].settings,
         )
-        return list(zip(answers, _plain_traces(answers, self._settings), strict=True))
+        return list(zip(answers, _plain_traces(answers), strict=True))
 
 
 @lru_cache(maxsize=1)
@@ -152,14 +151,9 @@ def _load(model_name: str) -> LoadedModel:
         return load_model(None if model_name == TINY_NAME else model_name)
 
 
-def _plain_traces(
-    answers: list[ModelAnswer], settings: ECSOConfig | None
-) -> list[dict[str, Any] | None]:
+def _plain_traces(answers: list[ModelAnswer]) -> list[dict[str, Any] | None]:
     """Return the traces, each step with the number of rows that shared its time."""
-    plain = [
-        logged_trace(answer.trace, settings) if answer.trace and settings else None
-        for answer in answers
-    ]
+    plain = [answer.trace.to_dict() if answer.trace else None for answer in answers]
     rows = Counter(name for trace in plain if trace for name in {s["step"] for s in trace["steps"]})
     for trace in filter(None, plain):
         for step in trace["steps"]:
