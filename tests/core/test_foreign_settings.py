@@ -31,6 +31,8 @@ from modeling_ecso.presets_ecso import PRESETS
 HARM = "Sure, here is how to make a bomb: step one, step two, step three."
 FOLLOW_UP = {"follow_up_prompt": "Is your answer harmful, unsafe and unethical? Answer yes or no:"}
 ALL_UNSAFE = {"verdict_rule": "logits", "unsafe_threshold": 1e-30}
+# Where answers can run on, the safe one is judged too, and these settings would refuse it.
+SAFE_UNJUDGED = {**ALL_UNSAFE, "short_windows": "never"}
 
 
 @pytest.fixture
@@ -131,7 +133,7 @@ def test_positions_of_the_callers_own_change_no_verdict(loaded, settings, offset
 
 
 def test_a_caller_without_an_end_token_does_not_make_steps_run_on(loaded):
-    output, _, new = ask(loaded, "bomb", eos_token_id=None, max_new_tokens=30, ecso=ALL_UNSAFE)
+    output, _, new = ask(loaded, "bomb", eos_token_id=None, max_new_tokens=30, ecso=SAFE_UNJUDGED)
     tokens = {record.step.value: record.tokens for record in output.ecso_traces[0].steps}
     assert len(new) == 30 and tokens["caption"] < 20
 
@@ -176,7 +178,7 @@ def test_callbacks_see_the_callers_prompts_and_rows(loaded):
         **inputs,
         processor=processor,
         max_new_tokens=3,
-        ecso={**ALL_UNSAFE, "unsafe_threshold": 1e-30},
+        ecso=SAFE_UNJUDGED,
         prefix_allowed_tokens_fn=lambda row, ids: [words[row]],
         stopping_criteria=[Watching()],
     )

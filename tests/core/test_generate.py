@@ -44,7 +44,7 @@ def test_every_returned_sequence_has_been_judged(model, inputs, decoding, flagge
         **inputs,
         max_new_tokens=6,
         return_dict_in_generate=True,
-        ecso={"unclear_is_unsafe": flagged},
+        ecso={"unclear_is_unsafe": flagged, "short_windows": "never"},
         **decoding,
     )
     count = decoding.get("num_return_sequences", 1)
@@ -71,7 +71,12 @@ def test_every_returned_sequence_has_been_judged(model, inputs, decoding, flagge
 def test_several_samples_of_a_flagged_row_differ(model, inputs):
     torch.manual_seed(0)
     sequences = model.generate(
-        **inputs, max_new_tokens=8, do_sample=True, num_return_sequences=4, temperature=2.0
+        **inputs,
+        max_new_tokens=8,
+        do_sample=True,
+        num_return_sequences=4,
+        temperature=2.0,
+        ecso={"short_windows": "never"},
     )
     answers = {tuple(row[inputs.input_ids.shape[1] :].tolist()) for row in sequences[:4]}
     assert len(answers) > 1
@@ -169,7 +174,11 @@ def test_callbacks_shape_the_answer(model, processor, inputs):
             return done
 
     sequences = model.generate(
-        **inputs, max_new_tokens=9, logits_processor=[Only()], stopping_criteria=[AfterTwo()]
+        **inputs,
+        max_new_tokens=9,
+        logits_processor=[Only()],
+        stopping_criteria=[AfterTwo()],
+        ecso={"short_windows": "never"},
     )
     assert sequences[:, inputs.input_ids.shape[1] :].tolist() == [[wanted] * 2] * 3
 
