@@ -61,6 +61,10 @@ class ConversationReader:
         processor: A transformers processor with a tokenizer and a chat template.
         image_token_id: The id that stands for image features in the prompt.
 
+    Attributes:
+        processor: The processor.
+        end_id: The id that ends an answer in its vocabulary.
+
     Raises:
         ECSOProcessorError: The processor has no chat template, or one that cannot be read.
     """
@@ -70,6 +74,7 @@ class ConversationReader:
         self.processor = processor
         self._tokenizer = processor.tokenizer
         self._bos = self._tokenizer.bos_token or ""
+        self.end_id: int | None = self._tokenizer.eos_token_id
         self._image_token_id = image_token_id
         self._image_token = self._checked_image_token()
         self._vocabulary = self._vocabulary_now()
@@ -79,11 +84,6 @@ class ConversationReader:
         # A single character cannot be broken up; it means in a step what it means in a prompt.
         self._special_text = _any_of({s.strip() for s in specials if len(s.strip()) > 1})
         self._probe_template()
-
-    @property
-    def end_id(self) -> int | None:
-        """The id that ends an answer in this vocabulary."""
-        return self._tokenizer.eos_token_id
 
     def fits(self, processor: Any) -> bool:
         """Return whether this reads for a processor as it is now: tokens may be added later."""
