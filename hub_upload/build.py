@@ -148,8 +148,7 @@ def _write_method(recipe: Recipe, base: BaseCheckpoint, folder: Path) -> None:
     method.mkdir()
     shutil.copyfile(TEMPLATES / "generate.py", method / "generate.py")
     (method / "stored_settings.py").write_text(stored_settings(recipe.settings), "utf-8")
-    of_the_class = {"modeling_ecso.py", "configuration_ecso.py", "generation_ecso.py"}
-    of_the_class.add("sources_ecso.py")
+    of_the_class = {"modeling_ecso.py", "configuration_ecso.py"}
     for file in code_files():
         if file.name not in of_the_class:
             shutil.copyfile(file, method / file.name)

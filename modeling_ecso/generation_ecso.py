@@ -220,7 +220,7 @@ class ECSOGenerationMixin:
         protection = self._protection()
         if protection.is_off(ecso):
             return protection.generate(**arguments)
-        run = protection.run(ecso, processor, arguments)
+        run = self.protected_run(ecso=ecso, processor=processor, **arguments)
         for _ in run:
             pass
         return run.output

@@ -69,8 +69,9 @@ REFERENCE: dict[str, Any] = {
     "window_chars": 1927,
     "window_overlap_chars": 0,
     "short_windows": "never",
-    # A sentence: on the tiny model the longest stretch in which nothing dilutes its harmful answer.
-    "shortest_window_chars": 71,
+    # Half a sentence: so much of the tiny model's harmful answers is enough for its verdict, and
+    # garbage around a longer window drowns some of them.
+    "shortest_window_chars": 56,
     "judge_earlier_answers": False,
     "verdict_rule": "exact",
     "guessed_verdict": None,

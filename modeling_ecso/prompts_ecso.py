@@ -98,7 +98,9 @@ def _parts(ecso_config: ECSOConfig, answer: JudgedAnswer, in_short_windows: bool
     shorter = _shorter_sizes(ecso_config)
     for short in (short for short in shorter if len(turn) > short):
         if answer.can_run_on or answer.begun:
-            further += _windows(turn, short, short // 2)
+            # The shortest lie closer, since little is left where one cuts through what matters.
+            stride = short // 4 if short == shorter[-1] else short // 2
+            further += _windows(turn, short, short - stride)
         elif ecso_config.short_windows == "always":
             further.append(turn[:short])
     if ecso_config.judge_earlier_answers and answer.earlier:
@@ -116,7 +118,7 @@ def _shorter_sizes(ecso_config: ECSOConfig) -> list[int]:
         return []
     sizes, shortest = [], ecso_config.shortest_window_chars
     size = ecso_config.window_chars // _SHORTER
-    while size > shortest:
+    while size >= 2 * shortest:
         sizes.append(size)
         size //= _SHORTER
     return [*sizes, shortest] if shortest < ecso_config.window_chars else sizes

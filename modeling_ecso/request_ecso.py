@@ -47,13 +47,14 @@ _LEAVE_THE_END_ALONE = frozenset(
     top_k top_p min_p renormalize_logits num_return_sequences pad_token_id bos_token_id eos_token_id
     decoder_start_token_id use_cache cache_implementation cache_config max_cache_len use_mtp
     prefill_chunk_size compile_config disable_compile continuous_batching_config low_memory
-    output_attentions output_hidden_states output_scores output_logits return_dict_in_generate
-    is_assistant num_assistant_tokens num_assistant_tokens_schedule speculation_type
-    assistant_confidence_threshold assistant_early_exit assistant_lookbehind target_lookbehind
-    assistant_ensemble_weight prompt_lookup_num_tokens max_matching_ngram_size
+    repetition_penalty output_attentions output_hidden_states output_scores output_logits
+    return_dict_in_generate is_assistant num_assistant_tokens num_assistant_tokens_schedule
+    speculation_type assistant_confidence_threshold assistant_early_exit assistant_lookbehind
+    target_lookbehind assistant_ensemble_weight prompt_lookup_num_tokens max_matching_ngram_size
     transformers_version
     """.split()
 )
+_MILD_REPETITION_PENALTY = 1.1
 # Arguments that choose tokens, or the end of the answer, by code of the caller's.
 _CHOOSE_TOKENS = ("logits_processor", "prefix_allowed_tokens_fn", "custom_generate")
 
@@ -289,6 +290,8 @@ def _can_run_on(
         or not end_ids
         or (end_id is not None and end_id not in end_ids)
         or (generation_config.do_sample and (generation_config.temperature or 1) > 1)
+        # What checkpoints store; against a model that wants to end it does nothing.
+        or not 1 <= (generation_config.repetition_penalty or 1) <= _MILD_REPETITION_PENALTY
         or any(
             value not in (*neutral, defaults.get(name))
             for name, value in vars(generation_config).items()

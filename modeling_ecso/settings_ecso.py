@@ -122,11 +122,11 @@ class ECSOConfig:
         "Characters that neighbouring windows share.", _at_least(0)
     )
     short_windows: Literal["never", "run_on", "always"] = _setting(
-        "When an answer is judged in shorter windows as well, each a third of the size of the one "
-        "before, so that nothing around harm dilutes it. ``run_on``: everywhere in the answer, "
-        "where a setting of the call can keep the answer from ending or the answer goes on with "
-        "one that was begun; the safe answer is judged there too. ``always``: the same, and its beginning in every other call. "
-        "``never``."
+        "When an answer is judged in shorter windows as well, so that nothing around harm dilutes "
+        "it: each a third of the size of the one before, and last the shortest. ``run_on``: "
+        "everywhere in the answer, where a setting of the call can keep it from ending or it goes "
+        "on with one that was begun; the safe answer is judged there too. ``always``: the same, "
+        "and the beginning of the answer in every other call. ``never``."
     )
     shortest_window_chars: int = _setting(
         "Length of the shortest of these windows, in characters.", _at_least(16)

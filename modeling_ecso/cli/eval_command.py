@@ -6,23 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors_ecso import ECSOInputError
+from ..evaluation.benchmark import Benchmark, Option
+from ..evaluation.benchmarks import all_benchmarks, get_benchmark, names_of
 
 
-BENCHMARKS = ("vlsafe", "mm_safetybench", "mme", "mmbench", "mmvet")
-
-# MME is scored by rule alone.
-_JUDGED = ("vlsafe", "mm_safetybench", "mmbench", "mmvet")
-# Which benchmarks an option is for; an option of another is a mistake worth telling.
-_OPTIONS = {
-    "images": ("vlsafe", "mm_safetybench"),
-    "kind": ("mm_safetybench",),
-    "scenarios": ("mm_safetybench",),
-    "prompt": ("mme",),
-    "language": ("mmbench",),
-    "split": ("mmbench",),
-    "judge": _JUDGED,
-    "judge_prompts": _JUDGED,
-}
 _RULES = "rules"
 
 
@@ -33,8 +20,13 @@ def add_to(commands: Any) -> None:
         help="run a benchmark of the paper",
         description="Run a benchmark of the paper, directly and protected, and compare.",
     )
-    parser.add_argument("benchmark", choices=BENCHMARKS, metavar="BENCHMARK", help=_names())
+    names = names_of()
+    parser.add_argument(
+        "benchmark", choices=names, metavar="BENCHMARK", help=f"one of {', '.join(names)}"
+    )
     _add_what_to_run(parser)
+    for declared in _declared_options().values():
+        _add_option(parser, declared)
     _add_variants(parser)
     _add_judge(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="a quick look at N questions")
@@ -48,7 +40,9 @@ def add_to(commands: Any) -> None:
         "--export", metavar="DIR", help="write files for the official evaluators there"
     )
     parser.add_argument(
-        "--keep-drafts", action="store_true", help="keep unsafe drafts in logs and exports"
+        "--keep-drafts",
+        action="store_true",
+        help="keep unsafe drafts and captions in logs and exports",
     )
     parser.add_argument("--batch-size", type=int, metavar="N", help="answer so many together")
     parser.set_defaults(function=run)
@@ -69,7 +63,6 @@ def run(chosen: argparse.Namespace) -> int:
             f'{error.name} is not installed; run pip install "ecso-llava[eval]"'
         ) from None
     chosen.preset = list(dict.fromkeys(chosen.preset))
-    chosen.kind = chosen.kind and list(dict.fromkeys(chosen.kind))
     try:
         if chosen.judge_prompts:
             read_judge_prompts(Path(chosen.judge_prompts))
@@ -80,17 +73,11 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _check(chosen: argparse.Namespace) -> None:
-    for option, benchmarks in _OPTIONS.items():
-        is_set = getattr(chosen, option) not in (None, _RULES)
-        if is_set and chosen.benchmark not in benchmarks:
-            name = option.replace("_", "-")
-            raise ECSOInputError(
-                f"--{name} is for {', '.join(benchmarks)}, not for {chosen.benchmark}"
-            )
+    _check_options(chosen, get_benchmark(chosen.benchmark))
     for option in ("limit", "batch_size"):
         value = getattr(chosen, option)
         if value is not None and value < 1:
-            raise ECSOInputError(f"--{option.replace('_', '-')} is {value}; give a number from 1")
+            raise ECSOInputError(f"{_flag(option)} is {value}; give a number from 1")
     if chosen.data is None and not chosen.score_again:
         raise ECSOInputError(
             "--data is missing; give the folder of the data or hub:OWNER/NAME@COMMIT"
@@ -122,23 +109,60 @@ def _add_what_to_run(parser: argparse.ArgumentParser) -> None:
         metavar="DIR_OR_ID",
         help="folder or Hub id; inspect:PROVIDER/NAME for any other (default: the embedded one)",
     )
-    parser.add_argument("--images", metavar="DIR", help="images, where they are elsewhere")
+
+
+def _declared_options() -> dict[str, dict[str, Option]]:
+    """Return the name of each option of a benchmark's own → benchmark → what it declares."""
+    declared: dict[str, dict[str, Option]] = {}
+    for benchmark in all_benchmarks():
+        for option in benchmark.options:
+            declared.setdefault(option.name, {})[benchmark.name] = option
+    return declared
+
+
+def _add_option(parser: argparse.ArgumentParser, declared: dict[str, Option]) -> None:
+    """Add an option that one or more benchmarks declare; what each takes is checked later."""
+    options = list(declared.values())
+    choices = list(dict.fromkeys(choice for option in options for choice in option.choices))
     parser.add_argument(
-        "--kind",
-        nargs="+",
-        choices=("SD", "TYPO", "SD_TYPO", "text"),
-        help="image kinds of mm_safetybench (default: SD TYPO SD_TYPO)",
+        _flag(options[0].name),
+        nargs="+" if any(option.each for option in options) else None,
+        choices=choices or None,
+        metavar=options[0].metavar,
+        help="; ".join(f"{name}: {option.help}" for name, option in declared.items()),
     )
-    parser.add_argument(
-        "--scenarios", metavar="LIST", help="scenarios of mm_safetybench, such as 1,2,9"
-    )
-    parser.add_argument(
-        "--prompt", choices=("official", "llava"), help="questions of mme (default: official)"
-    )
-    parser.add_argument(
-        "--language", choices=("en", "cn"), help="instruction of mmbench (default: en)"
-    )
-    parser.add_argument("--split", choices=("dev", "test"), help="split of an mmbench mirror")
+
+
+def _check_options(chosen: argparse.Namespace, benchmark: Benchmark) -> None:
+    """Refuse an option, or a value, that is for other benchmarks."""
+    for name, declared in _declared_options().items():
+        given = getattr(chosen, name)
+        if given is None:
+            continue
+        if benchmark.name not in declared:
+            raise _is_for(name, list(declared), benchmark)
+        option = declared[benchmark.name]
+        values = given if isinstance(given, list) else [given]
+        if len(values) > 1 and not option.each:
+            raise ECSOInputError(f"{_flag(name)} of {benchmark.name} takes one value")
+        for value in values:
+            if option.choices and value not in option.choices:
+                raise ECSOInputError(
+                    f"{_flag(name)} is {value}, but {benchmark.name} takes "
+                    f"{', '.join(option.choices)}"
+                )
+    judged = [each.name for each in all_benchmarks() if each.is_judged]
+    for name in ("judge", "judge_prompts"):
+        if getattr(chosen, name) not in (None, _RULES) and benchmark.name not in judged:
+            raise _is_for(name, judged, benchmark)
+
+
+def _is_for(name: str, benchmarks: list[str], benchmark: Benchmark) -> ECSOInputError:
+    return ECSOInputError(f"{_flag(name)} is for {', '.join(benchmarks)}, not for {benchmark.name}")
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _add_variants(parser: argparse.ArgumentParser) -> None:
@@ -167,7 +191,3 @@ def _add_judge(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--score-again", action="store_true", help="judge the answers in --log-dir once more"
     )
-
-
-def _names() -> str:
-    return f"one of {', '.join(BENCHMARKS)}"

@@ -12,9 +12,11 @@ from rich.text import Text
 
 from ..errors_ecso import ECSOInputError
 from ..evaluation.answering import Watcher
+from ..evaluation.benchmark import Benchmark
+from ..evaluation.benchmarks import get_benchmark, names_of
+from ..evaluation.eval_run import DIRECT, PROTECTED, EvalRun
 from ..evaluation.exports import export_run
-from ..evaluation.items import DataError
-from ..evaluation.logs import DIRECT, PROTECTED, EvalRun, read_runs
+from ..evaluation.files import DataError
 from ..evaluation.model_names import TINY_NAME, inspect_name, is_loaded_here, typed_name
 from ..evaluation.runs import (
     EvalPlan,
@@ -24,15 +26,9 @@ from ..evaluation.runs import (
     provider_settings,
     task_arguments,
 )
-from ..evaluation.summary import (
-    SAFETY,
-    UTILITY,
-)
+from ..evaluation.safety import keeps_draft
+from ..evaluation.side_by_side import read_runs
 from .eval_tables import comparison, notes, scenario_tables
-
-
-_DEFAULT_KINDS = ["SD", "TYPO", "SD_TYPO"]
-_OPTIONS = ("images", "scenarios", "prompt", "language", "split", "limit")
 
 
 def evaluate(chosen: argparse.Namespace) -> int:
@@ -63,6 +59,10 @@ def evaluate(chosen: argparse.Namespace) -> int:
     if export_dir:
         for run in runs:
             console.print(Text(f"exported {export_run(run, export_dir)}"))
+        if any(map(_leaves_out_drafts, runs)):
+            console.print(
+                Text("drafts and captions are left out; with --keep-drafts they are exported too")
+            )
     console.print(Text(f"logs in {log_dir}; ecso report {log_dir} --out DIR makes a page of them"))
     incomplete = [run for run in made if not run.is_complete]
     for run in incomplete:
@@ -94,14 +94,15 @@ def writable_folder(folder: Path, option: str) -> Path:
 
 def _benign_runs(log_dir: Path, runs: list[EvalRun], left_out: list[str]) -> list[EvalRun]:
     """Return the runs of the same model on benign samples that lie beside safety runs."""
-    if not any(run.benchmark in SAFETY for run in runs):
+    if not any(run.benchmark in names_of("safety") for run in runs):
         return []
+    utility = names_of("utility")
     variants = {run.variant for run in runs}
     try:
-        known = read_runs(log_dir, typed_name(runs[0].model), _lines_of(UTILITY, left_out))
+        known = read_runs(log_dir, typed_name(runs[0].model), _lines_of(utility, left_out))
     except DataError:
         return []  # some other log beside them is broken
-    return [run for run in known if run.benchmark in UTILITY and run.variant in variants]
+    return [run for run in known if run.benchmark in utility and run.variant in variants]
 
 
 def _lines_of(benchmarks: Sequence[str], lines: list[str]) -> Callable[[str, str], None]:
@@ -112,6 +113,16 @@ def _lines_of(benchmarks: Sequence[str], lines: list[str]) -> Callable[[str, str
             lines.append(line)
 
     return collect
+
+
+def _leaves_out_drafts(run: EvalRun) -> bool:
+    """Return whether an export of the run lacks drafts and captions that it would have."""
+    is_safety = get_benchmark(run.benchmark).measures == "safety"
+    return is_safety and any(
+        sample.trace["draft_withheld"] and not keeps_draft(sample)
+        for sample in run.samples
+        if sample.trace
+    )
 
 
 def _why(run: EvalRun) -> str:
@@ -155,11 +166,8 @@ def _plans(chosen: argparse.Namespace) -> list[EvalPlan]:
     variants = [DIRECT] if chosen.direct else chosen.preset or [PROTECTED]
     if chosen.compare:
         variants = [DIRECT, *variants]
-    options = {name: getattr(chosen, name) for name in _OPTIONS}
-    options["data"] = _absolute(chosen.data)
-    options["images"] = chosen.images and str(Path(chosen.images).resolve())
+    benchmark = get_benchmark(chosen.benchmark)
     prompts = chosen.judge_prompts and str(Path(chosen.judge_prompts).resolve())
-    kinds = (chosen.kind or _DEFAULT_KINDS) if chosen.benchmark == "mm_safetybench" else [None]
     batch_size = None
     if is_loaded_here(model):
         batch_size = chosen.batch_size or (64 if typed == TINY_NAME else 16)
@@ -168,15 +176,29 @@ def _plans(chosen: argparse.Namespace) -> list[EvalPlan]:
             benchmark=chosen.benchmark,
             variant=variant,
             model=model,
-            arguments=task_arguments(chosen.benchmark, {**options, "kind": kind}, judge, prompts),
+            arguments=task_arguments(benchmark, options, judge, prompts),
             settings=provider_settings(variant, chosen.keep_drafts, batch_size),
             judge=judge,
             # Twice a batch, so that the next one waits while its answers are judged and logged.
             connections=2 * batch_size if batch_size else chosen.batch_size,
         )
-        for kind in kinds
+        for options in _options(chosen, benchmark)
         for variant in variants
     ]
+
+
+def _options(chosen: argparse.Namespace, benchmark: Benchmark) -> list[dict[str, Any]]:
+    """Return the options of each run: all alike but for the kind, where there are several."""
+    options = {"data": _absolute(chosen.data), "limit": chosen.limit}
+    for option in benchmark.options:
+        given = getattr(chosen, option.name)
+        if isinstance(given, list) and not option.each:  # another benchmark takes several
+            (given,) = given
+        options[option.name] = str(Path(given).resolve()) if option.is_path and given else given
+    if not benchmark.kinds_by_default:
+        return [options]
+    kinds = dict.fromkeys(options[benchmark.kind_option] or benchmark.kinds_by_default)
+    return [{**options, benchmark.kind_option: kind} for kind in kinds]
 
 
 def _absolute(data: str) -> str:
@@ -189,10 +211,12 @@ def _judged_again(
 ) -> list[EvalRun]:
     log_dir = Path(chosen.log_dir)
     judge = None if chosen.judge == "rules" else chosen.judge
+    benchmark = get_benchmark(chosen.benchmark)
+    kinds = getattr(chosen, benchmark.kind_option) if benchmark.kind_option else None
     runs = [
         run
         for run in read_runs(log_dir, chosen.model, _lines_of([chosen.benchmark], left_out))
-        if run.benchmark == chosen.benchmark and (not chosen.kind or run.kind in chosen.kind)
+        if run.benchmark == chosen.benchmark and (not kinds or run.kind in kinds)
     ]
     if not runs:
         raise DataError(f"{log_dir}: no complete log of {chosen.benchmark} in it")

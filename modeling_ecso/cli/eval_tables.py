@@ -3,18 +3,17 @@
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ..evaluation.logs import DIRECT, EvalRun
+from ..evaluation.benchmark import Benchmark, ScenarioTable
+from ..evaluation.benchmarks import all_benchmarks, get_benchmark, listed, names_of
+from ..evaluation.eval_run import DIRECT, EvalRun
 from ..evaluation.metrics.figure import Figure
-from ..evaluation.metrics.harmless import PAPER_SCENARIOS
-from ..evaluation.run_figures import rates_of, unreadable_of
 from ..evaluation.summary import (
     BENIGN,
-    SAFETY,
-    TITLES,
     gaps_of,
     guard_of,
     mixed_judges_of,
     rows_of,
+    title_of,
     variants_of,
 )
 
@@ -40,7 +39,7 @@ def comparison(runs: list[EvalRun], benign: list[EvalRun]) -> Table:
     shown = {BENIGN, *(run.benchmark for run in runs)}
     for row in rows_of([*runs, *benign]):
         if row.is_headline and row.benchmark in shown:
-            name = TITLES[row.benchmark] if row.benchmark != last else ""
+            name = title_of(row.benchmark) if row.benchmark != last else ""
             cells = [_cell(row.figures.get(variant), is_narrow) for variant in variants]
             table.add_row(name, row.name, *cells)
             last = row.benchmark
@@ -53,8 +52,18 @@ def scenario_tables(runs: list[EvalRun]) -> list[Table]:
     Direct and protected stand in one table of all image kinds; with more variants each kind has
     its own.
     """
-    runs = [run for run in runs if run.benchmark == "mm_safetybench"]
-    rates = {(run.kind, run.variant): rates_of(run).by_scenario for run in runs}
+    return [
+        table
+        for benchmark in all_benchmarks()
+        if benchmark.scenario_table
+        for table in _tables_of(
+            benchmark.scenario_table, [run for run in runs if run.benchmark == benchmark.name]
+        )
+    ]
+
+
+def _tables_of(table: ScenarioTable, runs: list[EvalRun]) -> list[Table]:
+    rates = {(run.kind, run.variant): table.rates(run) for run in runs}
     kinds = list(dict.fromkeys(run.kind for run in runs))
     variants = variants_of(runs)
     scenarios = sorted({name for found in rates.values() for name in found})
@@ -67,6 +76,7 @@ def scenario_tables(runs: list[EvalRun]) -> list[Table]:
         headings = [_heading(variant) for variant in variants]
         return [
             _by_scenario(
+                table,
                 f"scenario, {kind}",
                 headings,
                 {name: [rate(name, kind, variant) for variant in variants] for name in scenarios},
@@ -77,17 +87,20 @@ def scenario_tables(runs: list[EvalRun]) -> list[Table]:
         name: [" → ".join(rate(name, kind, variant) for variant in variants) for kind in kinds]
         for name in scenarios
     }
-    return [_by_scenario(f"scenario, {' → '.join(variants)}", kinds, cells)] if cells else []
+    title = f"scenario, {' → '.join(variants)}"
+    return [_by_scenario(table, title, kinds, cells)] if cells else []
 
 
-def _by_scenario(title: str, columns: list[str], cells: dict[str, list[str]]) -> Table:
+def _by_scenario(
+    table: ScenarioTable, title: str, columns: list[str], cells: dict[str, list[str]]
+) -> Table:
     """Return a table of cells by scenario; those that the paper does not count are dim."""
-    table = Table(title, box=SIMPLE_HEAD)
+    shown = Table(title, box=SIMPLE_HEAD)
     for column in columns:
-        table.add_column(column, justify="right")
+        shown.add_column(column, justify="right")
     for name, row in cells.items():
-        table.add_row(name, *row, style=None if name in PAPER_SCENARIOS else "dim")
-    return table
+        shown.add_row(name, *row, style=None if name in table.counted else "dim")
+    return shown
 
 
 def notes(runs: list[EvalRun], benign: list[EvalRun]) -> list[str]:
@@ -97,14 +110,7 @@ def notes(runs: list[EvalRun], benign: list[EvalRun]) -> list[str]:
         runs: The runs it shows.
         benign: Earlier runs on benign samples, of which it shows what the guard did.
     """
-    lines = []
-    counted = {rates_of(run).counted for run in runs if run.benchmark == "mm_safetybench"}
-    if counted == {len(PAPER_SCENARIOS)}:
-        lines.append(
-            "MM-SafetyBench: mean of the paper's eight scenarios; dim ones are not counted"
-        )
-    elif counted:
-        lines.append("MM-SafetyBench: dim scenarios are not among the paper's eight")
+    lines = [line for benchmark in all_benchmarks() for line in _counted_notes(benchmark, runs)]
     lines += gaps_of([*runs, *benign])
     lines += [line] if (line := mixed_judges_of(runs)) else []
     judges = sorted({run.judge for run in runs if run.judge})
@@ -113,42 +119,65 @@ def notes(runs: list[EvalRun], benign: list[EvalRun]) -> list[str]:
     if any(run.judge == run.model for run in runs):
         lines.append("the judge is the evaluated model itself")
     for run in runs:
-        if run.benchmark not in SAFETY:
-            if unread := unreadable_of(run):
-                what = "grades could not be read and count as 0"
-                if run.benchmark != "mmvet":
-                    what = "answers could not be read and count as wrong"
-                lines.append(f"{run.kind} {run.variant}".strip() + f": {unread} {what}")
-            continue
-        rates = rates_of(run)
-        name = " ".join(part for part in (run.kind, run.variant) if part)
-        if rates.invalid:
-            lines.append(f"{name}: {rates.invalid} verdicts unreadable, counted as harmful")
-        if rates.empty:
-            lines.append(f"{name}: {rates.empty} empty answers")
-        guard = guard_of(run, runs)
-        if guard:
-            lines.append(
-                f"{name}: guard acted on {guard.flagged.value:.1f}% "
-                f"(safe step {guard.answered_safely.value:.1f}%, "
-                f"configured refusal {guard.refused_by_guard.value:.1f}%); "
-                f"the model itself refused {guard.refused_by_model.value:.1f}%"
-                + _agreement(guard.detector_accuracy)
-            )
-    guarded = {r.variant for r in runs if r.benchmark in SAFETY and r.variant != DIRECT}
+        lines += _notes_of(run, runs)
+    return [*lines, *_over_refusal_notes(runs, benign)]
+
+
+def _counted_notes(benchmark: Benchmark, runs: list[EvalRun]) -> list[str]:
+    """Say which scenarios of a benchmark its mean counts."""
+    table = benchmark.scenario_table
+    if table is None:
+        return []
+    rates = [table.rates(run) for run in runs if run.benchmark == benchmark.name]
+    counted = {table.counted_in(found) for found in rates}
+    if not counted:
+        return []
+    eight = f"the paper's {table.number}"
+    if counted == {len(table.counted)}:
+        return [f"{benchmark.title}: mean of {eight} scenarios; dim ones are not counted"]
+    return [f"{benchmark.title}: dim scenarios are not among {eight}"]
+
+
+def _notes_of(run: EvalRun, runs: list[EvalRun]) -> list[str]:
+    """Say what could not be read in a run, and, of a safety run, what the guard did."""
+    benchmark = get_benchmark(run.benchmark)
+    name = f"{run.kind} {run.variant}".strip()
+    lines = []
+    if unread := benchmark.unreadable(run):
+        lines.append(f"{name}: {unread} {benchmark.unreadable_as}")
+    if benchmark.measures != "safety":
+        return lines
+    if empty := sum(not sample.answer.strip() for sample in run.samples):
+        lines.append(f"{name}: {empty} empty answers")
+    if guard := guard_of(run, runs):
+        lines.append(
+            f"{name}: guard acted on {guard.flagged.value:.1f}% "
+            f"(safe step {guard.answered_safely.value:.1f}%, "
+            f"configured refusal {guard.refused_by_guard.value:.1f}%); "
+            f"the model itself refused {guard.refused_by_model.value:.1f}%"
+            + _agreement(guard.detector_accuracy)
+        )
+    return lines
+
+
+def _over_refusal_notes(runs: list[EvalRun], benign: list[EvalRun]) -> list[str]:
+    """Say under which variants no benign sample was met."""
+    safety = names_of("safety")
+    guarded = {run.variant for run in runs if run.benchmark in safety and run.variant != DIRECT}
     measured = {
         variant
         for row in rows_of([*runs, *benign])
         if (row.benchmark, row.name) == (BENIGN, "flagged")
         for variant in row.figures
     }
-    if guarded - measured:
-        of = f" under {', '.join(sorted(guarded - measured))}" if guarded & measured else ""
-        lines.append(
-            f"over-refusal{of} is unknown: run mme, mmbench or mmvet, whose samples are benign, "
-            "with the same --log-dir"
-        )
-    return lines
+    if not guarded - measured:
+        return []
+    of = f" under {', '.join(sorted(guarded - measured))}" if guarded & measured else ""
+    benign_ones = listed(names_of("utility"))
+    return [
+        f"over-refusal{of} is unknown: run {benign_ones}, whose samples are benign, with the same "
+        "--log-dir"
+    ]
 
 
 def _agreement(accuracy: Figure | None) -> str:

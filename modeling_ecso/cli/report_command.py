@@ -28,8 +28,8 @@ def run(chosen: argparse.Namespace) -> int:
         ECSOInputError: The logs cannot be used, or nothing can be written there.
     """
     try:
-        from ..evaluation.logs import read_runs
         from ..evaluation.report import write_report
+        from ..evaluation.side_by_side import read_runs
 
         runs = read_runs(Path(chosen.logs), chosen.model, _tell)
         report = write_report(runs, Path(chosen.out))

@@ -1,6 +1,6 @@
 """The Inspect provider ``ecso-api/…``: the protocol in front of any other Inspect provider.
 
-    inspect eval modeling_ecso/mme --model ecso-api/openai/gpt-4o -M preset=hardened
+    inspect eval modeling_ecso/TASK --model ecso-api/openai/gpt-4o -M preset=hardened
 
 Covered: only the final answer and the trace reach Inspect's log; drafts and captions do not, but
 for a trace with ``keep_draft``. A step that fails for good fails its sample, which `--resume` asks
@@ -18,6 +18,7 @@ from inspect_ai.model import (
     ModelAPI,
     ModelOutput,
     ModelUsage,
+    StopReason,
     get_model,
 )
 from inspect_ai.tool import ToolChoice, ToolInfo
@@ -26,10 +27,10 @@ from rich.markup import escape
 from ..endpoint.chat import Chat
 from ..endpoint.run import EndpointRun, Sampling
 from ..settings_ecso import ECSOConfig
+from .eval_run import PROTECTED
 from .inspect_endpoint import InspectEndpoint, as_chat_takes_it
-from .logs import PROTECTED
 from .prerequisite import PrerequisiteError
-from .protocol_choice import chosen_settings
+from .protocol_choice import chosen_settings, logged_trace
 
 
 _PAPER = ECSOConfig.from_preset("paper")
@@ -45,7 +46,8 @@ class ECSOAPIProvider(ModelAPI):
         config: Generation settings.
         protocol: ``protected`` or ``direct``.
         preset: Preset of the protocol; None: ``paper``.
-        keep_draft: Whether an unsafe draft is kept in the log, for study and for the exports.
+        keep_draft: Whether unsafe drafts and captions are kept in the log, for study and for the
+            exports.
         image_in_safe_step: Keep the image in the last step, as the published utility scripts do
             against the paper; for measurements only.
         model_args: For the other provider.
@@ -133,10 +135,10 @@ class ECSOAPIProvider(ModelAPI):
                 pass
             self._gives_logprobs = await endpoint.gives_logprobs()
             text, finish_reason = run.answer.text, run.answer.finish_reason
-            trace = run.trace.to_dict()
+            trace = logged_trace(run.trace, self._settings)
             asked = sum(run.prompt_tokens.values())
             written = sum(step["tokens"] for step in trace["steps"])
-        stop_reason = "max_tokens" if finish_reason == "length" else "stop"
+        stop_reason: StopReason = "max_tokens" if finish_reason == "length" else "stop"
         output = ModelOutput.from_content(self.model_name, text, stop_reason)
         # What was asked and written in all steps, since all of it is paid for.
         output.usage = ModelUsage(

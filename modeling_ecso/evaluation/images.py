@@ -8,22 +8,26 @@ from pathlib import Path
 from typing import Any
 
 from ..loading.images import MAX_PIXELS, open_image, read_image
-from .items import DataError
+from .files import DataError, file_below, regular
 
 
-def checked_file(file: Path, where: str) -> str:
+def checked_file(folder: Path, name: str, where: str) -> str:
     """Return the path of an image that can be read.
 
     Args:
-        file: The image.
+        folder: The folder it must be in.
+        name: Its path from there, as a row may name it.
         where: File and row that ask for it, for the message.
 
     Raises:
-        DataError: It is missing, no image, cut short, or too large.
+        DataError: It lies elsewhere, is missing, no file, no image, cut short, or too large.
     """
+    file = file_below(folder, name, where)
     try:
-        content = file.read_bytes()
-    except OSError:  # a name too long for the disk, for one
+        content = regular(file).read_bytes()
+    except DataError as error:
+        raise DataError(f"{where}: its image {error}") from None
+    except OSError:
         raise DataError(f"{where}: its image {str(file)[:200]} is missing; get it again") from None
     _check(content, f"{where}: its image {file}")
     return str(file)

@@ -24,6 +24,8 @@ from tenacity import (
     retry_if_exception,
     stop_after_attempt,
     stop_after_delay,
+    stop_any,
+    stop_never,
     wait_random_exponential,
 )
 
@@ -117,14 +119,19 @@ class InspectEndpoint:
         config = self._config.merge(GenerateConfig(**settings))
         attempts = self._config.max_retries
         retrying = AsyncRetrying(
-            retry=retry_if_exception(self._api.should_retry),
+            retry=retry_if_exception(self._is_passing),
             wait=self._api.retry_wait()
             or wait_random_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S),
-            stop=stop_after_delay(self._config.timeout or _LONGEST_S)
-            | (stop_after_attempt(attempts + 1) if attempts is not None else _never),
+            stop=stop_any(
+                stop_after_delay(self._config.timeout or _LONGEST_S),
+                stop_never if attempts is None else stop_after_attempt(attempts + 1),
+            ),
             reraise=True,
         )
         return await retrying(self._asked_once, messages, config)
+
+    def _is_passing(self, error: BaseException) -> bool:
+        return isinstance(error, Exception) and bool(self._api.should_retry(error))
 
     async def _asked_once(self, messages: Any, config: GenerateConfig) -> ModelOutput:
         answered = await self._api.generate(
@@ -168,7 +175,3 @@ def _as_inspect_takes_it(message: Message) -> ChatMessage:
             for part in content
         ]
     return _KINDS[message["role"]](content=content)
-
-
-def _never(_: Any) -> bool:
-    return False

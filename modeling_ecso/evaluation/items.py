@@ -5,21 +5,16 @@ the published ones: half a download must not give a score. A set of another size
 newer release) says its own numbers in ``counts.json`` beside the data, and is held to those.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors_ecso import ECSOInputError
+from .files import DataError, parsed_json, text_in
 
 
 COUNTS_FILE = "counts.json"
-
-
-class DataError(ECSOInputError):
-    """The data cannot be used; the message names file and row, and never quotes a question."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +26,7 @@ class Item:
         query: The text put to the model.
         image: File or data URI, checked to be readable; None: text alone.
         target: The right answer, as the data have it; empty where there is none.
-        unit: Items of one unit are scored together: the two questions of an MME image, the
-            rotations of an MMBench question.
+        unit: Items of one unit are scored together, such as the questions about one image.
         group: Scenario or category; a limited run takes units from all groups alike.
         facts: What metrics and exports need besides.
     """
@@ -88,7 +82,7 @@ def check_counts(
         DataError: The numbers are neither official nor those of ``counts.json``.
     """
     own = folder / COUNTS_FILE if folder else None
-    if own is not None and own.is_file():
+    if own is not None and own.exists():
         expected = [_read_counts(own)]
         source = f"{own} says"
     else:
@@ -106,10 +100,7 @@ def check_counts(
 
 
 def _read_counts(file: Path) -> dict[str, int]:
-    try:
-        counts = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
-        raise DataError(f"{file}: not JSON; write an object of names and numbers") from None
+    counts = parsed_json(text_in(file), str(file))
     if not isinstance(counts, dict) or not all(type(n) is int for n in counts.values()):
         raise DataError(f"{file}: write an object of names and whole numbers")
     return counts

@@ -1,187 +1,22 @@
-"""Reads Inspect's logs into `EvalRun`s: plain records that all after the evaluation works on.
-
-Figures may stand side by side where the same samples were asked, with the same arguments, and
-judged alike. Of each benchmark and image kind `read_runs` takes the newest runs that agree in this,
-runs of all samples before limited ones, and tells which it leaves out.
-"""
+"""Reads Inspect's logs into `EvalRun`s."""
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from .items import DataError
+from .benchmark import Benchmark
+from .benchmarks import get_benchmark, listed, names_of
+from .eval_run import DIRECT, PROTECTED, UTILITY_SCRIPTS, EvalRun
+from .files import DataError
 from .judges import MODEL, ROLE
-from .model_names import is_protectable, logged_name, named_in_logs, typed_name
+from .model_names import is_protectable, logged_name
 from .names import PACKAGE
 from .samples import SampleResult
 
 
-DIRECT = "direct"
-PROTECTED = "protected"
-# The published utility scripts, which keep the image in the last step, against the paper.
-UTILITY_SCRIPTS = "utility-scripts"
-
-# The order in which runs are shown.
-_VARIANTS = (DIRECT, PROTECTED, "reference", UTILITY_SCRIPTS, "paper", "hardened")
-_BENCHMARKS = ("vlsafe", "mm_safetybench", "mme", "mmbench", "mmvet")
-_KINDS = ("text", "SD", "TYPO", "SD_TYPO", "en", "cn", "")
 # Of Inspect's settings those that change what a model answers.
 _GENERATION = ("max_tokens", "temperature", "top_p", "top_k", "seed", "stop_seqs", "system_message")
-
-
-@dataclass(frozen=True)
-class EvalRun:
-    """One finished evaluation of one benchmark.
-
-    Args:
-        benchmark: Such as ``mme``.
-        kind: Image kind of MM-SafetyBench, language of MMBench; else empty.
-        variant: ``direct``, ``protected``, the name of a preset, or ``utility-scripts``.
-        model: As Inspect names it.
-        judge: Who judged, as found with the samples; empty where nothing was.
-        grader: The model that was to judge what no rule reads; empty where there is none.
-        created: When, as ISO 8601.
-        file: The log.
-        arguments: The task's arguments, as given.
-        settings: The provider's arguments, as given.
-        generation: How answers were generated, such as their temperature.
-        epochs: How often each sample was asked.
-        samples: What was asked, answered and judged.
-        asked: Number of samples that the run was to have.
-        is_limited: Whether it was to have only some of the samples there are.
-        failures: The names of the exceptions that samples failed with, and how often.
-    """
-
-    benchmark: str
-    kind: str
-    variant: str
-    model: str
-    judge: str
-    created: str
-    file: Path
-    arguments: dict[str, Any]
-    settings: dict[str, Any]
-    samples: tuple[SampleResult, ...] = field(repr=False)
-    asked: int
-    grader: str
-    is_limited: bool
-    generation: dict[str, Any] = field(default_factory=dict)
-    epochs: int = 1
-    failures: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def conditions(self) -> dict[str, Any]:
-        """What two complete runs must share for their figures to stand side by side."""
-        return {
-            **{name: self.arguments[name] for name in sorted(self.arguments)},
-            **self.generation,
-            "judge": self.grader or self.judge,
-            "samples": sorted(sample.id for sample in self.samples),
-        }
-
-    @property
-    def moment(self) -> datetime:
-        """When it was made, or judged last."""
-        return datetime.fromisoformat(self.created)
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every sample was answered and judged."""
-        return len(self.samples) == self.asked
-
-
-def read_runs(
-    folder: Path,
-    model: str | None = None,
-    on_left_out: Callable[[str, str], None] = lambda benchmark, line: None,
-) -> list[EvalRun]:
-    """Return the runs of one model that may stand side by side, the newest of each variant.
-
-    Args:
-        folder: Where the logs are, or a single log.
-        model: The model, as it is typed; None: the only one there is.
-        on_left_out: Called with a benchmark and a line on its logs that are left out, and why.
-
-    Raises:
-        DataError: There are no logs of the model, they are of several, or one cannot be read.
-    """
-    runs = sorted(map(read_run, log_files(folder)), key=lambda run: run.moment)
-    models = sorted({run.model for run in runs if run.is_complete})
-    if not runs:
-        raise DataError(f"{folder}: no log of vlsafe, mm_safetybench, mme, mmbench or mmvet in it")
-    if not models:
-        raise DataError(f"{folder}: no complete log in it; run ecso eval with this --log-dir")
-    if model is None and len(models) > 1:
-        raise DataError(
-            f"{folder}: logs of several models, {', '.join(map(typed_name, models))}; choose one "
-            "with --model"
-        )
-    try:
-        chosen = models[0] if model is None else named_in_logs(model, models)
-    except DataError as error:
-        raise DataError(f"{folder}: {error}") from None
-    things: dict[tuple[int, int], list[EvalRun]] = defaultdict(list)
-    for run in runs:
-        if run.model == chosen:
-            things[_BENCHMARKS.index(run.benchmark), _KINDS.index(run.kind)].append(run)
-    found = [_side_by_side(things[place], on_left_out) for place in sorted(things)]
-    return [run for taken in found for run in taken]
-
-
-def _side_by_side(runs: list[EvalRun], on_left_out: Callable[[str, str], None]) -> list[EvalRun]:
-    """Return those runs of a benchmark and image kind that may stand side by side.
-
-    Args:
-        runs: The runs, oldest first.
-        on_left_out: Called with the benchmark and a line on logs that are left out.
-    """
-    complete = [run for run in runs if run.is_complete and run.epochs == 1]
-    lead = max(complete, key=lambda run: (not run.is_limited, run.moment), default=None)
-    conditions = lead.conditions if lead else {}
-    newest = {run.variant: run for run in complete if run.conditions == conditions}
-    reasons: dict[str, list[str]] = defaultdict(list)
-    for run in runs:
-        if run.epochs != 1:
-            reasons[f"each sample was asked {run.epochs} times, not once"].append(run.file.name)
-        elif run.is_complete and run.conditions != conditions:
-            reasons[_difference(run.conditions, conditions)].append(run.file.name)
-        elif not run.is_complete and (
-            run.variant not in newest or run.moment > newest[run.variant].moment
-        ):
-            left = f"{run.asked - len(run.samples)} of {run.asked} samples are missing"
-            reasons[left].append(run.file.name)
-    thing = " ".join(part for part in (runs[0].benchmark, runs[0].kind) if part)
-    for reason, files in reasons.items():
-        on_left_out(runs[0].benchmark, f"{thing}: left out {', '.join(files)}: {reason}")
-    return [newest[variant] for variant in in_order(newest)]
-
-
-def _difference(left_out: dict[str, Any], taken: dict[str, Any]) -> str:
-    """Say in what the conditions of runs differ."""
-    names = [n for n in dict.fromkeys([*left_out, *taken]) if left_out.get(n) != taken.get(n)]
-    if names == ["samples"]:
-        return f"other samples ({len(left_out['samples'])}, not {len(taken['samples'])})"
-    return ", ".join(
-        f"{name.replace('_', ' ')} is {_shown(left_out.get(name))}, not {_shown(taken.get(name))}"
-        for name in names
-        if name != "samples"
-    )
-
-
-def _shown(value: Any) -> str:
-    return "none" if value in (None, "") else str(value)
-
-
-def in_order(variants: Iterable[str]) -> list[str]:
-    """Return the variants as they are shown: direct first, those of another making last."""
-    return sorted(
-        set(variants),
-        key=lambda name: (_VARIANTS.index(name) if name in _VARIANTS else len(_VARIANTS), name),
-    )
 
 
 def log_files(folder: Path) -> list[Path]:
@@ -204,9 +39,11 @@ def read_run(file: Path) -> EvalRun:
     """Return the run that a log holds.
 
     Raises:
-        DataError: It cannot be read.
+        DataError: It cannot be read, or is of no benchmark that is known here.
     """
     log = _read_log(file)
+    if _name_of(log) not in names_of():
+        raise DataError(f"{file}: the log is of {_name_of(log)}, not of {listed(names_of())}")
     samples = tuple(
         _result(sample) for sample in log.samples or () if sample.scores and not sample.error
     )
@@ -214,15 +51,13 @@ def read_run(file: Path) -> EvalRun:
     arguments = dict(log.eval.task_args)
     settings = dict(log.eval.model_args)
     metadata = log.eval.metadata or {}
-    benchmark = log.eval.task.rpartition("/")[2]
-    kinds = {"mm_safetybench": ("kind", "SD_TYPO"), "mmbench": ("language", "en")}
-    name, default = kinds.get(benchmark, ("", ""))
+    benchmark = get_benchmark(_name_of(log))
     ids, epochs = log.eval.dataset.sample_ids, log.eval.config.epochs or 1
     available = log.eval.dataset.samples or len(ids or log.samples or ())
     asked = available if ids is None else len(ids)
     return EvalRun(
-        benchmark=benchmark,
-        kind=str(arguments.get(name, default)) if name else "",
+        benchmark=benchmark.name,
+        kind=benchmark.kind_of(arguments),
         variant=metadata.get("variant") or _variant(log.eval.model, settings),
         model=logged_name(log.eval.model),
         judge=", ".join(judges),
@@ -234,8 +69,7 @@ def read_run(file: Path) -> EvalRun:
         asked=asked * epochs,
         generation=_generation(log),
         epochs=epochs,
-        # Only with MMBench do the samples not tell: whom it takes to read them all.
-        grader=_grader(log) if benchmark == "mmbench" and arguments.get("judge") == MODEL else "",
+        grader=_grader(log) if _is_judged_in_part(benchmark, arguments) else "",
         is_limited=arguments.get("limit") is not None or asked < available,
         failures=Counter(_exception_of(s.error) for s in log.samples or () if s.error),
     )
@@ -260,7 +94,19 @@ def _exception_of(error: Any) -> str:
 
 def _is_ours(log: Any) -> bool:
     names = (log.eval.task, log.eval.task_registry_name or "")
-    return any(name.startswith(f"{PACKAGE}/") for name in names)
+    is_ours = any(name.startswith(f"{PACKAGE}/") for name in names)
+    return is_ours and _name_of(log) in names_of()
+
+
+def _name_of(log: Any) -> str:
+    return log.eval.task.rpartition("/")[2]
+
+
+def _is_judged_in_part(benchmark: Benchmark, arguments: dict[str, Any]) -> bool:
+    """Return whether the samples do not tell whom it takes to judge them all."""
+    judging = benchmark.scoring.judging
+    is_whole = judging is None or judging.asks_about_all
+    return not is_whole and arguments.get("judge") == MODEL
 
 
 def _variant(model: str, settings: dict[str, Any]) -> str:

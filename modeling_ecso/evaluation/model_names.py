@@ -11,7 +11,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from .items import DataError
+from .files import DataError
 
 
 # The embedded model, even where a folder has that name: ``./tiny`` is the folder.

@@ -11,12 +11,12 @@ from rich.text import Text
 from ..errors_ecso import ECSOError
 
 
-__all__ = ["PrerequisiteError", "shown_plainly", "told_plainly"]
+__all__ = ["PrerequisiteError", "as_prerequisite_error", "plain_message"]
 
 
 @contextmanager
-def shown_plainly() -> Iterator[None]:
-    """Turn an error in the data, model or settings into the one that Inspect shows plainly.
+def as_prerequisite_error() -> Iterator[None]:
+    """Turn an error in the data, model or settings into the one that Inspect shows as one line.
 
     Raises:
         PrerequisiteError: In place of an ECSOError.
@@ -27,7 +27,7 @@ def shown_plainly() -> Iterator[None]:
         raise PrerequisiteError(escape(str(error))) from None
 
 
-def told_plainly(error: PrerequisiteError) -> str:
+def plain_message(error: PrerequisiteError) -> str:
     """Return what Inspect would show, as one line without its markup."""
     words = Text.from_markup(str(error.message)).plain.split()
     return " ".join(words).removeprefix("ERROR: ")

@@ -1,12 +1,18 @@
 """What a provider's arguments make of the protocol: not at all, as stored, or a preset.
 
+Drafts and captions are what the model said before it was judged safe, or unjudged: a log holds them
+only where they were asked for, for study and for the published exports.
+
 A step that fails for good is raised, whatever is stored: a refusal in its place would count as the
 model's merit.
 """
 
+from typing import Any
+
+from ..events_ecso import Trace
 from ..settings_ecso import ECSOConfig
-from .logs import DIRECT, PROTECTED
-from .prerequisite import PrerequisiteError, shown_plainly
+from .eval_run import DIRECT, PROTECTED
+from .prerequisite import PrerequisiteError, as_prerequisite_error
 
 
 def chosen_settings(
@@ -22,7 +28,7 @@ def chosen_settings(
         stored: What holds where the arguments say nothing.
         protocol: ``protected`` or ``direct``.
         preset: Preset of the protocol; None: what is stored.
-        keep_draft: Whether an unsafe draft is kept in the log.
+        keep_draft: Whether unsafe drafts and captions are kept in the log.
         image_in_safe_step: Whether the image stays in the last step.
 
     Raises:
@@ -35,9 +41,19 @@ def chosen_settings(
     if protocol == DIRECT:
         return None
     changes: dict[str, object] = {"enabled": True, "keep_draft": keep_draft, "on_error": "raise"}
+    if hasattr(stored, "keep_caption"):
+        changes["keep_caption"] = keep_draft
     if preset:
         changes["preset"] = preset
     if image_in_safe_step:
         changes["image_in_safe_step"] = True
-    with shown_plainly():
+    with as_prerequisite_error():
         return stored.updated(changes)
+
+
+def logged_trace(trace: Trace, settings: ECSOConfig) -> dict[str, Any]:
+    """Return a trace as it may stand in a log, by the settings that it was made with."""
+    plain = trace.to_dict()
+    if not settings.keep_draft:
+        plain["caption"] = None
+    return plain

@@ -1,14 +1,15 @@
 """The Inspect provider ``ecso/…``: answers directly or protected, in batches, and keeps the trace.
 
-    inspect eval modeling_ecso/mme --model ecso/tiny -M protocol=protected -M preset=hardened
+    inspect eval modeling_ecso/TASK --model ecso/tiny -M protocol=protected -M preset=hardened
 
-Covered: the trace of a protected answer is in the log, without the draft unless ``keep_draft`` asks
-for it; a request that fails does so alone; a step that fails for good fails its sample, which
-`--resume` asks again.
+Covered: the trace of a protected answer is in the log, without draft and caption unless
+``keep_draft`` asks for them; a request that fails does so alone; a step that fails for good fails
+its sample, which `--resume` asks again.
 Not covered: tools; several answers to one request.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -25,12 +26,13 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from ..loading.models import LoadedModel, ModelAnswer, load_model
+from ..settings_ecso import ECSOConfig
 from .batching import Batcher
+from .eval_run import PROTECTED
 from .images import open_benchmark_image
-from .logs import PROTECTED
 from .model_names import TINY_NAME
-from .prerequisite import PrerequisiteError, shown_plainly
-from .protocol_choice import chosen_settings
+from .prerequisite import PrerequisiteError, as_prerequisite_error
+from .protocol_choice import chosen_settings, logged_trace
 
 
 _DEFAULT_MAX_TOKENS = 256
@@ -58,7 +60,8 @@ class ECSOProvider(ModelAPI):
         config: Generation settings.
         protocol: ``protected`` or ``direct``.
         preset: Preset of the protocol; None: what the model stores.
-        keep_draft: Whether an unsafe draft is kept in the log, for study and for the exports.
+        keep_draft: Whether unsafe drafts and captions are kept in the log, for study and for the
+            exports.
         image_in_safe_step: Keep the image in the last step, as the published utility scripts do
             against the paper; for measurements only.
         batch_size: Most requests that are answered together.
@@ -131,7 +134,7 @@ class ECSOProvider(ModelAPI):
         return output
 
     def _answer_batch(
-        self, requests: list[_Request]
+        self, requests: Sequence[_Request]
     ) -> list[tuple[ModelAnswer, dict[str, Any] | None]]:
         answers = self._loaded.answers(
             [request.turns for request in requests],
@@ -139,19 +142,24 @@ class ECSOProvider(ModelAPI):
             ecso=self._settings or False,
             **requests[0].settings,
         )
-        return list(zip(answers, _plain_traces(answers), strict=True))
+        return list(zip(answers, _plain_traces(answers, self._settings), strict=True))
 
 
 @lru_cache(maxsize=1)
 def _load(model_name: str) -> LoadedModel:
     """Load a model once for all runs of a process: direct, protected, every kind of image."""
-    with shown_plainly():
+    with as_prerequisite_error():
         return load_model(None if model_name == TINY_NAME else model_name)
 
 
-def _plain_traces(answers: list[ModelAnswer]) -> list[dict[str, Any] | None]:
+def _plain_traces(
+    answers: list[ModelAnswer], settings: ECSOConfig | None
+) -> list[dict[str, Any] | None]:
     """Return the traces, each step with the number of rows that shared its time."""
-    plain = [answer.trace.to_dict() if answer.trace else None for answer in answers]
+    plain = [
+        logged_trace(answer.trace, settings) if answer.trace and settings else None
+        for answer in answers
+    ]
     rows = Counter(name for trace in plain if trace for name in {s["step"] for s in trace["steps"]})
     for trace in filter(None, plain):
         for step in trace["steps"]:

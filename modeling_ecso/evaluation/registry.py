@@ -1,26 +1,20 @@
-"""What Inspect finds through the entry point: the providers and the five tasks."""
+"""What Inspect finds through the entry point: providers, tasks and scorers."""
 
 from typing import Any
 
 from inspect_ai.model import modelapi
 
-from .scorers import graded, harmlessness, option_choice, yes_or_no
-from .tasks import mm_safetybench, mmbench, mme, mmvet, vlsafe
+from .benchmarks import all_benchmarks
+from .scorers import registered_scorer
+from .tasks import TASKS
 
 
-__all__ = [
-    "ecso",
-    "ecso_api",
-    "graded",
-    "harmlessness",
-    "mm_safetybench",
-    "mmbench",
-    "mme",
-    "mmvet",
-    "option_choice",
-    "vlsafe",
-    "yes_or_no",
-]
+__all__ = ["SCORERS", "TASKS", "ecso", "ecso_api"]
+
+SCORERS = {
+    scoring.name: registered_scorer(scoring.name, scoring.metric)
+    for scoring in (benchmark.scoring for benchmark in all_benchmarks())
+}
 
 
 @modelapi(name="ecso")

@@ -1,4 +1,4 @@
-"""Plans the runs of `ecso eval` and has Inspect make them: one for each image kind and variant."""
+"""Plans the runs of `ecso eval` and has Inspect make them: one for each kind and variant."""
 
 import json
 from dataclasses import dataclass, field
@@ -7,21 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from .answering import Watcher, watched_by
-from .items import DataError
+from .benchmark import Benchmark
+from .benchmarks import get_benchmark
+from .eval_run import DIRECT, PROTECTED, UTILITY_SCRIPTS, EvalRun
+from .files import DataError
 from .judges import MODEL, ROLE, RULES
-from .logs import DIRECT, PROTECTED, UTILITY_SCRIPTS, EvalRun, log_files, read_run
+from .logs import log_files, read_run
 from .names import qualified
-from .prerequisite import PrerequisiteError, told_plainly
-from .scorers import graded, harmlessness, option_choice
-
-
-_JUDGED = {"vlsafe", "mm_safetybench", "mmbench", "mmvet"}
-_SCORERS = {
-    "vlsafe": harmlessness,
-    "mm_safetybench": harmlessness,
-    "mmbench": option_choice,
-    "mmvet": graded,
-}
+from .prerequisite import PrerequisiteError, plain_message
+from .scorers import scorer_of
 
 
 @dataclass(frozen=True)
@@ -29,7 +23,7 @@ class EvalPlan:
     """One run to make.
 
     Args:
-        benchmark: Such as ``mme``.
+        benchmark: Its name.
         variant: ``direct``, ``protected`` or the name of a preset.
         model: As Inspect names it.
         arguments: For the task.
@@ -49,7 +43,7 @@ class EvalPlan:
     @property
     def title(self) -> str:
         """What to call it on screen."""
-        kind = self.arguments.get("kind") or self.arguments.get("language") or ""
+        kind = get_benchmark(self.benchmark).kind_of(self.arguments, default=False)
         return " ".join(part for part in (self.benchmark, kind, self.variant) if part)
 
     @property
@@ -129,7 +123,7 @@ def make_run(plan: EvalPlan, log_dir: Path, begun: EvalRun | None, watcher: Watc
                     **common,
                 )
     except PrerequisiteError as error:
-        raise DataError(told_plainly(error)) from None
+        raise DataError(plain_message(error)) from None
     # Inspect keeps what was answered and returns as if it were done.
     if not logs or logs[0].status == "cancelled":
         raise KeyboardInterrupt
@@ -152,19 +146,20 @@ def judge_again(run: EvalRun, judge: str | None, prompts: str | None) -> EvalRun
     from inspect_ai import score
     from inspect_ai.log import read_eval_log, write_eval_log
 
-    if run.benchmark not in _SCORERS:
+    benchmark = get_benchmark(run.benchmark)
+    if not benchmark.is_judged:
         raise DataError(f"{run.benchmark} is scored by rule alone; there is no judge to change")
     log = read_eval_log(str(run.file))
     try:
         scored = score(
             log,
-            _SCORERS[run.benchmark](judge=MODEL if judge else RULES, judge_prompts=prompts),
+            scorer_of(benchmark, MODEL if judge else RULES, prompts),
             model_roles=judge_role(judge),
             action="overwrite",
             display="none",
         )
     except PrerequisiteError as error:
-        raise DataError(told_plainly(error)) from None
+        raise DataError(plain_message(error)) from None
     except Exception as error:
         raise DataError(
             f"the judge {judge or RULES} failed ({type(error).__name__}); the earlier verdicts on "
@@ -196,18 +191,18 @@ def judge_role(judge: str | None) -> dict[str, Any] | None:
     try:
         get_model(judge)
     except PrerequisiteError as error:
-        raise DataError(f"judge {judge}: {told_plainly(error)}") from None
+        raise DataError(f"judge {judge}: {plain_message(error)}") from None
     except (ValueError, TypeError) as error:
         raise DataError(f"judge {judge} cannot be had: {error}") from None
     return {ROLE: judge}
 
 
 def task_arguments(
-    benchmark: str, options: dict[str, Any], judge: str | None, prompts: str | None
+    benchmark: Benchmark, options: dict[str, Any], judge: str | None, prompts: str | None
 ) -> dict[str, Any]:
     """Return the arguments of a task: the options that are set, and the judge where it has one."""
     arguments = {name: value for name, value in options.items() if value is not None}
-    if benchmark in _JUDGED:
+    if benchmark.is_judged:
         arguments["judge"] = MODEL if judge else RULES
         if prompts:
             arguments["judge_prompts"] = prompts

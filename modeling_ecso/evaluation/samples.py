@@ -1,12 +1,9 @@
-"""`SampleResult`: what was asked, answered and judged for one sample, and its metric records."""
+"""`SampleResult`: what was asked, answered and judged for one sample, and what the guard did."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from .metrics.harmless import Judged, SafetyRecord
-from .metrics.mmbench import ChoiceRecord
-from .metrics.mme import MMERecord
-from .metrics.mmvet import GradedRecord
+from .metrics.harmless import Judged
 from .metrics.over_refusal import GuardRecord
 from .refusal_rules import refuses
 
@@ -45,46 +42,6 @@ class SampleResult:
             found=score.metadata or {},
             trace=None,
         )
-
-
-def safety_record(result: SampleResult) -> SafetyRecord:
-    """Return the record for the harmless rate."""
-    return SafetyRecord(
-        scenario=result.facts.get("scenario", "VLSafe"),
-        judged=Judged(result.found.get("judged", Judged.INVALID)),
-        is_empty=not result.answer.strip(),
-    )
-
-
-def mme_record(result: SampleResult) -> MMERecord:
-    """Return the record for the scores of MME."""
-    return MMERecord(
-        category=result.facts["category"],
-        image=result.facts["file"],
-        answer=result.target,
-        prediction=result.answer,
-    )
-
-
-def choice_record(result: SampleResult) -> ChoiceRecord:
-    """Return the record for the scores of MMBench."""
-    return ChoiceRecord(
-        index=result.facts["index"],
-        base=result.facts["base"],
-        answer=result.target,
-        choice=result.found.get("choice"),
-        category=result.facts["category"],
-        l2_category=result.facts["l2_category"],
-    )
-
-
-def graded_record(result: SampleResult) -> GradedRecord:
-    """Return the record for the scores of MM-Vet."""
-    return GradedRecord(
-        capabilities=tuple(result.facts["capabilities"]),
-        grade=result.found.get("grade"),
-        is_empty=not result.answer.strip(),
-    )
 
 
 def guard_record(result: SampleResult, direct: SampleResult | None) -> GuardRecord:

@@ -1,188 +1,156 @@
-"""The benchmarks' Inspect scorers: ask the judge and keep what it said.
+"""The records' scoring as Inspect's scorers and metrics: ask the judge and keep what it said.
 
 Each score carries the judge's name, its raw text and how that was read; `logs.py` reads them back.
 A score of an answer whose verdict could not be read is 0, and says so in its metadata.
 """
 
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-from inspect_ai.scorer import Score, Scorer, Target, scorer
+from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, metric, scorer
 from inspect_ai.solver import TaskState
 
-from . import judges, refusal_rules
-from .inspect_metrics import harmless_figures, mmbench_figures, mme_figures, mmvet_figures
-from .judge_prompts import JudgePrompt, check_needed, prompt_name, read_judge_prompts
-from .judgments import (
-    Parse,
-    read_grade,
-    read_letter,
-    read_one_word,
-    read_rating,
-    word_grade,
-)
-from .metrics.harmless import Judged
-from .metrics.mmbench import read_choice
-from .metrics.mme import read_yes_or_no
+from .benchmark import Benchmark
+from .benchmarks import get_benchmark
+from .judge_prompts import check_needed, read_judge_prompts
+from .judges import MODEL, RULES, JudgeReply, ask_judge
+from .metrics.figure import Figure
 from .names import registered
-from .prerequisite import PrerequisiteError, shown_plainly
+from .prerequisite import PrerequisiteError, as_prerequisite_error
+from .samples import SampleResult
+from .scoring import Finding, JudgePrompt, Judging
 
 
-WORDS = "word-match-1"
-
-
-@scorer(name=registered("harmlessness"), metrics=[harmless_figures()])
-def harmlessness(judge: str = judges.RULES, judge_prompts: str | None = None) -> Scorer:
-    """Judge whether answers of VLSafe and MM-SafetyBench are harmless.
+def scorer_of(benchmark: Benchmark, judge: str = RULES, judge_prompts: str | None = None) -> Scorer:
+    """Return the scorer of a benchmark.
 
     Args:
-        judge: ``rules``: the rule-based refusal judge; ``model``: the model with the role
-            ``grader``.
+        benchmark: Its record.
+        judge: ``rules``, or ``model`` for the model with the role ``grader``.
         judge_prompts: The published judge file; None: this project's prompts.
+
+    Raises:
+        PrerequisiteError: The judge is neither, or its file cannot be used.
     """
-    prompts = _prompts(judge, judge_prompts)
-
-    async def score(state: TaskState, target: Target) -> Score:
-        answer = state.output.completion
-        if judge == judges.RULES:
-            harmless = refusal_rules.is_harmless(answer)
-            judged = Judged.HARMLESS if harmless else Judged.HARMFUL
-            return _score(harmless, answer, refusal_rules.NAME, "", Parse.RULE, judged=judged)
-        facts = state.metadata
-        name = prompt_name(facts["benchmark"], facts.get("scenario", ""))
-        prompt = _entry(prompts, name, judge_prompts)
-        is_rating = facts["benchmark"] == "vlsafe"
-        # MM-SafetyBench shows the judge the answer alone.
-        fields = {"question": facts["question"]} if is_rating else {}
-        reply = await judges.ask_judge(prompt, answer=answer, **fields)
-        finding = (read_rating if is_rating else read_one_word)(reply.text)
-        return _score(
-            finding.judged is Judged.HARMLESS,
-            answer,
-            reply.judge,
-            reply.text,
-            finding.parse,
-            judged=finding.judged,
-            **_prompt_facts(prompt),
-        )
-
-    return score
+    make = registered_scorer(benchmark.scoring.name, benchmark.scoring.metric)
+    return make(judge=judge, judge_prompts=judge_prompts) if benchmark.is_judged else make()
 
 
-@scorer(name=registered("yes_or_no"), metrics=[mme_figures()])
-def yes_or_no() -> Scorer:
-    """Read the answers of MME as its official calculator does."""
+@cache
+def registered_scorer(name: str, metric_name: str) -> Callable[..., Scorer]:
+    """Register a scorer with Inspect, and return the function that makes it.
 
-    async def score(state: TaskState, target: Target) -> Score:
-        answer = state.output.completion
-        read = read_yes_or_no(answer)
-        return _score(read == target.text.lower(), answer, "mme-rule", "", Parse.RULE, read=read)
-
-    return score
-
-
-@scorer(name=registered("option_choice"), metrics=[mmbench_figures()])
-def option_choice(judge: str = judges.RULES, judge_prompts: str | None = None) -> Scorer:
-    """Read the answers of MMBench.
+    Inspect may call on a scorer by its name alone, and benchmarks share names, so what is
+    registered learns from each sample which benchmark it is of.
 
     Args:
-        judge: ``rules``: what no rule can read is wrong; ``model``: the model with the role
-            ``grader`` is asked about it.
-        judge_prompts: A judge file with an entry ``mmbench``; None: this project's prompt.
+        name: Of a record's scoring.
+        metric_name: Of the same.
     """
-    prompts = _prompts(judge, judge_prompts)
 
-    async def score(state: TaskState, target: Target) -> Score:
-        answer, facts = state.output.completion, state.metadata
-        options = {letter: text for letter, text in facts["options"].items() if text}
-        choice = read_choice(answer, options)
-        if choice is not None or judge == judges.RULES:
-            parse = Parse.INVALID if choice is None else Parse.RULE
-            right = choice == target.text
-            return _score(right, answer, "mmbench-rule", "", parse, choice=choice)
-        listed = " ".join(f"{letter}. {text}" for letter, text in options.items())
-        prompt = _entry(prompts, "mmbench", judge_prompts)
-        reply = await judges.ask_judge(
-            prompt, question=facts["question"], options=listed, answer=answer
-        )
-        finding = read_letter(reply.text, options)
-        return _score(
-            finding.choice == target.text,
-            answer,
-            reply.judge,
-            reply.text,
-            finding.parse,
-            choice=finding.choice,
-            **_prompt_facts(prompt),
-        )
+    @scorer(name=registered(name), metrics=[_metric(metric_name)])
+    def make(judge: str = RULES, judge_prompts: str | None = None) -> Scorer:
+        prompts = _prompts(judge, judge_prompts)
 
-    return score
+        async def score(state: TaskState, target: Target) -> Score:
+            scoring = get_benchmark(state.metadata["benchmark"]).scoring
+            answer, facts = state.output.completion, state.metadata
+            judging = scoring.judging if judge == MODEL else None
+            if judging is None or not judging.asks_about_all:
+                finding = scoring.by_rule(answer, target.text, facts)
+                if judging is None or finding.was_read:
+                    return _score(answer, scoring.rule, "", finding)
+            asked = judging.prompt_name(facts)
+            if judge_prompts:  # never ours in place of one that the judge file lacks
+                with as_prerequisite_error():
+                    check_needed(Path(judge_prompts), prompts, [asked])
+            reply, finding = await _asked(judging, prompts[asked], answer, target.text, facts)
+            said: dict[str, Any] = {"tries": reply.tries} if judging.tries > 1 else {}
+            said |= {"prompt": asked, "prompt_is_published": prompts[asked].is_published}
+            return _score(answer, reply.judge, reply.text, finding, **said)
+
+        return score
+
+    return make
 
 
-@scorer(name=registered("graded"), metrics=[mmvet_figures()])
-def graded(judge: str = judges.RULES, judge_prompts: str | None = None) -> Scorer:
-    """Grade the answers of MM-Vet from 0 to 1.
-
-    Args:
-        judge: ``rules``: by the words of the ground truth, which is not the official grade;
-            ``model``: the model with the role ``grader``.
-        judge_prompts: The official grader's prompt, as text; None: this project's prompt.
-    """
-    prompts = _prompts(judge, judge_prompts)
-
-    async def score(state: TaskState, target: Target) -> Score:
-        answer = state.output.completion
-        if judge == judges.RULES:
-            grade = word_grade(answer, target.text)
-            return _score(grade, answer, WORDS, "", Parse.RULE, grade=grade)
-        truth = target.text.replace("<AND>", " <AND> ").replace("<OR>", " <OR> ")
-        prompt = _entry(prompts, "mm_vet", judge_prompts)
-        reply = await judges.ask_for_grade(
-            prompt,
-            question=state.metadata["question"],
-            answer=truth,
-            prediction=answer,
-        )
-        finding = read_grade(reply.text)
-        return _score(
-            finding.grade or 0.0,
-            answer,
-            reply.judge,
-            reply.text,
-            finding.parse,
-            grade=finding.grade,
-            tries=reply.tries,
-            **_prompt_facts(prompt),
-        )
-
-    return score
+async def _asked(
+    judging: Judging, prompt: JudgePrompt, answer: str, target: str, facts: dict[str, Any]
+) -> tuple[JudgeReply, Finding]:
+    """Ask a judge, again while its reply cannot be read, from the third try on warmer each time."""
+    fields = judging.fields(answer, target, facts)
+    reply = await ask_judge(prompt, fields)
+    finding = judging.read(reply.text, target, facts)
+    for tries in range(2, judging.tries + 1):
+        if finding.was_read:
+            break
+        again = await ask_judge(prompt, fields, 0.5 * (tries - 2), judging.reminder)
+        reply = JudgeReply(again.judge, again.text, tries)
+        finding = judging.read(reply.text, target, facts)
+    return reply, finding
 
 
 def _prompts(judge: str, file: str | None) -> dict[str, JudgePrompt]:
-    if judge not in (judges.RULES, judges.MODEL):
+    if judge not in (RULES, MODEL):
         raise PrerequisiteError(
             f"judge {judge!r} is unknown; give rules, or model with --model-role grader=..."
         )
-    with shown_plainly():
+    with as_prerequisite_error():
         return read_judge_prompts(Path(file) if file else None)
 
 
-def _entry(prompts: dict[str, JudgePrompt], name: str, file: str | None) -> JudgePrompt:
-    """Return a prompt, never ours in place of one that the judge file lacks."""
-    if file:
-        with shown_plainly():
-            check_needed(Path(file), prompts, [name])
-    return prompts[name]
-
-
-def _prompt_facts(prompt: JudgePrompt) -> dict[str, Any]:
-    return {"prompt": prompt.name, "prompt_is_published": prompt.is_published}
-
-
-def _score(value: float, answer: str, judge: str, raw: str, parse: Parse, **found: Any) -> Score:
+def _score(answer: str, judge: str, raw: str, finding: Finding, **said: Any) -> Score:
+    read = {"judge": judge, "raw": raw, "parse": finding.parse.value}
     return Score(
-        value=float(value),
+        value=finding.value,
         answer=answer,
         explanation=raw or None,
-        metadata={"judge": judge, "raw": raw, "parse": parse.value, **found},
+        metadata={**read, **finding.found, **said},
     )
+
+
+def _metric(name: str) -> Metric:
+    """Return the figures of a benchmark as a metric, so that Inspect's own screen shows them.
+
+    Where each sample was asked several times, they are the mean over the epochs: a figure is of
+    answers, and what Inspect makes of several answers to one question is none.
+    """
+
+    @metric(name=registered(name), scores="unreduced")
+    def make() -> Metric:
+        def compute(scores: list[SampleScore]) -> dict[str, float]:
+            by_figure: dict[str, list[float]] = defaultdict(list)
+            for epoch in _epochs(scores):
+                for figure, value in _totals(epoch).items():
+                    by_figure[figure].append(value)
+            return {figure: round(fmean(values), 2) for figure, values in by_figure.items()}
+
+        return compute
+
+    return make()
+
+
+def _epochs(scores: list[SampleScore]) -> list[list[SampleScore]]:
+    """Return the scores in groups in which each sample stands once."""
+    seen: Counter[Any] = Counter()
+    epochs: list[list[SampleScore]] = []
+    for score in scores:
+        if seen[score.sample_id] == len(epochs):
+            epochs.append([])
+        epochs[seen[score.sample_id]].append(score)
+        seen[score.sample_id] += 1
+    return epochs
+
+
+def _totals(scores: list[SampleScore]) -> dict[str, float]:
+    results = [SampleResult.from_score(s.score, s.sample_metadata or {}) for s in scores]
+    totals = get_benchmark(results[0].facts["benchmark"]).scoring.totals(results)
+    return {
+        name: found.value if isinstance(found, Figure) else found
+        for name, found in totals.items()
+        if found is not None
+    }

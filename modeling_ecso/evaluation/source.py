@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .items import DataError
+from .files import BYTE_ORDER_MARK, DataError, regular
 
 
 _HUB = re.compile(r"hub:(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<commit>.*))?")
@@ -14,7 +14,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
-class Source:
+class DataSource:
     """Where the data are; exactly one of ``path`` and ``repo`` is set.
 
     Args:
@@ -28,7 +28,7 @@ class Source:
     commit: str | None = None
 
     @classmethod
-    def parse(cls, text: str) -> "Source":
+    def parse(cls, text: str) -> "DataSource":
         """Return the source that ``DIR`` or ``hub:OWNER/NAME@COMMIT`` names.
 
         Raises:
@@ -50,6 +50,17 @@ class Source:
                 "the page of the data set lists them under 'Files and versions'"
             )
         return cls(repo=match["repo"], commit=match["commit"])
+
+    @property
+    def downloaded(self) -> Path:
+        """The folder or file of downloaded data.
+
+        Raises:
+            DataError: The data are on the Hub.
+        """
+        if self.path is None:
+            raise DataError(f"{self.name}: no mirror on the Hub is read this way; download it")
+        return self.path
 
     @property
     def folder(self) -> Path | None:
@@ -77,7 +88,7 @@ class Source:
         return sorted(self.path.glob(pattern)) if self.path and self.path.is_dir() else []
 
 
-def configurations(source: Source) -> list[str]:
+def configurations(source: DataSource) -> list[str]:
     """Return the names of the configurations of a Hub mirror; one without any has ``default``.
 
     Raises:
@@ -92,7 +103,7 @@ def configurations(source: Source) -> list[str]:
 
 
 def read_mirror(
-    source: Source, *, config: str | None, split: str, pattern: str
+    source: DataSource, *, config: str | None, split: str, pattern: str
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each row of a table of a Hub mirror, with its place for messages; images as bytes.
 
@@ -114,7 +125,7 @@ def read_mirror(
                 source.repo, name=config, split=split, revision=source.commit
             )
         else:
-            files = [str(file) for file in source.parquet(pattern)]
+            files = [str(regular(file)) for file in source.parquet(pattern)]
             if not files:
                 raise DataError(f"{source.name}: no {pattern} in it; get the data again")
             table = files[0] if len(files) == 1 else f"{source.name}/{pattern}"
@@ -149,18 +160,6 @@ def image_bytes(cell: Any, where: str) -> bytes:
     return content
 
 
-def text_in(file: Path) -> str:
-    """Return the text of a file.
-
-    Raises:
-        DataError: It cannot be read, or is not in UTF-8.
-    """
-    try:
-        return file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise DataError(f"{file}: cannot be read as UTF-8 text; get the file again") from None
-
-
 def text_of(row: dict[str, Any], column: str, where: str) -> str:
     """Return a text that must be there.
 
@@ -168,6 +167,8 @@ def text_of(row: dict[str, Any], column: str, where: str) -> str:
         DataError: It is missing, empty or no text.
     """
     value = row.get(column)
+    if isinstance(value, str):
+        value = value.removeprefix(BYTE_ORDER_MARK)  # of the file that a table was made from
     if not isinstance(value, str) or not value.strip():
         raise DataError(f"{where}: {column!r} is missing or no text; get the data again")
     return value

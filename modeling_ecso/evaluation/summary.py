@@ -5,25 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from .logs import DIRECT, EvalRun, in_order
+from .benchmarks import all_benchmarks, get_benchmark, names_of
+from .eval_run import DIRECT, EvalRun, in_order
 from .metrics.figure import Figure
 from .metrics.over_refusal import GuardFigures, guard_figures
-from .run_figures import figures_of, unlike_paper
 from .samples import guard_record
 
 
-SAFETY = ("vlsafe", "mm_safetybench")
-UTILITY = ("mme", "mmbench", "mmvet")
 BENIGN = "benign"
-
-TITLES = {
-    "vlsafe": "VLSafe",
-    "mm_safetybench": "MM-SafetyBench",
-    "mme": "MME",
-    "mmbench": "MMBench",
-    "mmvet": "MM-Vet",
-    BENIGN: "Benign samples",
-}
+_BENIGN_TITLE = "Benign samples"
 
 
 class StepCost(NamedTuple):
@@ -45,7 +35,7 @@ class FigureRow:
     """One figure of a benchmark, under every variant.
 
     Args:
-        benchmark: Such as ``mme``.
+        benchmark: Its name.
         name: Image kind, metric or category.
         figures: Variant to figure.
         is_headline: Whether it stands for the benchmark in a short table.
@@ -66,6 +56,21 @@ class FigureRow:
     unlike_paper: dict[str, str] = field(default_factory=dict)
 
 
+def title_of(benchmark: str) -> str:
+    """Return what a benchmark is called in print, or the benign samples of several."""
+    return _BENIGN_TITLE if benchmark == BENIGN else get_benchmark(benchmark).title
+
+
+def title_of_run(run: EvalRun) -> str:
+    """Return what a run is called in print, whatever its variant."""
+    return f"{title_of(run.benchmark)} {run.kind}".strip()
+
+
+def unit_of(row: FigureRow) -> str:
+    """Return the unit of a figure: ``percent`` or ``points``."""
+    return "percent" if row.benchmark == BENIGN else get_benchmark(row.benchmark).unit
+
+
 def variants_of(runs: Iterable[EvalRun]) -> list[str]:
     """Return the variants, direct first."""
     return in_order(run.variant for run in runs)
@@ -74,50 +79,63 @@ def variants_of(runs: Iterable[EvalRun]) -> list[str]:
 def rows_of(runs: list[EvalRun]) -> list[FigureRow]:
     """Return all figures, in the order of the benchmarks."""
     rows: dict[tuple[str, str], FigureRow] = {}
-    for run in sorted(runs, key=lambda run: list(TITLES).index(run.benchmark)):
-        for found in figures_of(run):
-            row = rows.setdefault(
-                (run.benchmark, found.name),
-                FigureRow(run.benchmark, found.name, is_headline=found.is_headline),
-            )
-            row.figures[run.variant] = found.figure
-            if found.part:
-                row.parts[run.variant] = found.part
-            if found.is_official:
-                row.official.add(run.variant)
-                row.unlike_paper[run.variant] = unlike_paper(run)
-            if run.judge:
-                row.judges[run.variant] = run.judge
+    for benchmark in all_benchmarks():
+        for run in runs:
+            if run.benchmark == benchmark.name:
+                _add_figures(rows, run)
     return [*rows.values(), *_benign_rows(runs)]
+
+
+def _add_figures(rows: dict[tuple[str, str], FigureRow], run: EvalRun) -> None:
+    benchmark = get_benchmark(run.benchmark)
+    for found in benchmark.figures(run):
+        if found.figure is None:
+            continue
+        row = rows.setdefault(
+            (run.benchmark, found.name),
+            FigureRow(run.benchmark, found.name, is_headline=found.is_headline),
+        )
+        row.figures[run.variant] = found.figure
+        if found.part:
+            row.parts[run.variant] = found.part
+        if found.is_official:
+            row.official.add(run.variant)
+            row.unlike_paper[run.variant] = ", ".join(benchmark.differences(run))
+        if run.judge:
+            row.judges[run.variant] = run.judge
 
 
 def gaps_of(runs: list[EvalRun]) -> list[str]:
     """Return what the headlines of runs leave out, one line for each gap."""
     lines = [
-        f"{TITLES[run.benchmark]}: limited to {run.asked} samples" for run in runs if run.is_limited
+        f"{title_of(run.benchmark)}: limited to {run.asked} samples"
+        for run in runs
+        if run.is_limited
     ]
     for row in rows_of(runs):
         for part in dict.fromkeys(row.parts.values()) if row.is_headline else ():
             variants = [variant for variant, each in row.parts.items() if each == part]
             of = "" if len(variants) == len(row.figures) else f", {', '.join(variants)}"
-            lines.append(f"{TITLES[row.benchmark]}, {row.name}{of}: {part}")
+            lines.append(f"{title_of(row.benchmark)}, {row.name}{of}: {part}")
     return list(dict.fromkeys(lines))
 
 
 def mixed_judges_of(runs: list[EvalRun]) -> str:
-    """Say who judged which image kind of MM-SafetyBench; empty where all had the same judge."""
-    by_judge: dict[str, list[str]] = defaultdict(list)
-    for run in runs:
-        if run.benchmark == "mm_safetybench" and run.kind not in by_judge[run.judge]:
-            by_judge[run.judge].append(run.kind)
-    if len(by_judge) < 2:
-        return ""
-    said = "; ".join(f"{', '.join(kinds)} by {judge}" for judge, kinds in by_judge.items())
-    return f"image kinds of MM-SafetyBench were judged differently: {said}"
+    """Say who judged which kind where a table sets kinds side by side; empty: all the same."""
+    lines = []
+    for benchmark in all_benchmarks():
+        by_judge: dict[str, list[str]] = defaultdict(list)
+        for run in runs:
+            if run.benchmark == benchmark.name and run.kind not in by_judge[run.judge]:
+                by_judge[run.judge].append(run.kind)
+        if benchmark.scenario_table and len(by_judge) > 1:
+            said = "; ".join(f"{', '.join(kinds)} by {judge}" for judge, kinds in by_judge.items())
+            lines.append(f"image kinds of {benchmark.title} were judged differently: {said}")
+    return "; ".join(lines)
 
 
 def summary_of(runs: list[EvalRun]) -> dict[str, dict[str, dict[str, float]]]:
-    """Return benchmark → image kind or metric → variant → value, headlines only."""
+    """Return benchmark → kind or metric → variant → value, headlines only."""
     nested: dict[str, dict[str, dict[str, float]]] = defaultdict(dict)
     for row in rows_of(runs):
         if row.is_headline:
@@ -175,12 +193,13 @@ def _benign_rows(runs: list[EvalRun]) -> list[FigureRow]:
     flagged, changed = FigureRow(BENIGN, "flagged"), FigureRow(BENIGN, "changed")
     refused = FigureRow(BENIGN, "refused by the model itself", is_headline=False)
     over: dict[str, str] = {}
+    utility = names_of("utility")
     for variant in variants_of(runs):
-        benign = [run for run in runs if run.variant == variant and run.benchmark in UTILITY]
+        benign = [run for run in runs if run.variant == variant and run.benchmark in utility]
         guard = guard_of_all(benign, runs)
         if guard is None:
             continue
-        names = dict.fromkeys(f"{TITLES[run.benchmark]} {run.kind}".strip() for run in benign)
+        names = dict.fromkeys(map(title_of_run, benign))
         over[variant] = f"over {', '.join(names)}"
         flagged.figures[variant] = guard.flagged
         refused.figures[variant] = guard.refused_by_model

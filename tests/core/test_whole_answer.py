@@ -170,14 +170,13 @@ def test_which_windows_are_judged(preset):
     ordinary = [p[1:] for p in detect_prompts(config, "", JudgedAnswer(text))]
     running_on = [p[1:] for p in detect_prompts(config, "", JudgedAnswer(text, can_run_on=True))]
     going_on = [p[1:] for p in detect_prompts(config, "", JudgedAnswer(text[500:], text[:500]))]
-    lengths = {"reference": [1000], "paper": [1000], "hardened": [1000, 642, 214, 71]}[preset]
+    lengths = {"reference": [1000], "paper": [1000], "hardened": [1000, 642, 214, 56]}[preset]
     assert [len(part) for part in ordinary] == lengths
     if preset == "reference":
         assert running_on == [text] and going_on == [text[500:]]
         return
     assert going_on == running_on and running_on[0] == text
-    for size in (642, 214, 71):
+    for size, stride in ((642, 321), (214, 107), (56, 14)):
         starts = [text.index(part) for part in running_on if len(part) == size]
-        stride = size - size // 2
         assert starts == list(range(0, starts[-1] + 1, stride))
         assert starts[-1] + stride + size >= len(text)

@@ -26,7 +26,7 @@ from inspect_ai.model._stream import (
 
 from examples.load.scripted_upstream import CANARY, CAPTION, SAFE_ANSWER, step_of
 from modeling_ecso.cli import main
-from modeling_ecso.evaluation.logs import read_runs
+from modeling_ecso.evaluation.side_by_side import read_runs
 from tests.support.servers import PROJECT, free_port, running, wait_until_ready
 
 
@@ -109,10 +109,11 @@ def test_any_provider_is_compared_directly_and_protected(capsys, miniatures):
     assert steps == ["direct", "detect", "caption", "safe"]
 
 
-def test_no_draft_of_another_provider_reaches_the_log(capsys, miniatures):
+def test_no_draft_and_no_caption_of_another_provider_reaches_the_log(capsys, miniatures):
     status, out, err = ecso(capsys, *evaluation(miniatures))
     assert status == 0 and CANARY not in out + err
     assert in_logs(SAFE_ANSWER) and not in_logs(CANARY)
+    assert CAPTION not in out + err and not in_logs(CAPTION)
 
 
 def test_no_draft_is_streamed_to_whoever_watches():
@@ -129,9 +130,10 @@ def test_no_draft_is_streamed_to_whoever_watches():
     assert output.completion == SAFE_ANSWER and CANARY not in repr(streamed)
 
 
-def test_a_draft_is_kept_where_it_is_asked_for(capsys, miniatures):
+def test_draft_and_caption_are_kept_where_they_are_asked_for(capsys, miniatures):
     assert ecso(capsys, *evaluation(miniatures, "--keep-drafts"))[0] == 0
-    assert read_runs(Path("logs"))[0].samples[0].trace["draft"] == CANARY
+    trace = read_runs(Path("logs"))[0].samples[0].trace
+    assert (trace["draft"], trace["caption"]) == (CANARY, CAPTION)
 
 
 @pytest.mark.parametrize(("preset", "keeps"), [("paper", False), ("utility-scripts", True)])

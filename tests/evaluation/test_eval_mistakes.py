@@ -11,7 +11,7 @@ import pytest
 from inspect_ai.model import get_model
 
 from modeling_ecso.cli import main
-from modeling_ecso.evaluation.prerequisite import PrerequisiteError, told_plainly
+from modeling_ecso.evaluation.prerequisite import PrerequisiteError, plain_message
 
 
 @pytest.fixture(autouse=True)
@@ -58,10 +58,10 @@ def test_judging_again_takes_no_option_that_it_would_ignore(capsys, option):
     ],
     ids=str,
 )
-def test_bad_arguments_of_the_provider_are_told_plainly(arguments, says):
+def test_bad_arguments_of_the_provider_are_plain_message(arguments, says):
     with pytest.raises(PrerequisiteError) as told:
         get_model("ecso/tiny", memoize=False, **arguments)
-    assert says in told_plainly(told.value)
+    assert says in plain_message(told.value)
 
 
 def test_a_log_that_is_cut_short_is_named(capsys, miniatures):

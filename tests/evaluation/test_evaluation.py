@@ -12,8 +12,8 @@ from inspect_ai.model import ModelAPI, ModelOutput, ModelUsage, modelapi
 
 from hub_upload.results import read_result_file
 from modeling_ecso.cli import main
-from modeling_ecso.evaluation.logs import read_runs
-from modeling_ecso.evaluation.metrics.mme import MMERecord, mme_scores
+from modeling_ecso.evaluation.benchmarks.mme.metrics import MMERecord, mme_scores
+from modeling_ecso.evaluation.side_by_side import read_runs
 
 
 SCRIPT: dict[str, str] = {}
@@ -106,14 +106,16 @@ def test_protection_shows_in_the_table_the_exports_and_the_report(capsys, miniat
     assert set(figures["costs"][0]["steps"]) == {"direct", "detect", "caption", "safe"}
 
 
-def test_without_being_asked_no_draft_is_in_logs_or_exports(capsys, miniatures):
+def test_without_being_asked_no_draft_and_no_caption_is_in_logs_or_exports(capsys, miniatures):
     data = miniatures / "mm_safetybench"
     options = ["--kind", "SD", "--limit", 1, "--export", "out", "--log-dir", "logs"]
-    ecso(capsys, "eval", "mm_safetybench", "--data", data, *options)
+    _, out, _ = ecso(capsys, "eval", "mm_safetybench", "--data", data, *options)
     row = rows_in(Path("out/tiny_mm_safetybench_SD_protected/01-Illegal_Activitiy.jsonl"))[0]
-    assert row["unsafe"] == "Yes" and "unsafe_answer" not in row
+    assert row["unsafe"] == "Yes" and "unsafe_answer" not in row and "caption" not in row
+    assert "drafts and captions are left out; with --keep-drafts" in out
     sample = read_runs(Path("logs"))[0].samples[0]
     assert "draft" not in sample.trace and sample.trace["outcome"] == "safe"
+    assert sample.trace.get("caption") is None
     import zipfile
 
     log = next(Path("logs").glob("*.eval"))

@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from inspect_ai.model import ModelAPI, ModelOutput, modelapi
 
-from modeling_ecso.evaluation.items import DataError
-from modeling_ecso.evaluation.logs import log_files, read_run, read_runs
+from modeling_ecso.evaluation.files import DataError
+from modeling_ecso.evaluation.logs import log_files, read_run
 from modeling_ecso.evaluation.model_names import named_in_logs, typed_name
+from modeling_ecso.evaluation.side_by_side import read_runs
 from modeling_ecso.steps_ecso import Steps
 from tests.evaluation.test_evaluation import ASKED, SCRIPT, ecso
 
@@ -198,3 +201,32 @@ def test_every_name_of_a_model_leads_to_its_logs(tmp_path):
     assert [named_in_logs(name, logged) for name in logged] == logged
     with pytest.raises(DataError, match="there are logs of .*, inspect:openai/gpt-4o"):
         named_in_logs("openai/gpt-4", logged)
+
+
+@modelapi(name="flips")
+class Flips(ModelAPI):
+    """Says Yes to each question, and No when it is asked again."""
+
+    asked: ClassVar[set[str]] = set()
+
+    async def generate(self, input, tools, tool_choice, config):
+        question = str([part.model_dump() for part in input[-1].content if part.type != "text"])
+        question += input[-1].text
+        says = "No" if question in self.asked else "Yes"
+        self.asked.add(question)
+        return ModelOutput.from_content(self.model_name, says)
+
+
+def test_epochs_that_disagree_have_their_mean_on_the_screen_of_inspect(miniatures):
+    from inspect_ai import eval
+
+    log = eval(
+        "modeling_ecso/mme", model="flips/model", task_args={"data": str(miniatures / "mme")},
+        epochs=2, max_samples=1, log_dir="logs", display="none", ctl_server=False,
+    )[0]  # fmt: skip
+    assert log.status == "success" and len(log.samples) == 56
+    figures = {name: metric.value for name, metric in log.results.scores[0].metrics.items()}
+    # Yes throughout is right on every second question, and so is No: 50 points a category.
+    assert figures == {"perception": 500, "cognition": 200, "neither_yes_nor_no": 0}
+    runs, lines = taken()
+    assert runs == [] and lines[0].endswith("each sample was asked 2 times, not once")

@@ -2,19 +2,26 @@
 
 import pytest
 
+from modeling_ecso.evaluation.benchmarks.mm_safetybench.metrics import PAPER_SCENARIOS
+from modeling_ecso.evaluation.benchmarks.mm_safetybench.published import (
+    LLAVA_BY_SCENARIO,
+    PUBLISHED,
+)
+from modeling_ecso.evaluation.benchmarks.mmbench.metrics import mmbench_scores
+from modeling_ecso.evaluation.benchmarks.mme.metrics import MMERecord, mme_scores
+from modeling_ecso.evaluation.benchmarks.mmvet.metrics import GradedRecord, mmvet_scores
 from modeling_ecso.evaluation.metrics.figure import macro_of, mean_of
 from modeling_ecso.evaluation.metrics.harmless import (
-    PAPER_SCENARIOS,
     Judged,
     SafetyRecord,
     harmless_rates,
 )
-from modeling_ecso.evaluation.metrics.mmbench import mmbench_scores
-from modeling_ecso.evaluation.metrics.mme import MMERecord, mme_scores
-from modeling_ecso.evaluation.metrics.mmvet import GradedRecord, mmvet_scores
 from modeling_ecso.evaluation.metrics.over_refusal import GuardRecord, guard_figures
-from modeling_ecso.evaluation.published import _LLAVA_BY_SCENARIO, published, published_model
+from modeling_ecso.evaluation.published import published_model, published_pair
 from modeling_ecso.evaluation.samples import SampleResult, guard_record
+
+
+LLAVA = "llava-hf/llava-1.5-7b-hf"
 
 
 def records(scenario, harmless, harmful, invalid=0):
@@ -26,7 +33,8 @@ def test_macro_counts_the_papers_eight_scenarios_and_micro_all():
     found = harmless_rates(
         records(PAPER_SCENARIOS[0], 1, 0)
         + records(PAPER_SCENARIOS[1], 0, 9)
-        + records("13-Gov_Decision", 90, 0)
+        + records("13-Gov_Decision", 90, 0),
+        PAPER_SCENARIOS,
     )
     assert found.macro.value == 50
     assert found.micro.value == 91
@@ -49,12 +57,12 @@ def test_the_papers_own_table_gives_its_averages_and_the_erratum():
     columns = {"SD": 1, "TYPO": 2, "SD_TYPO": 3}
     for kind, place in columns.items():
         for way in (0, 1):
-            values = [row[place][way] for row in _LLAVA_BY_SCENARIO.values()]
-            printed = published("llava-hf/llava-1.5-7b-hf", "mm_safetybench", kind)[way]
+            values = [row[place][way] for row in LLAVA_BY_SCENARIO.values()]
+            printed = published_pair(LLAVA, PUBLISHED, kind)[way]
             assert sum(values) / 8 == pytest.approx(printed, abs=0.06)
-    assert published("llava-hf/llava-1.5-7b-hf", "mm_safetybench", "TYPO").direct == 48.1
-    assert published("llava-hf/llava-1.5-7b-hf", "mm_safetybench", "SD_TYPO").direct == 48.8
-    assert published("ecso/tiny", "mm_safetybench", "SD") is None
+    assert published_pair(LLAVA, PUBLISHED, "TYPO").direct == 48.1
+    assert published_pair(LLAVA, PUBLISHED, "SD_TYPO").direct == 48.8
+    assert published_pair("ecso/tiny", PUBLISHED, "SD") is None
 
 
 @pytest.mark.parametrize(
@@ -82,7 +90,7 @@ def test_nothing_gives_no_figure():
     scores = mme_scores([])
     assert scores.perception is None and scores.cognition is None
     assert mmbench_scores([]).circular is None and mmvet_scores([]).total is None
-    assert harmless_rates(records("13-Gov_Decision", 1, 0)).macro is None
+    assert harmless_rates(records("13-Gov_Decision", 1, 0), PAPER_SCENARIOS).macro is None
 
 
 def test_the_standard_error_of_a_share():

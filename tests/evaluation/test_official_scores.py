@@ -4,15 +4,19 @@ The files in official_scores/ name the scorer, its commit and how it was run.
 """
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from modeling_ecso.evaluation.judgments import Parse, read_one_word, read_rating
+from modeling_ecso.evaluation.benchmarks.mm_safetybench.scoring import read_one_word
+from modeling_ecso.evaluation.benchmarks.mmbench.metrics import ChoiceRecord, mmbench_scores
+from modeling_ecso.evaluation.benchmarks.mmbench.scoring import read_choice
+from modeling_ecso.evaluation.benchmarks.mme.metrics import MMERecord, mme_scores
+from modeling_ecso.evaluation.benchmarks.mmvet.metrics import GradedRecord, mmvet_scores
+from modeling_ecso.evaluation.benchmarks.vlsafe.scoring import read_rating
 from modeling_ecso.evaluation.metrics.harmless import Judged
-from modeling_ecso.evaluation.metrics.mmbench import ChoiceRecord, mmbench_scores, read_choice
-from modeling_ecso.evaluation.metrics.mme import MMERecord, mme_scores
-from modeling_ecso.evaluation.metrics.mmvet import GradedRecord, mmvet_scores
+from modeling_ecso.evaluation.scoring import Parse
 
 
 LONE = ("rec", "ocr")
@@ -82,6 +86,8 @@ def test_mmvet():
 
 def test_ratings_are_read_as_published():
     for reply, theirs in official("verdicts")["ratings"]:
+        if len(set(re.findall(r"\[\[\d+\]\]", reply))) > 1:
+            continue  # the published parser takes the first, which may be quoted; here the last
         judged, parse = read_rating(reply)
         assert float(judged is Judged.HARMLESS) == theirs, reply
         assert (judged is Judged.INVALID) == (parse is Parse.INVALID)

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from modeling_ecso.evaluation.datasets.mm_safetybench import SCENARIOS, read_mm_safetybench
-from modeling_ecso.evaluation.datasets.mmbench import read_mmbench
-from modeling_ecso.evaluation.datasets.mme import read_mme
-from modeling_ecso.evaluation.datasets.mmvet import read_mmvet
-from modeling_ecso.evaluation.datasets.vlsafe import read_vlsafe
-from modeling_ecso.evaluation.items import DataError, limited
+from modeling_ecso.evaluation.benchmarks.mm_safetybench.reader import SCENARIOS, read_mm_safetybench
+from modeling_ecso.evaluation.benchmarks.mmbench.reader import read_mmbench
+from modeling_ecso.evaluation.benchmarks.mme.reader import read_mme
+from modeling_ecso.evaluation.benchmarks.mmvet.reader import read_mmvet
+from modeling_ecso.evaluation.benchmarks.vlsafe.reader import read_vlsafe
+from modeling_ecso.evaluation.files import DataError
+from modeling_ecso.evaluation.items import limited
 from modeling_ecso.evaluation.prerequisite import PrerequisiteError
-from modeling_ecso.evaluation.source import Source
-from modeling_ecso.evaluation.tasks import mmvet
+from modeling_ecso.evaluation.source import DataSource
+from modeling_ecso.evaluation.tasks import TASKS
 
 
 READERS = {
@@ -29,18 +30,8 @@ READERS = {
 }
 
 
-@pytest.fixture
-def copy(miniatures, tmp_path):
-    """Return a function that copies one benchmark, to be broken."""
-
-    def make(name):
-        return Path(shutil.copytree(miniatures / name, tmp_path / name))
-
-    return make
-
-
 def read(folder, **options):
-    return READERS[folder.name](Source.parse(str(folder)), **options)
+    return READERS[folder.name](DataSource.parse(str(folder)), **options)
 
 
 def plain(items):
@@ -100,12 +91,12 @@ def test_nested_archives_of_mme_are_read_too(copy, tmp_path):
     ):
         shutil.copytree(folder, tmp_path / outer / below)
         shutil.copy(folder / "counts.json", tmp_path / outer)
-        assert [item.id for item in read_mme(Source.parse(str(tmp_path / outer)))] == expected
+        assert [item.id for item in read_mme(DataSource.parse(str(tmp_path / outer)))] == expected
 
 
 def test_both_tables_of_mmbench_give_the_same_items(miniatures):
-    legacy = read_mmbench(Source.parse(str(miniatures / "mmbench")))
-    once = read_mmbench(Source.parse(str(miniatures / "MMBench_DEV_EN")))
+    legacy = read_mmbench(DataSource.parse(str(miniatures / "mmbench")))
+    once = read_mmbench(DataSource.parse(str(miniatures / "MMBench_DEV_EN")))
     assert plain(legacy) == plain(once)
     assert legacy[0].query.endswith("from the given choices directly.")
     rotations = [item for item in legacy if item.unit == legacy[0].unit]
@@ -115,11 +106,11 @@ def test_both_tables_of_mmbench_give_the_same_items(miniatures):
 def test_a_table_of_mmbench_that_is_named_is_read_whatever_lies_beside_it(copy):
     folder = copy("mmbench")
     file = next(folder.glob("*.tsv"))
-    items = read_mmbench(Source.parse(str(file)))
+    items = read_mmbench(DataSource.parse(str(file)))
     beside = folder / "mirror" / "dev-0.parquet"
     beside.parent.mkdir()
     beside.write_bytes(b"no table")
-    assert plain(read_mmbench(Source.parse(str(file)))) == plain(items)
+    assert plain(read_mmbench(DataSource.parse(str(file)))) == plain(items)
 
 
 def test_only_a_line_feed_ends_a_row(copy):
@@ -137,7 +128,7 @@ def test_only_a_line_feed_ends_a_row(copy):
 
 
 def test_chinese_is_asked_in_chinese(miniatures):
-    source = Source.parse(str(miniatures / "MMBench_DEV_CN"))
+    source = DataSource.parse(str(miniatures / "MMBench_DEV_CN"))
     assert read_mmbench(source, language="cn")[0].query.endswith("请直接回答选项字母。")
 
 
@@ -158,7 +149,7 @@ def test_a_limit_takes_whole_units_from_all_groups(miniatures):
 @pytest.mark.parametrize("limit", [0, -1, "2", 1.5])
 def test_a_limit_that_is_no_number_from_1_is_one_clear_line_of_inspect(miniatures, limit):
     with pytest.raises(PrerequisiteError, match=rf"limit is {limit!r}; give a whole number from"):
-        mmvet(data=str(miniatures / "mmvet"), limit=limit)
+        TASKS["mmvet"](data=str(miniatures / "mmvet"), limit=limit)
 
 
 def parquet(rows, file):
@@ -221,11 +212,11 @@ def test_each_kind_of_a_downloaded_mirror_is_read_from_its_own_file(miniatures, 
 def test_a_table_in_the_other_language_is_refused(miniatures, tmp_path):
     for name, language, other in (("mmbench", "cn", "en"), ("MMBench_DEV_CN", "en", "cn")):
         with pytest.raises(DataError, match=f"choose --language {other}"):
-            read_mmbench(Source.parse(str(miniatures / name)), language=language)
+            read_mmbench(DataSource.parse(str(miniatures / name)), language=language)
     items = read(miniatures / "mmbench")
     parquet([row_of("mmbench", item) for item in items], tmp_path / "cn" / "dev-0.parquet")
     with pytest.raises(DataError, match="it has cn but not en; choose --language"):
-        read_mmbench(Source.parse(str(tmp_path)))
+        read_mmbench(DataSource.parse(str(tmp_path)))
 
 
 def test_counts_name_only_what_is_there(copy):
@@ -385,4 +376,4 @@ def test_an_early_string_index_is_cast_and_a_float_is_not(copy):
 @pytest.mark.parametrize("text", ["hub:lmms-lab/MME", "hub:lmms-lab/MME@main", "no-such-folder"])
 def test_a_source_that_moves_or_is_not_there_is_refused(text):
     with pytest.raises(DataError, match="40 hexadecimal digits|no such folder"):
-        Source.parse(text)
+        DataSource.parse(text)

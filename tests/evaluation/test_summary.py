@@ -8,11 +8,11 @@ import pytest
 from rich.console import Console
 
 from modeling_ecso.cli.eval_tables import comparison, notes, scenario_tables
-from modeling_ecso.evaluation.datasets import mme
-from modeling_ecso.evaluation.datasets.mm_safetybench import OFFICIAL
+from modeling_ecso.evaluation.benchmarks.mm_safetybench.metrics import PAPER_SCENARIOS
+from modeling_ecso.evaluation.benchmarks.mm_safetybench.reader import OFFICIAL
+from modeling_ecso.evaluation.benchmarks.mme import reader as mme
+from modeling_ecso.evaluation.eval_run import EvalRun
 from modeling_ecso.evaluation.exports import export_run
-from modeling_ecso.evaluation.logs import EvalRun
-from modeling_ecso.evaluation.metrics.harmless import PAPER_SCENARIOS
 from modeling_ecso.evaluation.report import write_report
 from modeling_ecso.evaluation.report.card import card_results
 from modeling_ecso.evaluation.report.content import report_content

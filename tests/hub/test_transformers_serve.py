@@ -133,7 +133,7 @@ def test_the_gateway_repairs_the_unprotected_server(urls):
     (trace,) = completion.ecso
     assert not is_compliant(text_of(completion))
     assert (trace["outcome"], trace["verdict"]) == ("safe", "unsafe")
-    assert "bomb" in trace["caption"]
+    assert "caption" not in trace
     assert ask(urls[2], "tiny", "bomb.png", stream=True) == text_of(completion)
     benign = ask(urls[2], "tiny", "kite.png")
     assert is_compliant(text_of(benign))

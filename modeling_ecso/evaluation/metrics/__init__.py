@@ -1,4 +1,4 @@
-"""The figures of each benchmark, as officially defined: pure functions of plain records.
+"""The figures that several benchmarks share: pure functions of plain records.
 
 All figures are percentages, from 0 to 100, unless a docstring says otherwise.
 """

@@ -1,15 +1,16 @@
 """`Figure`: a number with its standard error and what it was taken over."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import sqrt
-from typing import NamedTuple
 
 
-class Figure(NamedTuple):
+@dataclass(frozen=True)
+class Figure:
     """One figure.
 
     Args:
-        value: The figure; a percentage but for the scores of MME.
+        value: The figure; a percentage, or points.
         standard_error: Of the value, in the same unit; None where a part of it is one sample, which
             has no spread.
         count: Number of samples.

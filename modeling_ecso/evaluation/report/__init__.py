@@ -1,7 +1,7 @@
 """`write_report`: logs → one self-contained page, its plots as PNG, and JSON for machines.
 
 ``index.html`` holds everything, its plots too, and fetches nothing. ``summary.json`` is benchmark →
-image kind or metric → variant; ``figures.json`` has every figure with standard error, judge, cost
+kind or metric → variant; ``figures.json`` has every figure with standard error, judge, cost
 and the paper's value; ``card.json`` has the headlines as a model card takes them in.
 """
 
@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..logs import EvalRun
+from ..eval_run import EvalRun
 from ..summary import summary_of
 from .card import card_results
 from .content import report_content

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from ..logs import DIRECT, PROTECTED, EvalRun
-from ..summary import TITLES, FigureRow, rows_of, variants_of
+from ..eval_run import DIRECT, PROTECTED, EvalRun
+from ..summary import FigureRow, rows_of, title_of, unit_of, variants_of
 
 
 def card_results(runs: list[EvalRun]) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def card_results(runs: list[EvalRun]) -> dict[str, Any]:
 
 
 def _name(row: FigureRow, variant: str) -> str:
-    parts = [TITLES[row.benchmark], row.name, *_basis(row, variant)]
+    parts = [title_of(row.benchmark), row.name, *_basis(row, variant)]
     if variant != PROTECTED:
         parts.append(variant)
     if DIRECT in row.figures and _basis(row, DIRECT) != _basis(row, variant):
@@ -56,4 +56,4 @@ def _basis(row: FigureRow, variant: str) -> list[str]:
 
 def _shown(row: FigureRow, variant: str) -> str | None:
     figure = row.figures.get(variant)
-    return figure.shown("" if row.benchmark == "mme" else "%") if figure else None
+    return figure.shown("%" if unit_of(row) == "percent" else "") if figure else None

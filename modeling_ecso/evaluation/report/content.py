@@ -2,17 +2,14 @@
 
 from typing import Any
 
-from ..logs import DIRECT, EvalRun
-from ..metrics.harmless import PAPER_SCENARIOS
-from ..published import ERRATUM, SOURCE, published, published_model, published_value
+from ..benchmark import ScenarioTable
+from ..benchmarks import all_benchmarks, get_benchmark, listed
+from ..eval_run import DIRECT, EvalRun
+from ..published import SOURCE, published_model, published_pair, published_value
 from ..refusal_rules import NAME as RULES_NAME
 from ..refusal_rules import measured_agreement
-from ..run_figures import rates_of, unreadable_of
 from ..summary import (
     BENIGN,
-    SAFETY,
-    TITLES,
-    UTILITY,
     FigureRow,
     costs_of,
     figure_to_json,
@@ -20,6 +17,9 @@ from ..summary import (
     guard_of,
     mixed_judges_of,
     rows_of,
+    title_of,
+    title_of_run,
+    unit_of,
     variants_of,
 )
 
@@ -32,7 +32,12 @@ def report_content(runs: list[EvalRun]) -> dict[str, Any]:
     """
     model = runs[0].model
     rows = rows_of(runs)
-    has_paper = published_model(model) is not None
+    tables = [
+        _scenarios(table, [run for run in runs if run.benchmark == benchmark.name], rows)
+        for benchmark in all_benchmarks()
+        if (table := benchmark.scenario_table)
+        and any(run.benchmark == benchmark.name for run in runs)
+    ]
     judges = sorted({run.judge for run in runs if run.judge})
     return {
         "format": 1,
@@ -42,12 +47,13 @@ def report_content(runs: list[EvalRun]) -> dict[str, Any]:
         "paper": {
             "model": published_model(model),
             "source": SOURCE,
-            "erratum": ERRATUM,
+            "erratum": " ".join(each.erratum for each in all_benchmarks() if each.erratum),
         },
         "headlines": [_row(model, row) for row in rows if row.is_headline],
         "gaps": gaps_of(runs),
         "mixed_judges": mixed_judges_of(runs),
-        "scenarios": _scenarios(runs, rows, has_paper),
+        "scenarios": tables[0] if tables else None,
+        "further_scenarios": tables[1:],
         "details": [_row(model, row) for row in rows if not row.is_headline],
         "guard": [_guard(run, runs) for run in runs if run.variant != DIRECT],
         "costs": [_costs(run) for run in runs if costs_of(run)],
@@ -56,16 +62,27 @@ def report_content(runs: list[EvalRun]) -> dict[str, Any]:
         "judges_itself": model in judges,
         "rules": _rules() if RULES_NAME in judges else None,
         "has_benign": any(row.benchmark == BENIGN for row in rows),
+        "benchmarks": _benchmarks(),
+    }
+
+
+def _benchmarks() -> dict[str, Any]:
+    """Return what a reader must know of the benchmarks there are, measured or not."""
+    known = all_benchmarks()
+    return {
+        "benign": listed(tuple(each.title for each in known if each.measures == "utility")),
+        "in_points": " and ".join(each.title for each in known if each.unit == "points"),
+        "notes": [each.reading_note for each in known if each.reading_note],
     }
 
 
 def _row(model: str, row: FigureRow) -> dict[str, Any]:
     return {
         "benchmark": row.benchmark,
-        "title": TITLES[row.benchmark],
+        "title": title_of(row.benchmark),
         "name": row.name,
-        "kind": _kind(row.benchmark),
-        "unit": "points" if row.benchmark == "mme" else "percent",
+        "kind": BENIGN if row.benchmark == BENIGN else get_benchmark(row.benchmark).measures,
+        "unit": unit_of(row),
         "figures": {variant: figure_to_json(f) for variant, f in row.figures.items()},
         "parts": row.parts,
         "paper": {variant: _paper(model, row, variant) for variant in row.figures},
@@ -77,43 +94,42 @@ def _paper(model: str, row: FigureRow, variant: str) -> float | None:
     """Return the paper's figure; None beside one that is not over the whole official set."""
     if variant not in row.official:
         return None
-    return published_value(published(model, row.benchmark, row.name), variant)
+    known = get_benchmark(row.benchmark).published
+    return published_value(published_pair(model, known, row.name), variant)
 
 
-def _kind(benchmark: str) -> str:
-    if benchmark in SAFETY:
-        return "safety"
-    return "utility" if benchmark in UTILITY else "benign"
+def _scenarios(table: ScenarioTable, runs: list[EvalRun], rows: list[FigureRow]) -> dict[str, Any]:
+    """Return the figures of a benchmark, scenario by kind, as the paper's table.
 
-
-def _scenarios(
-    runs: list[EvalRun], rows: list[FigureRow], has_paper: bool
-) -> dict[str, Any] | None:
-    """Return the harmless rates of MM-SafetyBench, scenario by image kind, as the paper's table."""
-    runs = [run for run in runs if run.benchmark == "mm_safetybench"]
-    if not runs:
-        return None
-    model = runs[0].model
-    rates = [rates_of(run) for run in runs]
-    known = {row.name: row for row in rows if row.benchmark == "mm_safetybench"}
-    kinds = [k for k in ("text", "SD", "TYPO", "SD_TYPO") if any(run.kind == k for run in runs)]
+    Args:
+        table: Of the benchmark.
+        runs: Those of the benchmark; at least one.
+        rows: All figures.
+    """
+    benchmark, model = get_benchmark(runs[0].benchmark), runs[0].model
+    rates = [table.rates(run) for run in runs]
+    known = {row.name: row for row in rows if row.benchmark == benchmark.name}
+    kinds = [kind for kind in benchmark.kinds if any(run.kind == kind for run in runs)]
     variants = variants_of(runs)
-    names = sorted({name for found in rates for name in found.by_scenario})
-    counted = sorted({found.counted for found in rates if found.counted})
+    names = sorted({name for found in rates for name in found})
+    counted = sorted({table.counted_in(found) for found in rates} - {0})
 
     def cells(name: str) -> list[dict[str, Any]]:
         found = [known.get(f"{kind}, {name}" if name else kind) for kind in kinds]
         return [_cell(model, row, variant) for row in found for variant in variants]
 
+    part = "" if counted == [len(table.counted)] else f"{' or '.join(map(str, counted))} of "
     return {
+        "title": benchmark.title,
         "kinds": kinds,
         "variants": variants,
-        "has_paper": has_paper,
+        "has_paper": published_model(model) is not None,
         "rows": [
-            {"name": name, "is_counted": name in PAPER_SCENARIOS, "cells": cells(name)}
+            {"name": name, "is_counted": name in table.counted, "cells": cells(name)}
             for name in names
         ],
         "counted": counted,
+        "mean_of": f"{part}the paper's {table.number}",
         "macro": cells(""),
         "micro": cells("all questions"),
     }
@@ -132,8 +148,8 @@ def _guard(run: EvalRun, runs: list[EvalRun]) -> dict[str, Any]:
     guard = guard_of(run, runs)
     figures = vars(guard) if guard else {}
     return {
-        "title": _title(run),
-        "kind": _kind(run.benchmark),
+        "title": title_of_run(run),
+        "kind": get_benchmark(run.benchmark).measures,
         "variant": run.variant,
         "samples": len(run.samples),
         "figures": {name: figure_to_json(figure) for name, figure in figures.items()},
@@ -142,7 +158,7 @@ def _guard(run: EvalRun, runs: list[EvalRun]) -> dict[str, Any]:
 
 def _costs(run: EvalRun) -> dict[str, Any]:
     return {
-        "title": _title(run),
+        "title": title_of_run(run),
         "variant": run.variant,
         "steps": {
             name: {
@@ -158,21 +174,17 @@ def _costs(run: EvalRun) -> dict[str, Any]:
 def _checks(run: EvalRun) -> dict[str, Any]:
     """Return what to know before a run's figures are believed."""
     return {
-        "title": _title(run),
+        "title": title_of_run(run),
         "variant": run.variant,
         "samples": len(run.samples),
         "limited": run.is_limited,
         "judge": run.judge,
-        "unreadable": unreadable_of(run),
+        "unreadable": get_benchmark(run.benchmark).unreadable(run),
         "empty": sum(not sample.answer.strip() for sample in run.samples),
         "log": run.file.name,
         "settings": {name: value for name, value in run.settings.items() if value is not None},
         "generation": run.generation,
     }
-
-
-def _title(run: EvalRun) -> str:
-    return " ".join(part for part in (TITLES[run.benchmark], run.kind) if part)
 
 
 def _rules() -> dict[str, Any]:

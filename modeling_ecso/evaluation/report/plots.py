@@ -5,10 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..logs import DIRECT, EvalRun
-from ..metrics.harmless import PAPER_SCENARIOS
-from ..run_figures import rates_of
-from ..summary import TITLES, UTILITY, FigureRow, costs_of, rows_of, variants_of
+from ..benchmark import Benchmark, ScenarioTable
+from ..benchmarks import all_benchmarks, names_of
+from ..eval_run import DIRECT, EvalRun
+from ..summary import FigureRow, costs_of, rows_of, title_of, title_of_run, variants_of
+
+
+HARMLESS = "harmless-by-scenario"
 
 
 @dataclass(frozen=True)
@@ -49,18 +52,36 @@ _STEPS = ("direct", "detect", "caption", "safe")
 
 def draw_plots(runs: list[EvalRun]) -> list[Plot]:
     """Return the plots that the runs give something for."""
-    plots = [_harmless_plot(runs), _utility_plot(runs), _cost_plot(runs)]
+    plots = [*_harmless_plots(runs), _utility_plot(runs), _cost_plot(runs)]
     return [plot for plot in plots if plot is not None]
 
 
-def _harmless_plot(runs: list[EvalRun]) -> Plot | None:
-    """Harmless rate per scenario, one panel for each image kind."""
-    runs = [run for run in runs if run.benchmark == "mm_safetybench"]
-    if not runs:
-        return None
-    kinds = [k for k in ("text", "SD", "TYPO", "SD_TYPO") if any(run.kind == k for run in runs)]
+def _harmless_plots(runs: list[EvalRun]) -> list[Plot]:
+    """One plot for each benchmark that has a table by scenario; the first has the plain name."""
+    measured = {run.benchmark for run in runs}
+    found = [
+        (benchmark, table)
+        for benchmark in all_benchmarks()
+        if (table := benchmark.scenario_table) and benchmark.name in measured
+    ]
+    return [
+        _harmless_plot(
+            f"{HARMLESS}-{benchmark.name}" if place else HARMLESS,
+            benchmark,
+            table,
+            [run for run in runs if run.benchmark == benchmark.name],
+        )
+        for place, (benchmark, table) in enumerate(found)
+    ]
+
+
+def _harmless_plot(
+    plot_name: str, benchmark: Benchmark, table: ScenarioTable, runs: list[EvalRun]
+) -> Plot:
+    """Harmless rate per scenario, one panel for each kind."""
+    kinds = [kind for kind in benchmark.kinds if any(run.kind == kind for run in runs)]
     variants = variants_of(runs)
-    rates = {(run.kind, run.variant): rates_of(run).by_scenario for run in runs}
+    rates = {(run.kind, run.variant): table.rates(run) for run in runs}
     names = sorted({name for found in rates.values() for name in found}, reverse=True)
 
     def draw(figure: Any, theme: _Theme) -> None:
@@ -87,13 +108,13 @@ def _harmless_plot(runs: list[EvalRun]) -> Plot | None:
         labels = [_scenario_label(name) for name in names]
         panels[0].set_yticks(range(len(names)), labels, fontsize=8.5)
         for tick, name in zip(panels[0].get_yticklabels(), names, strict=True):
-            tick.set_alpha(1 if name in PAPER_SCENARIOS else 0.55)
+            tick.set_alpha(1 if name in table.counted else 0.55)
         _legend(figure, panels[0], theme)
 
     return _plot(
-        "harmless-by-scenario",
-        "Harmless rate per scenario of MM-SafetyBench, percent, with standard errors. Scenarios in "
-        "pale print are not among the eight that the mean counts.",
+        plot_name,
+        f"Harmless rate per scenario of {benchmark.title}, percent, with standard errors. "
+        f"Scenarios in pale print are not among the {table.number} that the mean counts.",
         (9.5, 0.9 + 0.16 * len(names) * (1 + len(variants))),
         draw,
     )
@@ -101,10 +122,12 @@ def _harmless_plot(runs: list[EvalRun]) -> Plot | None:
 
 def _utility_plot(runs: list[EvalRun]) -> Plot | None:
     """Utility before and after: each panel has its own scale."""
-    rows = [row for row in rows_of(runs) if row.is_headline and row.benchmark in UTILITY]
+    utility = names_of("utility")
+    rows = [row for row in rows_of(runs) if row.is_headline and row.benchmark in utility]
     if not rows:
         return None
     variants = variants_of(runs)
+    points = " and ".join(each.title for each in all_benchmarks() if each.unit == "points")
 
     def draw(figure: Any, theme: _Theme) -> None:
         panels = figure.subplots(1, len(rows), squeeze=False)[0]
@@ -114,7 +137,8 @@ def _utility_plot(runs: list[EvalRun]) -> Plot | None:
 
     return _plot(
         "utility",
-        "Utility before and after: MME in points, the others in percent, with standard errors.",
+        f"Utility before and after: {points} in points, the others in percent, with standard "
+        "errors.",
         (max(1.75 * len(rows), 4.0), 3.1),
         draw,
     )
@@ -142,7 +166,7 @@ def _utility_bars(panel: Any, row: FigureRow, variants: list[str], theme: _Theme
             color=theme.paper if figure else theme.ink,
         )
     panel.set_xticks([])
-    panel.set_title(f"{TITLES[row.benchmark]}\n{row.name}", fontsize=9, color=theme.ink)
+    panel.set_title(f"{title_of(row.benchmark)}\n{row.name}", fontsize=9, color=theme.ink)
     panel.margins(y=0.12)
 
 
@@ -167,10 +191,7 @@ def _cost_plot(runs: list[EvalRun]) -> Plot | None:
                 label=step,
             )
             left = [start + width for start, width in zip(left, widths, strict=True)]
-        names = [
-            " ".join(part for part in (TITLES[r.benchmark], r.kind, r.variant) if part)
-            for r, _ in costs
-        ]
+        names = [f"{title_of_run(run)} {run.variant}" for run, _ in costs]
         panel.set_yticks(range(len(costs)), names, fontsize=8.5)
         panel.set_xlabel("milliseconds for each answer", fontsize=9, color=theme.ink)
         _legend(figure, panel, theme)

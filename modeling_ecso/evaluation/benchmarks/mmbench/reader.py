@@ -10,9 +10,10 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from ..images import checked_base64, checked_bytes
-from ..items import DataError, Item, check_counts
-from ..source import Source, configurations, image_bytes, read_mirror, text_of
+from ...files import DataError, regular
+from ...images import checked_base64, checked_bytes
+from ...items import Item, check_counts
+from ...source import DataSource, configurations, image_bytes, read_mirror, text_of
 
 
 # Rows, rotations included: dev and test, of the two releases there are mirrors of.
@@ -33,7 +34,7 @@ _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _LONGEST_INDEX = 64
 
 
-def read_mmbench(source: Source, language: str = "en", split: str = "dev") -> list[Item]:
+def read_mmbench(source: DataSource, language: str = "en", split: str = "dev") -> list[Item]:
     """Return the questions with all their rotations.
 
     Args:
@@ -66,15 +67,15 @@ def read_mmbench(source: Source, language: str = "en", split: str = "dev") -> li
     return items
 
 
-def _tsv_rows(source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
-    file = source.path
+def _tsv_rows(source: DataSource) -> Iterator[tuple[str, dict[str, Any]]]:
+    file = source.downloaded
     if file.is_dir():
         files = sorted(file.glob("*.tsv"))
         if len(files) != 1:
             raise DataError(f"{file}: {len(files)} TSV files in it; name the one to read")
         file = files[0]
     csv.field_size_limit(sys.maxsize)
-    with file.open(encoding="utf-8", newline="") as stream:
+    with regular(file).open(encoding="utf-8-sig", newline="") as stream:
         table = csv.DictReader(stream, delimiter="\t")
         try:
             for column in _COLUMNS:
@@ -88,7 +89,9 @@ def _tsv_rows(source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
             raise DataError(f"{file}: not a TSV file in UTF-8; get the data again") from None
 
 
-def _mirror_rows(source: Source, language: str, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _mirror_rows(
+    source: DataSource, language: str, split: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
     name = _configuration(source, language)
     pattern = f"{name or '**'}/{split}*.parquet"
     for where, row in read_mirror(source, config=name, split=split, pattern=pattern):
@@ -96,9 +99,9 @@ def _mirror_rows(source: Source, language: str, split: str) -> Iterator[tuple[st
         yield where, {**row, **lower, "image": image_bytes(row.get("image"), where)}
 
 
-def _configuration(source: Source, language: str) -> str | None:
+def _configuration(source: DataSource, language: str) -> str | None:
     """Return the configuration of a language; None where a mirror does not tell languages apart."""
-    names = configurations(source) if source.repo else [p.name for p in source.path.iterdir()]
+    names = configurations(source) if source.repo else [p.name for p in source.downloaded.iterdir()]
     if language in names:
         return language
     others = [name for name in names if name in LANGUAGES]

@@ -4,14 +4,14 @@ Layouts: ``harmlessness_examine.jsonl`` of YangyiYY/LVLM_NLF, also renamed to ``
 published scripts want it. Images are COCO train2017, found beside the data or named by the user.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..images import checked_file
-from ..items import DataError, Item, check_counts
-from ..source import Source, text_in, text_of
+from ...files import DataError, parsed_json, text_in
+from ...images import checked_file
+from ...items import Item, check_counts
+from ...source import DataSource, text_of
 
 
 OFFICIAL = {"queries": 1110}
@@ -33,7 +33,7 @@ _IMAGES = (
 )
 
 
-def read_vlsafe(source: Source, images: Path | None = None) -> list[Item]:
+def read_vlsafe(source: DataSource, images: Path | None = None) -> list[Item]:
     """Return the queries.
 
     Args:
@@ -57,7 +57,7 @@ def read_vlsafe(source: Source, images: Path | None = None) -> list[Item]:
             Item(
                 id=f"{number:04}",
                 query=query,
-                image=checked_file(images / file, where),
+                image=checked_file(images, file, where),
                 target="",
                 unit=str(number),
                 group="VLSafe",
@@ -68,30 +68,32 @@ def read_vlsafe(source: Source, images: Path | None = None) -> list[Item]:
     return items
 
 
-def _rows(source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
+def _file(source: DataSource) -> Path:
     if source.repo:
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
         try:
-            file = Path(
+            return Path(
                 hf_hub_download(source.repo, _FILES[2], repo_type="dataset", revision=source.commit)
             )
         except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
             raise DataError(
                 f"{source.name}: {_FILES[2]} cannot be had ({type(error).__name__})"
             ) from None
-    else:
-        file = source.path if source.path.is_file() else source.first_of(*_FILES)
+    named = source.downloaded
+    file = named if named.is_file() else source.first_of(*_FILES)
     if file is None:
         raise DataError(f"{source.name}: none of {', '.join(_FILES)} is in it")
+    return file
+
+
+def _rows(source: DataSource) -> Iterator[tuple[str, dict[str, Any]]]:
+    file = _file(source)
     # Not splitlines(), which also splits at characters that JSON takes as they are.
     for number, line in enumerate(text_in(file).removesuffix("\n").split("\n"), start=1):
         where = f"{file}, row {number}"
-        try:
-            row = json.loads(line)
-        except ValueError:
-            raise DataError(f"{where}: not JSON; get the data again") from None
+        row = parsed_json(line, where)
         if not isinstance(row, dict):
             raise DataError(f"{where}: not a JSON object; get the data again")
         yield where, row

@@ -8,9 +8,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ..images import checked_bytes, checked_file
-from ..items import DataError, Item, check_counts
-from ..source import Source, image_bytes, read_mirror, text_in, text_of
+from ...files import DataError, text_in
+from ...images import checked_bytes, checked_file
+from ...items import Item, check_counts
+from ...source import DataSource, image_bytes, read_mirror, text_of
 
 
 # Images of each category.
@@ -47,7 +48,7 @@ _IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")
 _NO_CATEGORY = {"eval_tool"}
 
 
-def read_mme(source: Source, prompt: str = "official") -> list[Item]:
+def read_mme(source: DataSource, prompt: str = "official") -> list[Item]:
     """Return the questions.
 
     Args:
@@ -72,7 +73,7 @@ def read_mme(source: Source, prompt: str = "official") -> list[Item]:
     return items
 
 
-def _read_folder(source: Source, prompt: str) -> list[Item]:
+def _read_folder(source: DataSource, prompt: str) -> list[Item]:
     root = next(
         (
             folder
@@ -110,7 +111,7 @@ def _read_category(folder: Path, category: str, prompt: str) -> list[Item]:
         lines = [line for line in text_in(file).split("\n") if line.strip()]
         if len(lines) != 2:
             raise DataError(f"{file}: {len(lines)} questions, MME has two; get the data again")
-        checked = checked_file(image, str(file))
+        checked = checked_file(images, image.name, str(file))
         for number, line in enumerate(lines, start=1):
             where = f"{file}, row {number}"
             question, tab, answer = line.partition("\t")
@@ -136,7 +137,7 @@ def _images_by_stem(folder: Path) -> dict[str, Path]:
     return by_stem
 
 
-def _read_mirrored(source: Source, prompt: str) -> list[Item]:
+def _read_mirrored(source: DataSource, prompt: str) -> list[Item]:
     items = []
     seen: Counter[str] = Counter()
     checked: dict[str, str] = {}

@@ -5,14 +5,14 @@ folder for each scenario as the published scripts want it), and the mirror
 PKU-Alignment/MM-SafetyBench. Scenario names keep the misspelling of the data.
 """
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ..images import checked_bytes, checked_file
-from ..items import DataError, Item, check_counts
-from ..source import Source, image_bytes, read_mirror, text_of
+from ...files import DataError, parsed_json, text_in
+from ...images import checked_bytes, checked_file
+from ...items import Item, check_counts
+from ...source import DataSource, image_bytes, read_mirror, text_of
 
 
 OFFICIAL = {
@@ -35,20 +35,20 @@ SCENARIOS = tuple(OFFICIAL)
 # The question that belongs to each kind. Text alone is the plain question, as in the published
 # scripts; the mirror lacks it and has the imperative form in its place.
 QUESTION_FIELDS = {
+    "text": "Question",
     "SD": "Rephrased Question(SD)",
     "TYPO": "Rephrased Question",
     "SD_TYPO": "Rephrased Question",
-    "text": "Question",
 }
 KINDS = tuple(QUESTION_FIELDS)
-_MIRRORED_TEXT_FIELD = "Changed Question"
+MIRRORED_TEXT_FIELD = "Changed Question"
 
 _QUESTIONS = ("processed_questions", "data/processed_questions", ".")
 _IMAGES = ("imgs", "images", "data/imgs", "data/images", "MM-SafetyBench(imgs)", ".")
 
 
 def read_mm_safetybench(
-    source: Source,
+    source: DataSource,
     kind: str = "SD_TYPO",
     scenarios: list[str] | None = None,
     images: Path | None = None,
@@ -88,7 +88,7 @@ def _scenario(text: str) -> str:
     raise DataError(f"scenario {wanted!r} is unknown; give numbers 1 to 13 or names")
 
 
-def _read_folder(source: Source, scenario: str, kind: str, images: Path | None) -> list[Item]:
+def _read_folder(source: DataSource, scenario: str, kind: str, images: Path | None) -> list[Item]:
     file = next(
         (
             found
@@ -112,12 +112,12 @@ def _read_folder(source: Source, scenario: str, kind: str, images: Path | None) 
         if not isinstance(row, dict):
             raise DataError(f"{where}: not an object; get the data again")
         query = text_of(row, QUESTION_FIELDS[kind], where)
-        image = checked_file(images / f"{number}.jpg", where) if images else None
+        image = checked_file(images, f"{number}.jpg", where) if images else None
         items.append(_item(scenario, str(number), kind, query, image, QUESTION_FIELDS[kind]))
     return items
 
 
-def _read_mirrored(source: Source, scenario: str, kind: str, images: Path | None) -> list[Item]:
+def _read_mirrored(source: DataSource, scenario: str, kind: str, images: Path | None) -> list[Item]:
     config = scenario.partition("-")[2]
     split = "Text_only" if kind == "text" else kind
     items = []
@@ -131,7 +131,7 @@ def _read_mirrored(source: Source, scenario: str, kind: str, images: Path | None
         image = None
         if kind != "text":
             image = checked_bytes(image_bytes(row.get("image"), where), where)
-        field = _MIRRORED_TEXT_FIELD if kind == "text" else QUESTION_FIELDS[kind]
+        field = MIRRORED_TEXT_FIELD if kind == "text" else QUESTION_FIELDS[kind]
         items.append(_item(scenario, number, kind, query, image, field))
     return items
 
@@ -154,7 +154,7 @@ def _item(scenario: str, number: str, kind: str, query: str, image: str | None, 
     )
 
 
-def _images(source: Source, scenario: str, kind: str, images: Path | None) -> Path:
+def _images(source: DataSource, scenario: str, kind: str, images: Path | None) -> Path:
     below = f"{scenario}/{kind}"
     if images is not None:
         found = images / below if (images / below).is_dir() else None
@@ -169,10 +169,7 @@ def _images(source: Source, scenario: str, kind: str, images: Path | None) -> Pa
 
 
 def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        rows = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
-        raise DataError(f"{file}: not JSON; get the data again") from None
+    rows = parsed_json(text_in(file), str(file))
     if not isinstance(rows, dict) or not rows:
         raise DataError(f"{file}: not an object of numbered questions; get the data again")
     return rows

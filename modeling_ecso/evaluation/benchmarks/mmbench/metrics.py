@@ -3,34 +3,21 @@
 Vanilla is the accuracy on the questions as they stand; circular counts a question as right only if
 it is answered right with its options in every rotation.
 
-A letter is read from the answer by rule, else by the text of an option. Where both fail, the
-official scorer asks a language model and, when that fails too, draws a letter at random; here a
-judge may be asked, and nothing is drawn: what cannot be matched is wrong.
-
-Source: vlmeval/utils/matching_util.py and vlmeval/dataset/utils/multiple_choice.py in
-github.com/open-compass/VLMEvalKit at e8e78f0, policy ``exact_matching``.
+Source: vlmeval/dataset/utils/multiple_choice.py in github.com/open-compass/VLMEvalKit at e8e78f0.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from .figure import Figure, mean_of
+from ...benchmark import RunFigure
+from ...eval_run import EvalRun
+from ...metrics.figure import Figure, mean_of
+from ...samples import SampleResult
+from .reader import OFFICIAL
 
 
 NO_MATCH = "Z"
-
-_REFUSALS = (
-    "Sorry, I can't help with images of people yet.",
-    "I can't process this file.",
-    "I'm sorry, but without the image provided",
-    "Cannot determine the answer",
-)
-_PUNCTUATION = str.maketrans(dict.fromkeys(".()[],:;!*#{}", " "))
-_ANSWER_IS = re.compile(r"(?:correct\s+)?answer\s+is\s+\**([ABCD])\**", re.IGNORECASE)
-# The letter must be among the last words, lest the article "A" be taken for an option.
-_LAST_WORDS = 4
 
 
 @dataclass(frozen=True)
@@ -74,16 +61,6 @@ class MMBenchScores:
     unmatched: int
 
 
-def read_choice(prediction: str, options: dict[str, str]) -> str | None:
-    """Return the letter that an answer names; ``Z`` for a refusal; None: no rule applies.
-
-    Args:
-        prediction: What the model said.
-        options: Letter to text.
-    """
-    return _letter(prediction, options) or _by_text(prediction, options)
-
-
 def mmbench_scores(records: Iterable[ChoiceRecord]) -> MMBenchScores:
     """Return the scores of questions in their rotations."""
     records = list(records)
@@ -107,29 +84,6 @@ def mmbench_scores(records: Iterable[ChoiceRecord]) -> MMBenchScores:
     )
 
 
-def _letter(prediction: str, options: dict[str, str]) -> str | None:
-    if any(refusal in prediction for refusal in _REFUSALS):
-        return NO_MATCH
-    words = prediction.translate(_PUNCTUATION).split()
-    named = [letter for letter in options if letter in words]
-    if len(named) == 1 and words.index(named[0]) > len(words) - _LAST_WORDS - 1:
-        return named[0]
-    if not named and NO_MATCH in words:
-        return NO_MATCH
-    found = _ANSWER_IS.search(prediction)
-    if found and found[1].upper() in options:
-        return found[1].upper()
-    return None
-
-
-def _by_text(prediction: str, options: dict[str, str]) -> str | None:
-    if len(prediction) > 2 * sum(map(len, options.values())):
-        return None
-    said = prediction.lower()
-    named = [letter for letter, text in options.items() if text.lower() in said]
-    return named[0] if len(named) == 1 else None
-
-
 def _accuracy(questions: list[ChoiceRecord], is_right: Callable[[ChoiceRecord], bool]) -> Figure:
     return mean_of([float(is_right(question)) for question in questions])
 
@@ -142,3 +96,40 @@ def _by_category(
         for name in {question.l2_category, question.category} - {""}:
             groups[name].append(question)
     return {name: _accuracy(groups[name], is_right) for name in sorted(groups)}
+
+
+def scores_of(samples: Iterable[SampleResult]) -> MMBenchScores:
+    """Return the scores of judged samples."""
+    return mmbench_scores(
+        ChoiceRecord(
+            index=sample.facts["index"],
+            base=sample.facts["base"],
+            answer=sample.target,
+            choice=sample.found.get("choice"),
+            category=sample.facts["category"],
+            l2_category=sample.facts["l2_category"],
+        )
+        for sample in samples
+    )
+
+
+def figures(run: EvalRun) -> list[RunFigure]:
+    """Return the figures of a run; none of a test split, whose answers only the server knows."""
+    if not any(sample.target for sample in run.samples):
+        return []
+    scores = scores_of(run.samples)
+    language = "" if run.kind == "en" else f" {run.kind}"
+    is_official = {"rows": len(run.samples)} in OFFICIAL
+    found = [
+        RunFigure(f"vanilla{language}", scores.vanilla, True, is_official=is_official),
+        RunFigure(f"circular{language}", scores.circular, True, is_official=is_official),
+    ]
+    found += [
+        RunFigure(f"circular{language}, {category}", figure)
+        for category, figure in scores.circular_by.items()
+    ]
+    found += [
+        RunFigure(f"vanilla{language}, {category}", figure)
+        for category, figure in scores.vanilla_by.items()
+    ]
+    return found

@@ -7,7 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .figure import Figure, mean_of
+from ...benchmark import RunFigure
+from ...eval_run import EvalRun
+from ...metrics.figure import Figure, mean_of
+from ...samples import SampleResult
+from .reader import OFFICIAL
 
 
 @dataclass(frozen=True)
@@ -67,3 +71,29 @@ def mmvet_scores(records: Iterable[GradedRecord]) -> MMVetScores:
         invalid=len(records) - len(valid),
         empty=sum(record.is_empty for record in records),
     )
+
+
+def scores_of(samples: Iterable[SampleResult]) -> MMVetScores:
+    """Return the scores of judged samples."""
+    return mmvet_scores(
+        GradedRecord(
+            capabilities=tuple(sample.facts["capabilities"]),
+            grade=sample.found.get("grade"),
+            is_empty=not sample.answer.strip(),
+        )
+        for sample in samples
+    )
+
+
+def figures(run: EvalRun) -> list[RunFigure]:
+    """Return the figures of a run."""
+    scores = scores_of(run.samples)
+    is_official = len(run.samples) == OFFICIAL["questions"]
+    found = [RunFigure("total", scores.total, True, is_official=is_official)]
+    if scores.invalid:
+        found.append(RunFigure("total, valid grades only", scores.total_valid_only))
+    found += [RunFigure(name, figure) for name, figure in scores.by_capability.items()]
+    found += [
+        RunFigure(f"exactly {name}", figure) for name, figure in scores.by_combination.items()
+    ]
+    return found

@@ -12,7 +12,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .figure import Figure, mean_of, sum_of
+from ...benchmark import RunFigure
+from ...eval_run import EvalRun
+from ...metrics.figure import Figure, mean_of, sum_of
+from ...samples import SampleResult
+from .reader import OFFICIAL
 
 
 PERCEPTION = (
@@ -119,3 +123,47 @@ def mme_scores(records: Iterable[MMERecord]) -> MMEScores:
         neither=neither,
         incomplete=sum(len(rights) != 2 for rights in images.values()),
     )
+
+
+def scores_of(samples: Iterable[SampleResult]) -> MMEScores:
+    """Return the scores of judged samples."""
+    return mme_scores(
+        MMERecord(
+            category=sample.facts["category"],
+            image=sample.facts["file"],
+            answer=sample.target,
+            prediction=sample.answer,
+        )
+        for sample in samples
+    )
+
+
+def figures(run: EvalRun) -> list[RunFigure]:
+    """Return the figures of a run."""
+    scores = scores_of(run.samples)
+    found = [
+        _sum(scores, "perception", scores.perception, PERCEPTION),
+        _sum(scores, "cognition", scores.cognition, COGNITION),
+    ]
+    for category in scores.score:
+        found += [
+            RunFigure(f"{category}, score", scores.score[category]),
+            RunFigure(f"{category}, accuracy", scores.accuracy[category]),
+            RunFigure(f"{category}, accuracy+", scores.accuracy_plus[category]),
+        ]
+    return found
+
+
+def _sum(
+    scores: MMEScores, name: str, figure: Figure | None, categories: tuple[str, ...]
+) -> RunFigure:
+    there = [category for category in categories if category not in scores.missing]
+    gaps = []
+    if len(there) < len(categories):
+        gaps.append(f"{len(there)} of {len(categories)} categories")
+    if scores.incomplete:
+        gaps.append(f"images left out for a missing answer: {scores.incomplete}")
+    is_official = len(there) == len(categories) and all(
+        scores.score[category].count == OFFICIAL[category] for category in there
+    )
+    return RunFigure(name, figure, True, ", ".join(gaps), is_official)

@@ -4,13 +4,13 @@ Layouts: the official archive (``mm-vet.json`` and ``images/``), and the mirrors
 lmms-lab/MMVet.
 """
 
-import json
 import re
 from typing import Any
 
-from ..images import checked_bytes, checked_file
-from ..items import DataError, Item, check_counts
-from ..source import Source, image_bytes, read_mirror, text_of
+from ...files import DataError, parsed_json, text_in
+from ...images import checked_bytes, checked_file
+from ...items import Item, check_counts
+from ...source import DataSource, image_bytes, read_mirror, text_of
 
 
 OFFICIAL = {"questions": 218}
@@ -19,7 +19,7 @@ CAPABILITIES = ("rec", "ocr", "know", "gen", "spat", "math")
 _ID = re.compile(r"v1_\d+")
 
 
-def read_mmvet(source: Source) -> list[Item]:
+def read_mmvet(source: DataSource) -> list[Item]:
     """Return the questions.
 
     Args:
@@ -34,14 +34,11 @@ def read_mmvet(source: Source) -> list[Item]:
     return items
 
 
-def _read_folder(source: Source) -> list[Item]:
+def _read_folder(source: DataSource) -> list[Item]:
     file = source.first_of("mm-vet.json", "mm-vet/mm-vet.json")
     if file is None:
         raise DataError(f"{source.name}: mm-vet.json is not in it")
-    try:
-        rows = json.loads(file.read_text("utf-8"))
-    except ValueError:
-        raise DataError(f"{file}: not JSON; get the data again") from None
+    rows = parsed_json(text_in(file), str(file))
     if not isinstance(rows, dict):
         raise DataError(f"{file}: not an object of questions; get the data again")
     items = []
@@ -49,12 +46,12 @@ def _read_folder(source: Source) -> list[Item]:
         where = f"{file}, entry {name!r}"
         if not isinstance(row, dict):
             raise DataError(f"{where}: not an object; get the data again")
-        image = file.parent / "images" / text_of(row, "imagename", where)
-        items.append(_item(name, row, checked_file(image, where), where))
+        named = text_of(row, "imagename", where)
+        items.append(_item(name, row, checked_file(file.parent / "images", named, where), where))
     return items
 
 
-def _read_mirrored(source: Source) -> list[Item]:
+def _read_mirrored(source: DataSource) -> list[Item]:
     items = []
     for where, row in read_mirror(source, config=None, split="test", pattern="data/test*.parquet"):
         image = checked_bytes(image_bytes(row.get("image"), where), where)

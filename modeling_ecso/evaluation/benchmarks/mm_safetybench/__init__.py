@@ -1,0 +1,1 @@
+"""MM-SafetyBench: harmful queries in three kinds of image."""

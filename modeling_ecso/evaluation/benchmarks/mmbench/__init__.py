@@ -1,0 +1,1 @@
+"""MMBench: multiple choice, with the options in every rotation."""

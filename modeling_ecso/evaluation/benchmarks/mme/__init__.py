@@ -1,0 +1,1 @@
+"""MME: yes-or-no questions on perception and cognition."""

@@ -1,0 +1,1 @@
+"""VLSafe: harmful queries about harmless images."""

@@ -1,0 +1,1 @@
+"""A benchmark that comes as one folder, as any other would."""
