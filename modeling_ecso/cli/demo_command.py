@@ -20,7 +20,7 @@ def add_to(commands: Any) -> None:
         help="show the four steps in the browser",
         description=(
             "Serve a page that shows the four steps side by side. Whoever can open it can edit "
-            "the prompts and ask to see drafts."
+            "the prompts and ask to see drafts and captions."
         ),
     )
     parser.add_argument(
