@@ -17,7 +17,7 @@ from modeling_ecso.loading.models import TINY_FOLDER
 from .recipe import Recipe
 
 
-TINY_COMMAND = "python examples/train_tiny/measure.py"
+TINY_COMMAND = "python -m examples.training.tiny.measure"
 TINY_KINDS = {
     "drawn": "drawn object",
     "word": "its name as a word",

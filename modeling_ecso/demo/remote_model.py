@@ -10,7 +10,8 @@ from anyio.from_thread import BlockingPortal
 
 from ..endpoint.chat import Chat
 from ..endpoint.openai_server import OpenAIServer
-from ..endpoint.run import EndpointRun, Sampling
+from ..endpoint.run import EndpointRun
+from ..endpoint.sampling import Sampling
 from ..errors_ecso import ECSOInputError
 from ..events_ecso import StepEvent
 from ..loading.images import open_image

@@ -33,6 +33,7 @@ from ..settings_ecso import ECSOConfig
 from .chat import Chat, Message
 from .model_server import Completion, ModelServer, ModelServerError
 from .reason import EndpointStepError, Reason, reason_of
+from .sampling import Sampling
 
 
 logger = logging.getLogger(__name__)
@@ -47,36 +48,6 @@ MIN_TEXT_VERDICT_TOKENS = 8
 Turn = Callable[[str], list[Message]]
 # How the refusal ends an answer, in the words of the chat completions API.
 REFUSED = "content_filter"
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How the answer is to be written; applies to the direct and the safe step alike.
-
-    None everywhere means: not said, so that the server's own default holds.
-
-    Args:
-        max_tokens: Token limit of the answer.
-        temperature: 0: greedy.
-        top_p: In (0, 1].
-        stop: Texts that end the answer.
-        seed: For reproducible sampling.
-        presence_penalty: In [-2, 2].
-        frequency_penalty: In [-2, 2].
-    """
-
-    max_tokens: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    stop: tuple[str, ...] | None = None
-    seed: int | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-
-    def fields(self) -> dict[str, Any]:
-        """Return what was said, as fields of a request."""
-        said = {name: value for name, value in vars(self).items() if value is not None}
-        return said | ({"stop": list(self.stop)} if self.stop else {})
 
 
 @dataclass(frozen=True)
@@ -189,6 +160,7 @@ class EndpointRun:
             bool(chat.images),
             begun=chat.begun,
             earlier_answers=chat.earlier_answers,
+            can_run_on=self._sampling.can_run_on,
             index=self._index,
         )
         answers: dict[Step, Completion] = {}

@@ -25,7 +25,8 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 from rich.markup import escape
 
 from ..endpoint.chat import Chat
-from ..endpoint.run import EndpointRun, Sampling
+from ..endpoint.run import EndpointRun
+from ..endpoint.sampling import Sampling
 from ..settings_ecso import ECSOConfig
 from .eval_run import PROTECTED
 from .inspect_endpoint import InspectEndpoint, as_chat_takes_it

@@ -8,7 +8,7 @@ refused, because nothing would judge them.
 from dataclasses import dataclass, replace
 
 from ..endpoint.chat import Message, Part
-from ..endpoint.run import Sampling
+from ..endpoint.sampling import Sampling
 from .config import Limits
 from .errors import RequestError
 from .request_body import MAX_SEED, MessageRead, PartRead, RequestBody, parsed_body, wrong

@@ -18,7 +18,8 @@ from modeling_ecso.endpoint.chat import Chat, as_plain_text
 from modeling_ecso.endpoint.logprobs import chance_unsafe
 from modeling_ecso.endpoint.model_server import Completion, Fault, ModelServerError
 from modeling_ecso.endpoint.openai_server import OpenAIServer
-from modeling_ecso.endpoint.run import EndpointRun, Sampling
+from modeling_ecso.endpoint.run import EndpointRun
+from modeling_ecso.endpoint.sampling import Sampling
 
 
 PIXEL = "data:image/png;base64,iVBORw0KGgo="
@@ -276,3 +277,23 @@ def test_all_who_wait_for_a_server_that_is_silent_wait_no_longer_than_one():
     asked, failures = asyncio.run(probe_all())
     assert asked == 1
     assert {failure.fault for failure in failures} == {Fault.TIMEOUT}
+
+
+@pytest.mark.parametrize(
+    ("said", "can_run_on"),
+    [
+        ({}, False),
+        ({"temperature": 1.0, "top_p": 0.5, "frequency_penalty": 0.7}, False),
+        ({"temperature": 1.5}, True),
+        ({"frequency_penalty": -0.5}, True),
+        ({"presence_penalty": -2}, True),
+    ],
+)
+def test_sampling_that_keeps_an_answer_from_ending_has_it_judged_in_short_windows(said, can_run_on):
+    settings = PAPER.updated(
+        {"window_chars": 20, "window_overlap_chars": 0, "shortest_window_chars": 16}
+    )
+    ran = Ran(ask("What is this?"), settings, Sampling(**said))
+    windows = -(-len(GOOD_ANSWER) // 20)
+    questions = sum(step_of(str(call["messages"])) == "detect" for call in ran.calls)
+    assert questions > windows if can_run_on else questions == windows

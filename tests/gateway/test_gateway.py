@@ -7,7 +7,7 @@ import logging
 import httpx2
 import openai
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from examples.load.scripted_upstream import CANARY, CAPTION, GOOD_ANSWER, SAFE_ANSWER, step_of
@@ -200,7 +200,6 @@ FAULTS = st.sampled_from(["", "timeout", "500", "malformed", "empty", "null", "c
     choices=st.integers(1, 3),
     has_image=st.booleans(),
 )
-@settings(max_examples=200, deadline=None)
 def test_no_fault_lets_a_draft_out(
     preset, gives_logprobs, on_error, faults, streams, choices, has_image
 ):
@@ -243,7 +242,6 @@ class LogReader(logging.Handler):
 
 
 @given(st.text(min_size=1, max_size=300))
-@settings(max_examples=200, deadline=None)
 def test_the_pieces_of_a_stream_are_the_text(text):
     if text.strip():
         assert "".join(pieces_of(text.rstrip())) == text.rstrip()

@@ -59,7 +59,7 @@ def test_a_build_has_code_weights_processor_and_a_card_with_figures(tmp_path):
     assert len(stored["auto_map"]) == 4 and "weights_from" not in stored
     assert not (tmp_path / "out" / "images").exists()
     card = (tmp_path / "out" / "README.md").read_text("utf-8")
-    assert "100.0%" in card and "python examples/train_tiny/measure.py" in card
+    assert "100.0%" in card and "python -m examples.training.tiny.measure" in card
 
 
 def test_a_card_without_a_result_file_says_so(tmp_path):
