@@ -147,7 +147,7 @@ def _write_method(recipe: Recipe, base: BaseCheckpoint, folder: Path) -> None:
     method = folder / "custom_generate"
     method.mkdir()
     shutil.copyfile(TEMPLATES / "generate.py", method / "generate.py")
-    (method / "stored_settings.py").write_text(stored_settings(recipe.settings), "utf-8")
+    (method / "stored_settings.py").write_text(stored_settings(recipe.ecso_settings), "utf-8")
     of_the_class = {"modeling_ecso.py", "configuration_ecso.py"}
     for file in code_files():
         if file.name not in of_the_class:
@@ -188,7 +188,7 @@ def _configuration(recipe: Recipe, base: BaseCheckpoint, left_out: list[str]) ->
         model_type=ECSOLlavaConfig.model_type,
         architectures=[ECSOLlavaForConditionalGeneration.__name__],
         auto_map=AUTO_MAP,
-        ecso=recipe.settings,
+        ecso=recipe.ecso_settings,
     )
     if recipe.weights == "thin":
         configuration["weights_from"] = base.as_weights_source

@@ -74,7 +74,7 @@ class Recipe:
     card: CardFields
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def ecso_settings(self) -> dict[str, Any]:
         """The complete protocol settings."""
         from modeling_ecso import ECSOConfig
 
@@ -142,7 +142,7 @@ def _checked_recipe(path: Path, stored: Any) -> Recipe:
         release=_matching("release", top["release"], r"v[0-9][\w.-]*", "v1 or v1.2"),
         card=_card_fields(top["card"]),
     )
-    if not recipe.settings["enabled"]:
+    if not recipe.ecso_settings["enabled"]:
         raise _wrong("ecso.enabled", "true, or it would not protect", False)
     return recipe
 

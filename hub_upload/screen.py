@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from modeling_ecso.cli.terminal import console as terminal_console
 
 from .build import BuildResult
 from .plan import PushPlan, RemoteHead
@@ -79,4 +80,4 @@ def show_pushed(target: PushTarget, done: PushResult) -> None:
 
 
 def _console() -> Any:
-    return Console(highlight=False)
+    return terminal_console()

@@ -43,7 +43,7 @@ A LLaVA whose `generate()` protects by itself, shown step by step: the draft, th
 verdict on it, the description of the image, and the answer given from that description alone
 ([arXiv 2403.09572](https://arxiv.org/abs/2403.09572)).
 
-Whoever visits can edit the prompts and, with the "show the draft" switch, see drafts that were
+Whoever visits can edit the prompts and, with the "show withheld texts" switch, see drafts that were
 found harmful. The model: {model}.
 """
 

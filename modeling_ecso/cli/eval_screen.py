@@ -23,11 +23,12 @@ from ..evaluation.runs import (
     begun_run,
     judge_again,
     make_run,
-    provider_settings,
+    provider_arguments,
     task_arguments,
 )
 from ..evaluation.safety import keeps_draft
 from ..evaluation.side_by_side import read_runs
+from . import terminal
 from .eval_tables import comparison, notes, scenario_tables
 
 
@@ -37,7 +38,7 @@ def evaluate(chosen: argparse.Namespace) -> int:
     Raises:
         ECSOInputError: The data, the model, a judge or a setting cannot be used.
     """
-    console = Console(highlight=False)
+    console = terminal.console()
     log_dir = Path(chosen.log_dir)
     if not chosen.score_again:
         writable_folder(log_dir, "--log-dir")
@@ -177,7 +178,7 @@ def _plans(chosen: argparse.Namespace) -> list[EvalPlan]:
             variant=variant,
             model=model,
             arguments=task_arguments(benchmark, options, judge, prompts),
-            settings=provider_settings(variant, chosen.keep_drafts, batch_size),
+            provider_arguments=provider_arguments(variant, chosen.keep_drafts, batch_size),
             judge=judge,
             # Twice a batch, so that the next one waits while its answers are judged and logged.
             connections=2 * batch_size if batch_size else chosen.batch_size,

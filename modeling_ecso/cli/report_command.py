@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors_ecso import ECSOInputError
+from .terminal import one_line, printable
 
 
 def add_to(commands: Any) -> None:
@@ -42,9 +43,9 @@ def run(chosen: argparse.Namespace) -> int:
             f"{chosen.out}: cannot be written to ({type(error).__name__})"
         ) from None
     for file in (report.page, report.summary, report.figures, report.card, *report.plots):
-        print(file)
+        print(printable(str(file)))
     return 0
 
 
 def _tell(benchmark: str, line: str) -> None:
-    print(line, file=sys.stderr)
+    print(one_line(line), file=sys.stderr)

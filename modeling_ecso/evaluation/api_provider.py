@@ -31,7 +31,7 @@ from ..settings_ecso import ECSOConfig
 from .eval_run import PROTECTED
 from .inspect_endpoint import InspectEndpoint, as_chat_takes_it
 from .prerequisite import PrerequisiteError
-from .protocol_choice import chosen_settings
+from .protocol_choice import chosen_ecso_config
 
 
 _PAPER = ECSOConfig.from_preset("paper")
@@ -45,7 +45,7 @@ class ECSOAPIProvider(ModelAPI):
         base_url: For the other provider.
         api_key: For the other provider.
         config: Generation settings.
-        protocol: ``protected`` or ``direct``.
+        variant: ``protected`` or ``direct``.
         preset: Preset of the protocol; None: ``paper``.
         keep_draft: Whether unsafe drafts and captions are kept in the log, for study and for the
             exports.
@@ -60,7 +60,7 @@ class ECSOAPIProvider(ModelAPI):
         base_url: str | None = None,
         api_key: str | None = None,
         config: GenerateConfig | None = None,
-        protocol: str = PROTECTED,
+        variant: str = PROTECTED,
         preset: str | None = None,
         keep_draft: bool = False,
         image_in_safe_step: bool = False,
@@ -74,7 +74,9 @@ class ECSOAPIProvider(ModelAPI):
                 f"{escape(model_name)}: no model of another provider; name it as Inspect does, "
                 "PROVIDER/NAME"
             )
-        self._settings = chosen_settings(_PAPER, protocol, preset, keep_draft, image_in_safe_step)
+        self._ecso_config = chosen_ecso_config(
+            _PAPER, variant, preset, keep_draft, image_in_safe_step
+        )
         try:
             model = get_model(
                 model_name, config=config, base_url=base_url, api_key=api_key, **model_args
@@ -83,7 +85,9 @@ class ECSOAPIProvider(ModelAPI):
             raise PrerequisiteError(escape(f"{model_name} cannot be had: {error}")) from None
         self._api = model.api
         # Only a verdict from logits makes it worth asking.
-        wants_logprobs = self._settings is not None and self._settings.verdict_rule == "logits"
+        wants_logprobs = (
+            self._ecso_config is not None and self._ecso_config.verdict_rule == "logits"
+        )
         self._gives_logprobs: bool | None = None if wants_logprobs else False
 
     def max_connections(self) -> int:
@@ -126,12 +130,12 @@ class ECSOAPIProvider(ModelAPI):
 
     async def _answer(self, chat: Chat, config: GenerateConfig) -> ModelOutput:
         endpoint = InspectEndpoint(self._api, config, self._gives_logprobs)
-        if self._settings is None:
+        if self._ecso_config is None:
             completion = await endpoint.complete(chat.messages, _sampling(config).fields())
             text, finish_reason, trace = completion.text, completion.finish_reason, None
             asked, written = completion.prompt_tokens, completion.tokens
         else:
-            run = EndpointRun(endpoint, chat, self._settings, _sampling(config))
+            run = EndpointRun(endpoint, chat, self._ecso_config, _sampling(config))
             async for _ in run:
                 pass
             self._gives_logprobs = await endpoint.gives_logprobs()

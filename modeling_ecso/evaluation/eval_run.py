@@ -32,7 +32,7 @@ class EvalRun:
         created: When, as ISO 8601.
         file: The log.
         arguments: The task's arguments, as given.
-        settings: The provider's arguments, as given.
+        provider_arguments: The provider's arguments, as given.
         generation: How answers were generated, such as their temperature.
         epochs: How often each sample was asked.
         samples: What was asked, answered and judged.
@@ -49,7 +49,7 @@ class EvalRun:
     created: str
     file: Path
     arguments: dict[str, Any]
-    settings: dict[str, Any]
+    provider_arguments: dict[str, Any]
     samples: tuple[SampleResult, ...] = field(repr=False)
     asked: int
     grader: str

@@ -49,7 +49,7 @@ def read_run(file: Path) -> EvalRun:
     )
     judges = sorted({str(sample.found.get("judge", "")) for sample in samples} - {""})
     arguments = dict(log.eval.task_args)
-    settings = dict(log.eval.model_args)
+    arguments = dict(log.eval.model_args)
     metadata = log.eval.metadata or {}
     benchmark = get_benchmark(_name_of(log))
     ids, epochs = log.eval.dataset.sample_ids, log.eval.config.epochs or 1
@@ -58,13 +58,13 @@ def read_run(file: Path) -> EvalRun:
     return EvalRun(
         benchmark=benchmark.name,
         kind=benchmark.kind_of(arguments),
-        variant=metadata.get("variant") or _variant(log.eval.model, settings),
+        variant=metadata.get("variant") or _variant(log.eval.model, arguments),
         model=logged_name(log.eval.model),
         judge=", ".join(judges),
         created=metadata.get("scored") or log.eval.created,
         file=file,
         arguments=arguments,
-        settings=settings,
+        provider_arguments=arguments,
         samples=samples,
         asked=asked * epochs,
         generation=_generation(log),
@@ -109,12 +109,12 @@ def _is_judged_in_part(benchmark: Benchmark, arguments: dict[str, Any]) -> bool:
     return not is_whole and arguments.get("judge") == MODEL
 
 
-def _variant(model: str, settings: dict[str, Any]) -> str:
+def _variant(model: str, arguments: dict[str, Any]) -> str:
     """Name the variant of a log that `inspect eval` wrote."""
-    if not is_protectable(model) or settings.get("protocol") == DIRECT:
+    if not is_protectable(model) or arguments.get("variant") == DIRECT:
         return DIRECT
-    preset = settings.get("preset") or PROTECTED
-    if not settings.get("image_in_safe_step"):
+    preset = arguments.get("preset") or PROTECTED
+    if not arguments.get("image_in_safe_step"):
         return preset
     return UTILITY_SCRIPTS if preset == "reference" else f"{preset}, image kept"
 

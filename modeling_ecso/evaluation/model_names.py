@@ -11,11 +11,10 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..loading.models import TINY_NAME  # even where a folder has that name: ./tiny is the folder
 from .files import DataError
 
 
-# The embedded model, even where a folder has that name: ``./tiny`` is the folder.
-TINY_NAME = "tiny"
 _INSPECT = "inspect:"
 _OURS = "ecso/"
 # The provider that puts the protocol in front of another one, which is the model evaluated.

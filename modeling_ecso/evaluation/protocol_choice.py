@@ -12,9 +12,9 @@ from .eval_run import DIRECT, PROTECTED
 from .prerequisite import PrerequisiteError, as_prerequisite_error
 
 
-def chosen_settings(
+def chosen_ecso_config(
     stored: ECSOConfig,
-    protocol: str,
+    variant: str,
     preset: str | None,
     keep_draft: bool,
     image_in_safe_step: bool,
@@ -23,19 +23,19 @@ def chosen_settings(
 
     Args:
         stored: What holds where the arguments say nothing.
-        protocol: ``protected`` or ``direct``.
+        variant: ``protected`` or ``direct``.
         preset: Preset of the protocol; None: what is stored.
         keep_draft: Whether unsafe drafts and captions are kept in the log.
         image_in_safe_step: Whether the image stays in the last step.
 
     Raises:
-        PrerequisiteError: The protocol or the preset is unknown.
+        PrerequisiteError: The variant or the preset is unknown.
     """
-    if protocol not in (DIRECT, PROTECTED):
+    if variant not in (DIRECT, PROTECTED):
         raise PrerequisiteError(
-            f"protocol {protocol!r} is unknown; choose from {DIRECT}, {PROTECTED}"
+            f"variant {variant!r} is unknown; choose from {DIRECT}, {PROTECTED}"
         )
-    if protocol == DIRECT:
+    if variant == DIRECT:
         return None
     changes: dict[str, object] = {
         "enabled": True,

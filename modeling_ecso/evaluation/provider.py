@@ -1,6 +1,6 @@
 """The Inspect provider ``ecso/…``: answers directly or protected, in batches, and keeps the trace.
 
-    inspect eval modeling_ecso/TASK --model ecso/tiny -M protocol=protected -M preset=hardened
+    inspect eval modeling_ecso/TASK --model ecso/tiny -M variant=protected -M preset=hardened
 
 Covered: the trace of a protected answer is in the log, without draft and caption unless
 ``keep_draft`` asks for them; a request that fails does so alone; a step that fails for good fails
@@ -31,7 +31,7 @@ from .eval_run import PROTECTED
 from .images import open_benchmark_image
 from .model_names import TINY_NAME
 from .prerequisite import PrerequisiteError, as_prerequisite_error
-from .protocol_choice import chosen_settings
+from .protocol_choice import chosen_ecso_config
 
 
 _DEFAULT_MAX_TOKENS = 256
@@ -46,7 +46,7 @@ class _Request:
 
     turns: list[dict[str, Any]]
     images: list[Any]
-    settings: dict[str, Any]
+    generation: dict[str, Any]
 
 
 class ECSOProvider(ModelAPI):
@@ -57,7 +57,7 @@ class ECSOProvider(ModelAPI):
         base_url: Not used.
         api_key: Not used.
         config: Generation settings.
-        protocol: ``protected`` or ``direct``.
+        variant: ``protected`` or ``direct``.
         preset: Preset of the protocol; None: what the model stores.
         keep_draft: Whether unsafe drafts and captions are kept in the log, for study and for the
             exports.
@@ -72,7 +72,7 @@ class ECSOProvider(ModelAPI):
         base_url: str | None = None,
         api_key: str | None = None,
         config: GenerateConfig | None = None,
-        protocol: str = PROTECTED,
+        variant: str = PROTECTED,
         preset: str | None = None,
         keep_draft: bool = False,
         image_in_safe_step: bool = False,
@@ -90,7 +90,9 @@ class ECSOProvider(ModelAPI):
             raise PrerequisiteError(f"batch_size is {batch_size!r}; give a number from 1")
         self._loaded = _load(model_name)
         stored = self._loaded.model.config.ecso
-        self._settings = chosen_settings(stored, protocol, preset, keep_draft, image_in_safe_step)
+        self._ecso_config = chosen_ecso_config(
+            stored, variant, preset, keep_draft, image_in_safe_step
+        )
         default = _TINY_BATCH_SIZE if model_name == TINY_NAME else _DEFAULT_BATCH_SIZE
         self._batch_size = batch_size or default
         self._batcher = Batcher(self._answer_batch, self._batch_size)
@@ -119,9 +121,9 @@ class ECSOProvider(ModelAPI):
         """
         if tools:
             raise ValueError("the ecso provider has no tools; run a task without them")
-        settings = _generation_settings(config)
-        request = _Request(*_read_messages(input), settings)
-        key = tuple(sorted(settings.items()))
+        generation = _generation_arguments(config)
+        request = _Request(*_read_messages(input), generation)
+        key = tuple(sorted(generation.items()))
         answer, trace = await self._batcher.submit(key, request)
         output = ModelOutput.from_content(self.model_name, answer.text)
         output.usage = ModelUsage(
@@ -138,8 +140,8 @@ class ECSOProvider(ModelAPI):
         answers = self._loaded.answers(
             [request.turns for request in requests],
             [image for request in requests for image in request.images],
-            ecso=self._settings or False,
-            **requests[0].settings,
+            ecso=self._ecso_config or False,
+            **requests[0].generation,
         )
         return list(zip(answers, _plain_traces(answers), strict=True))
 
@@ -181,14 +183,14 @@ def _read_messages(messages: list[ChatMessage]) -> tuple[list[dict[str, Any]], l
     return turns, images
 
 
-def _generation_settings(config: GenerateConfig) -> dict[str, Any]:
+def _generation_arguments(config: GenerateConfig) -> dict[str, Any]:
     """Return the settings that requests of one batch must share."""
-    settings: dict[str, Any] = {"max_new_tokens": config.max_tokens or _DEFAULT_MAX_TOKENS}
+    generation: dict[str, Any] = {"max_new_tokens": config.max_tokens or _DEFAULT_MAX_TOKENS}
     if config.temperature:
-        settings |= {"do_sample": True, "temperature": config.temperature}
+        generation |= {"do_sample": True, "temperature": config.temperature}
         for ours, theirs in (("top_p", config.top_p), ("top_k", config.top_k)):
             if theirs is not None:
-                settings[ours] = theirs
+                generation[ours] = theirs
     else:
-        settings["do_sample"] = False
-    return settings
+        generation["do_sample"] = False
+    return generation

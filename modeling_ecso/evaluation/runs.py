@@ -27,7 +27,7 @@ class EvalPlan:
         variant: ``direct``, ``protected`` or the name of a preset.
         model: As Inspect names it.
         arguments: For the task.
-        settings: For the provider.
+        provider_arguments: For the provider.
         judge: Model that judges; None: rules.
         connections: Most requests at a time; None: what the provider says.
     """
@@ -36,7 +36,7 @@ class EvalPlan:
     variant: str
     model: str
     arguments: dict[str, Any] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
+    provider_arguments: dict[str, Any] = field(default_factory=dict)
     judge: str | None = None
     connections: int | None = None
 
@@ -49,22 +49,22 @@ class EvalPlan:
     @property
     def key(self) -> str:
         """What two runs of the same plan have in common, however many are answered together."""
-        settings = {name: self.settings[name] for name in self.settings if name != "batch_size"}
-        parts = [self.benchmark, self.variant, self.model, self.arguments, settings]
+        told = {k: v for k, v in self.provider_arguments.items() if k != "batch_size"}
+        parts = [self.benchmark, self.variant, self.model, self.arguments, told]
         return json.dumps([*parts, self.judge], sort_keys=True)
 
 
-def provider_settings(variant: str, keep_drafts: bool, batch_size: int | None) -> dict[str, Any]:
+def provider_arguments(variant: str, keep_drafts: bool, batch_size: int | None) -> dict[str, Any]:
     """Return the arguments of the providers ``ecso`` and ``ecso-api`` for a variant."""
-    settings: dict[str, Any] = {"batch_size": batch_size} if batch_size else {}
+    arguments: dict[str, Any] = {"batch_size": batch_size} if batch_size else {}
     if variant == DIRECT:
-        return {"protocol": DIRECT, **settings}
-    settings = {"protocol": PROTECTED, **settings}
+        return {"variant": DIRECT, **arguments}
+    arguments = {"variant": PROTECTED, **arguments}
     if keep_drafts:
-        settings["keep_draft"] = True
+        arguments["keep_draft"] = True
     if variant == UTILITY_SCRIPTS:
-        return {**settings, "preset": "reference", "image_in_safe_step": True}
-    return settings if variant == PROTECTED else {**settings, "preset": variant}
+        return {**arguments, "preset": "reference", "image_in_safe_step": True}
+    return arguments if variant == PROTECTED else {**arguments, "preset": variant}
 
 
 def make_run(plan: EvalPlan, log_dir: Path, begun: EvalRun | None, watcher: Watcher) -> EvalRun:
@@ -103,7 +103,7 @@ def make_run(plan: EvalPlan, log_dir: Path, begun: EvalRun | None, watcher: Watc
                 for _ in begun.samples:
                     watcher.on_answer()
                 log = read_eval_log(str(begun.file))
-                log.eval.model_args |= plan.settings  # the size of a batch may be another
+                log.eval.model_args |= plan.provider_arguments  # the size of a batch may be another
                 logs = eval_retry(
                     log,
                     max_connections=plan.connections,
@@ -114,7 +114,7 @@ def make_run(plan: EvalPlan, log_dir: Path, begun: EvalRun | None, watcher: Watc
                 logs = eval(
                     qualified(plan.benchmark),
                     model=plan.model,
-                    model_args=plan.settings,
+                    model_args=plan.provider_arguments,
                     model_roles=judge_role(plan.judge),
                     task_args=plan.arguments,
                     metadata={"plan": plan.key, "variant": plan.variant},

@@ -51,7 +51,7 @@ def test_judging_again_takes_no_option_that_it_would_ignore(capsys, option):
     ("arguments", "says"),
     [
         ({"protocl": "direct"}, "no argument protocl; choose from protocol, preset"),
-        ({"protocol": "none"}, "protocol 'none' is unknown"),
+        ({"variant": "none"}, "variant 'none' is unknown"),
         ({"batch_size": "abc"}, "batch_size is 'abc'"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"preset": "paranoid"}, "paranoid"),

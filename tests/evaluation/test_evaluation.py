@@ -220,8 +220,8 @@ def test_presets_stand_side_by_side_with_the_published_utility_scripts(capsys, m
     assert status == 0 and len(list(Path("logs").glob("*.eval"))) == 2
     runs = {run.variant: run for run in read_runs(Path("logs"))}
     assert set(runs) == {"reference", "utility-scripts"}
-    assert runs["utility-scripts"].settings["image_in_safe_step"] is True
-    assert "image_in_safe_step" not in runs["reference"].settings
+    assert runs["utility-scripts"].provider_arguments["image_in_safe_step"] is True
+    assert "image_in_safe_step" not in runs["reference"].provider_arguments
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_bad_input_is_one_line_and_status_2(capsys, arguments, says):
 def test_inspect_finds_the_tasks_and_the_provider_by_name(miniatures, tmp_path):
     command = [
         str(Path(sys.executable).parent / "inspect"), "eval", "modeling_ecso/mmvet",
-        "--model", "ecso/tiny", "-M", "protocol=protected", "-M", "preset=hardened",
+        "--model", "ecso/tiny", "-M", "variant=protected", "-M", "preset=hardened",
         "-T", f"data={miniatures / 'mmvet'}", "-T", "limit=1", "--max-connections", "8",
         "--display", "plain", "--log-dir", str(tmp_path / "logs"),
     ]  # fmt: skip

@@ -103,7 +103,7 @@ def test_runs_with_other_generation_settings_do_not_stand_side_by_side(miniature
     for settings in ({"temperature": 0.0}, {"temperature": 1.5, "max_tokens": 3}):
         eval(
             "modeling_ecso/mmvet", model="ecso/tiny", task_args={"data": str(miniatures / "mmvet")},
-            model_args={"protocol": "direct"}, log_dir="logs", limit=2, display="none",
+            model_args={"variant": "direct"}, log_dir="logs", limit=2, display="none",
             ctl_server=False, **settings,
         )  # fmt: skip
     runs, lines = taken()

@@ -182,7 +182,9 @@ def _checks(run: EvalRun) -> dict[str, Any]:
         "unreadable": get_benchmark(run.benchmark).unreadable(run),
         "empty": sum(not sample.answer.strip() for sample in run.samples),
         "log": run.file.name,
-        "settings": {name: value for name, value in run.settings.items() if value is not None},
+        "provider_arguments": {
+            name: value for name, value in run.provider_arguments.items() if value is not None
+        },
         "generation": run.generation,
     }
 
