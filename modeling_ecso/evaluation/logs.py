@@ -49,7 +49,7 @@ def read_run(file: Path) -> EvalRun:
     )
     judges = sorted({str(sample.found.get("judge", "")) for sample in samples} - {""})
     arguments = dict(log.eval.task_args)
-    arguments = dict(log.eval.model_args)
+    provider_arguments = dict(log.eval.model_args)
     metadata = log.eval.metadata or {}
     benchmark = get_benchmark(_name_of(log))
     ids, epochs = log.eval.dataset.sample_ids, log.eval.config.epochs or 1
@@ -58,13 +58,13 @@ def read_run(file: Path) -> EvalRun:
     return EvalRun(
         benchmark=benchmark.name,
         kind=benchmark.kind_of(arguments),
-        variant=metadata.get("variant") or _variant(log.eval.model, arguments),
+        variant=metadata.get("variant") or _variant(log.eval.model, provider_arguments),
         model=logged_name(log.eval.model),
         judge=", ".join(judges),
         created=metadata.get("scored") or log.eval.created,
         file=file,
         arguments=arguments,
-        provider_arguments=arguments,
+        provider_arguments=provider_arguments,
         samples=samples,
         asked=asked * epochs,
         generation=_generation(log),
