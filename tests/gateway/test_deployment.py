@@ -28,16 +28,21 @@ def test_the_cost_table_follows_from_the_formulas():
         assert shown[3] == f"{decoded / draft:.2f}"
 
 
-def test_every_flag_of_the_gateway_exists(capsys):
+def flags_of(command, capsys):
     try:
-        main(["serve", "--help"])
+        main([command, "--help"])
     except SystemExit:
         pass
-    known = capsys.readouterr().out
-    prose = re.findall(r"`(--[a-z-]+)", PAGE)
-    command = re.findall(r"--[a-z-]+", re.search(r"^ecso serve .*$", PAGE, re.MULTILINE)[0])
-    for flag in {*prose, *command} - OF_MODEL_SERVERS:
-        assert flag in known, flag
+    return set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+
+
+def test_every_flag_exists(capsys):
+    known = {command: flags_of(command, capsys) for command in ("serve", "demo")}
+    for command, flags in known.items():
+        lines = re.findall(rf"^ecso {command} .*$", PAGE, re.MULTILINE)
+        assert lines and set(re.findall(r"--[a-z-]+", " ".join(lines))) <= flags
+    prose = set(re.findall(r"`(--[a-z-]+)", PAGE))
+    assert prose - OF_MODEL_SERVERS <= known["serve"] | known["demo"]
 
 
 def test_the_limits_are_those_of_the_command(capsys):
