@@ -83,6 +83,8 @@ def variants(bench: Bench, cell: Cell) -> dict[str, Run]:
         chosen["ours, no early stop"] = ours(draft_checkpoints=[])
     else:
         chosen["ours, no guessed verdict"] = ours(guessed_verdict=None)
+    if not any(cell.job.flagged):
+        chosen["ours, can run on"] = ours(runs_on=True)
     chosen["ours, follow-up question"] = ours(follow_up_prompt=FOLLOW_UP)
     if any(cell.job.flagged):
         chosen["ours, short caption"] = ours(caption_max_new_tokens=CAPTION_TOKENS // 2)

@@ -9,6 +9,8 @@ from PIL import Image
 from transformers import DynamicCache
 
 from modeling_ecso import ECSOConfig
+from modeling_ecso.inputs_ecso import SMALLEST_FULL_BATCH
+from modeling_ecso.prompts_ecso import JudgedAnswer, detect_prompts
 
 from .forced_words import ForcedWords
 
@@ -57,7 +59,7 @@ class Bench:
         """Stock `generate()`, all rows in one batch."""
         self.words.plan([self._answers(job)])
         inputs = self._inputs([QUERY] * len(job.flagged))
-        self.model.generate(**inputs, ecso=False, **self._limits(job.new_tokens))
+        self.model.generate(**inputs, ecso=False, max_new_tokens=job.new_tokens)
 
     def published(self, job: Job) -> None:
         """Four stock `generate()` calls for each row, one row at a time."""
@@ -81,8 +83,15 @@ class Bench:
                 inputs = self._inputs([text], sees_image)
                 self.model.generate(**inputs, ecso=False, max_new_tokens=limit)
 
-    def ours(self, job: Job, **ecso: Any) -> None:
-        """Our `generate()`, all rows in one batch."""
+    def ours(self, job: Job, runs_on: bool = False, **ecso: Any) -> None:
+        """Our `generate()`, all rows in one batch.
+
+        Args:
+            job: What is asked.
+            runs_on: Set what can keep an answer from ending, so that all of it is judged in short
+                windows as well; for drafts that are not flagged.
+            **ecso: Changes to the settings.
+        """
         settings = self._settings(**ecso)
         safe_answers = [self._said(job.new_tokens)] * sum(job.flagged)
         captions = [self._said(settings.caption_max_new_tokens)] * sum(job.flagged)
@@ -93,20 +102,23 @@ class Bench:
         for _ in (at for at in settings.draft_checkpoints if at < job.new_tokens):
             calls.append(verdicts)
             verdicts = passed
-        calls += [verdicts] if verdicts else []
+        windows = self._windows(settings, job.new_tokens, runs_on)
+        calls += _in_batches(verdicts, windows, len(job.flagged))
         reads_ahead = settings.guessed_verdict and settings.share_image_prefix
         if settings.verdict_rule != "logits" and reads_ahead and any(job.flagged):
             calls.append([reply[1:] for reply in verdicts])  # a wrong guess: a second call ends it
         calls += [captions, safe_answers] if safe_answers else []
         if settings.judge_safe_answer and safe_answers:
-            calls.append([self._verdicts[False]] * len(safe_answers))
+            passes = [self._verdicts[False]] * len(safe_answers)
+            calls += _in_batches(passes, windows, len(job.flagged))
         self.words.plan(calls)
         inputs = self._inputs([QUERY] * len(job.flagged))
         output = self.model.generate(
             **inputs,
             ecso=settings,
             return_dict_in_generate=True,
-            **self._limits(job.new_tokens),
+            max_new_tokens=job.new_tokens,
+            **({"min_new_tokens": job.new_tokens} if runs_on else {}),
         )
         assert [trace.draft_withheld for trace in output.ecso_traces] == list(job.flagged)
 
@@ -136,6 +148,7 @@ class Bench:
         else:
             self._decode(cache, job.new_tokens - written, rows)
             self._continue(cache, prefix, self._detect(settings, job.new_tokens), rows)
+        # The short windows of the hardened preset are ours to pay, not the floor's.
         flagged = [row for row, is_flagged in enumerate(job.flagged) if is_flagged]
         if flagged:
             cache.crop(prefix - cache.get_seq_length())
@@ -210,5 +223,14 @@ class Bench:
     def _said(self, count: int) -> list[int]:
         return [self._word] * count
 
-    def _limits(self, count: int) -> dict[str, int]:
-        return {"max_new_tokens": count, "min_new_tokens": count}
+    def _windows(self, settings: ECSOConfig, new_tokens: int, runs_on: bool) -> int:
+        """Return how many questions are asked about a whole answer."""
+        answer = JudgedAnswer((" step" * new_tokens).strip(), can_run_on=runs_on)
+        return len(detect_prompts(settings, QUERY, answer))
+
+
+def _in_batches(verdicts: list[list[int]], windows: int, rows: int) -> list[list[list[int]]]:
+    """Return what the calls say that judge answers, each asked about in so many windows."""
+    said = [verdict for verdict in verdicts for _ in range(windows)]
+    size = max(rows, SMALLEST_FULL_BATCH)
+    return [said[start : start + size] for start in range(0, len(said), size)]
