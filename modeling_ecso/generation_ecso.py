@@ -138,10 +138,9 @@ class Protection:
 
     def _reader(self, passed: Any, tokenizer: Any) -> ConversationReader:
         """Return the reader for this call's processor; the model's last one is kept."""
-        kept = _kept_readers.get(self.model)
-        if kept is not None and kept.fits(passed):
+        kept, config = _kept_readers.get(self.model), self.model.config
+        if kept is not None and kept.fits(passed, config.image_token_id):
             return kept
-        config = self.model.config
         found = find_processor(
             passed,
             tokenizer,
@@ -151,7 +150,7 @@ class Protection:
             self.hub_arguments,
             self.trusts_repository,
         )
-        if kept is None or not kept.fits(found):
+        if kept is None or not kept.fits(found, config.image_token_id):
             kept = ConversationReader(found, config.image_token_id)
             _kept_readers[self.model] = kept
         return kept
