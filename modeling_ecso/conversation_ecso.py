@@ -62,7 +62,7 @@ class ConversationReader:
 
     Attributes:
         processor: The processor.
-        end_id: The id that ends an answer in its vocabulary.
+        end_ids: The ids that end an answer, as far as template and tokenizer tell.
 
     Raises:
         ECSOProcessorError: The processor has no chat template, or one that cannot be read.
@@ -72,7 +72,6 @@ class ConversationReader:
         """Probe the chat template once."""
         self.processor = processor
         self._tokenizer = processor.tokenizer
-        self.end_id: int | None = self._tokenizer.eos_token_id
         self._image_token_id = image_token_id
         self._image_token = self._checked_image_token()
         self._vocabulary = self._vocabulary_now()
@@ -84,6 +83,11 @@ class ConversationReader:
         self._template = learn_template(
             self._render, self._image_token, self._special_text, self._tokenizer.bos_token or ""
         )
+        end = self._template.answer_end
+        end_id = self._tokenizer.eos_token_id
+        if self._special_text.fullmatch(end):
+            end_id = self._tokenizer.convert_tokens_to_ids(end)
+        self.end_ids: list[int] = [] if end_id is None else [end_id]
         # Some tokenizers decode a blank after a special token that nobody wrote.
         gap = re.escape(self._template.image_gap)
         self._leading_images = re.compile(f"(?:{_IMAGE_MARK} ?{gap})+")
@@ -268,10 +272,10 @@ class ConversationReader:
         own_frames = [template.frame]
         if has_bos:  # which may be the one that the template writes
             own_frames.append(template.frame.removeprefix(self._tokenizer.bos_token))
-        for frame in filter(None, own_frames):
-            if template.role_marker.match(text, len(frame)) and text.startswith(frame):
-                return frame, "", text[len(frame) :]
         marker = template.turn_marker if trust_system_text else template.role_marker
+        for frame in filter(None, own_frames):
+            if text.startswith(frame) and marker.match(text, len(frame)):
+                return frame, "", text[len(frame) :]
         first = marker.search(text)
         leading, turns = (text[: first.start()], text[first.start() :]) if first else ("", text)
         if _IMAGE_MARK in leading:

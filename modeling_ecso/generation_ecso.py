@@ -8,6 +8,7 @@ which processor it uses; see `modeling_ecso.py`. The ``custom_generate`` reposit
 
 import inspect
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -63,11 +64,10 @@ class PlainGenerate:
         assistant = arguments.get("assistant_model")
         if assistant is None and arguments.get("custom_generate") is None:
             return self._generate(**arguments)
-        before = WRITING.set((*WRITING.get(), self._model, assistant))
-        try:
-            return self._generate(**callbacks_outside(arguments))
-        finally:
-            WRITING.reset(before)
+        # In a context of its own, so that no interrupt can leave the mark behind.
+        inside = copy_context()
+        inside.run(WRITING.set, (*WRITING.get(), self._model, assistant))
+        return inside.run(self._generate, **callbacks_outside(arguments))
 
     def with_config(self, config: GenerationConfig, **arguments: Any) -> Any:
         """Return the same under these settings alone, whatever the model stores."""
