@@ -19,16 +19,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from .chat_template_ecso import any_of, learn_template
 from .errors_ecso import ECSOProcessorError, ECSOProtocolError
 from .prompts_ecso import with_earlier_turns
 from .verdict_ecso import word_of_token
 
 
-# Stand-ins while a template is probed; private-use characters, so that no template touches them.
-_PROBES = ("\ue100", "\ue101", "\ue102")
+# Stands for an image in the text of a prompt; a private-use character, so that no template has it.
 _IMAGE_MARK = "\ue103"
-# Roles besides the user that a client may put in front of a conversation.
-_OTHER_ROLES = ("tool", "system", "developer")
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,7 +38,8 @@ class Conversation:
             user's.
         query: All other text: for one turn exactly the user's text, for several all of them, the
             earlier ones marked as such.
-        begun: The answer that the prompt has begun, to be gone on with.
+        begun: The answer that the prompt has begun, to be gone on with; where it has opened none,
+            the text that the model goes on with in its place.
         earlier_answers: The answers of earlier turns.
         image_lengths: Number of tokens of each image, in order.
         starts_with_bos: Whether the prompt began with the tokenizer's start token.
@@ -63,7 +62,7 @@ class ConversationReader:
 
     Attributes:
         processor: The processor.
-        end_id: The id that ends an answer in its vocabulary.
+        end_ids: The ids that end an answer, as far as template and tokenizer tell.
 
     Raises:
         ECSOProcessorError: The processor has no chat template, or one that cannot be read.
@@ -73,8 +72,6 @@ class ConversationReader:
         """Probe the chat template once."""
         self.processor = processor
         self._tokenizer = processor.tokenizer
-        self._bos = self._tokenizer.bos_token or ""
-        self.end_id: int | None = self._tokenizer.eos_token_id
         self._image_token_id = image_token_id
         self._image_token = self._checked_image_token()
         self._vocabulary = self._vocabulary_now()
@@ -82,16 +79,34 @@ class ConversationReader:
         specials = {self._image_token, *self._tokenizer.all_special_tokens}
         specials |= {token.content for token in added if token.special}
         # A single character cannot be broken up; it means in a step what it means in a prompt.
-        self._special_text = _any_of({s.strip() for s in specials if len(s.strip()) > 1})
-        self._probe_template()
+        self._special_text = any_of({s.strip() for s in specials if len(s.strip()) > 1})
+        self._template = learn_template(
+            self._render, self._image_token, self._special_text, self._tokenizer.bos_token or ""
+        )
+        end = self._template.answer_end
+        end_id = self._tokenizer.eos_token_id
+        if self._special_text.fullmatch(end):
+            end_id = self._tokenizer.convert_tokens_to_ids(end)
+        self.end_ids: list[int] = [] if end_id is None else [end_id]
+        # Some tokenizers decode a blank after a special token that nobody wrote.
+        gap = re.escape(self._template.image_gap)
+        self._leading_images = re.compile(f"(?:{_IMAGE_MARK} ?{gap})+")
 
-    def fits(self, processor: Any) -> bool:
+    def fits(self, processor: Any, image_token_id: int) -> bool:
         """Return whether this reads for a processor as it is now: tokens may be added later."""
-        return self.processor is processor and self._vocabulary == self._vocabulary_now()
+        is_same = self.processor is processor and self._image_token_id == image_token_id
+        return is_same and self._vocabulary == self._vocabulary_now()
 
     def _vocabulary_now(self) -> tuple[Any, ...]:
-        tokenizer = self._tokenizer
-        return len(tokenizer), tuple(tokenizer.all_special_tokens), self.processor.chat_template
+        tokenizer = self.processor.tokenizer
+        return (
+            id(tokenizer),
+            len(tokenizer),
+            tuple(tokenizer.all_special_tokens),
+            tokenizer.bos_token_id,
+            tokenizer.eos_token_id,
+            self.processor.chat_template,
+        )
 
     def _checked_image_token(self) -> str:
         """Return the image token; it must be the one that the processor writes."""
@@ -118,19 +133,11 @@ class ConversationReader:
         bos = self._tokenizer.bos_token_id
         starts_with_bos = bos is not None and ids[:1] == [bos]
         text = self._decode(ids[1:] if starts_with_bos else ids)
-        first = self._role_marker.search(text)
-        leading, turns = (text[: first.start()], text[first.start() :]) if first else ("", text)
-        if _IMAGE_MARK in leading:
-            # An image before the first role marker: the prompt is written by hand, all of it by
-            # the user as far as anyone can tell.
-            leading, turns = "", text
-        frame = leading
-        own_frame = self._frame.removeprefix(self._bos) if starts_with_bos else self._frame
-        is_foreign = leading not in ("", self._frame, own_frame) and not trust_system_text
+        frame, leading, turns = self._split(text, starts_with_bos, trust_system_text)
         turns, begun, earlier_answers = self._without_begun_answer(turns)
         query = self._query(turns)
-        if is_foreign:
-            frame, query = own_frame, with_earlier_turns(leading, query)
+        if leading:
+            query = with_earlier_turns(leading, query)
         return Conversation(
             system=frame,
             query=query,
@@ -173,8 +180,10 @@ class ConversationReader:
             ECSOProtocolError: The tokenizer put image tokens where there is no image.
         """
         lengths = conversation.image_lengths if with_images else ()
-        rendered = self._render(self._as_plain_text(prompt), images=len(lengths))
-        turn = rendered[max(rendered.find(self._user_marker), 0) :]
+        said = [{"type": "text", "text": self._as_plain_text(prompt)}]
+        content = [{"type": "image"}] * len(lengths) + said
+        rendered = self._render([{"role": "user", "content": content}], True)
+        turn = rendered[max(rendered.find(self._template.user_marker), 0) :]
         ids = self._tokenizer(conversation.system + turn, add_special_tokens=False).input_ids
         if ids.count(self._image_token_id) != len(lengths):
             raise ECSOProtocolError("the step's prompt holds more image tokens than images")
@@ -190,7 +199,7 @@ class ConversationReader:
 
     def answer_ids(self, text: str) -> list[int]:
         """Return ``text`` as the ids that the model would have generated for it, unended."""
-        return self._ids_after_opening(self._answer_gap + text, text)
+        return self._ids_after_opening(self._template.answer_gap + text, text)
 
     def follow_up_ids(self, prompt: str) -> list[int]:
         """Return the ids that ask ``prompt`` as a further turn, right after an unended answer.
@@ -198,7 +207,8 @@ class ConversationReader:
         Args:
             prompt: The user turn; special tokens in it are broken up.
         """
-        turn = self._between_turns + self._as_plain_text(prompt) + self._answer_opening
+        around = self._template
+        turn = around.between_turns + self._as_plain_text(prompt) + around.answer_opening
         return self._ids_after_opening(turn, turn)
 
     @cached_property
@@ -226,68 +236,19 @@ class ConversationReader:
         Some tokenizers put a blank in front of whatever is tokenized alone; ``alone`` is what to
         tokenize where opening and text cannot be told apart.
         """
-        opening = self._answer_opening
+        opening = self._template.answer_opening
         before = self._tokenizer(opening, add_special_tokens=False).input_ids
         whole = self._tokenizer(opening + text, add_special_tokens=False).input_ids
         if whole[: len(before)] == before:
             return whole[len(before) :]
         return self._tokenizer(alone, add_special_tokens=False).input_ids
 
-    def _probe_template(self) -> None:
-        """Learn the role markers and the text around images from the template itself."""
-        first, answer, second = _PROBES
-        one_turn = self._render(first, images=0)
-        two_turns = self._render_messages(
-            [
-                {"role": "user", "content": [{"type": "text", "text": first}]},
-                {"role": "assistant", "content": [{"type": "text", "text": answer}]},
-                {"role": "user", "content": [{"type": "text", "text": second}]},
-            ]
+    def _render(self, messages: list[dict[str, Any]], opens_answer: bool) -> str:
+        return str(
+            self.processor.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=opens_answer
+            )
         )
-        with_image = self._render(first, images=1)
-        try:
-            before, self._answer_opening = one_turn.split(first)
-            between = two_turns.split(answer)[1].split(second)[0]
-            image_gap = with_image.split(self._image_token)[1].split(first)[0]
-            to_answer = two_turns.split(first)[1].split(answer)[0]
-        except (ValueError, IndexError):
-            raise ECSOProcessorError(
-                "the processor's chat template does not render user texts, answers and images one "
-                "after the other; pass processor= with the template the model was trained with"
-            ) from None
-        self._between_turns = between
-        self._user_opening = self._common_ending(before, between)
-        self._frame = before.removesuffix(self._user_opening)
-        self._user_marker = self._user_opening.strip()
-        self._answer_marker = self._answer_opening.strip()
-        if not self._user_marker or not self._answer_marker:
-            raise ECSOProcessorError(
-                "the processor's chat template has no text that opens a user turn and an answer; "
-                "pass processor= with the template the model was trained with"
-            )
-        self._answer_gap = to_answer.removeprefix(self._answer_opening)
-        self._answer_end = between.removesuffix(self._user_opening).strip()
-        openings = {self._answer_marker, self._marker_of("assistant")} - {""}
-        others = {self._user_marker, *map(self._marker_of, _OTHER_ROLES)} - {"", *openings}
-        self._answer_markers = _any_of(openings)
-        self._role_marker = _any_of(openings | others)
-        # Some tokenizers decode a blank after a special token that nobody wrote.
-        self._leading_images = re.compile(f"(?:{_IMAGE_MARK} ?{re.escape(image_gap)})+")
-
-    def _render(self, text: str, images: int) -> str:
-        content = [{"type": "image"}] * images + [{"type": "text", "text": text}]
-        return self._render_messages([{"role": "user", "content": content}])
-
-    def _render_messages(self, messages: list[dict]) -> str:
-        try:
-            return self.processor.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True
-            )
-        except Exception as error:
-            raise ECSOProcessorError(
-                f"the processor's chat template cannot be used ({type(error).__name__}); pass "
-                "processor= with the template the model was trained with"
-            ) from None
 
     def _decode(self, ids: list[int]) -> str:
         """Return the text of a prompt, each run of image tokens as one mark."""
@@ -305,33 +266,44 @@ class ConversationReader:
         ]
         return _IMAGE_MARK.join(texts)
 
-    def _marker_of(self, role: str) -> str:
-        """Return what opens a turn of a role that may stand in front; empty where none is known."""
-        said = _PROBES[0]
-        for content in ([{"type": "text", "text": said}], said):
-            try:
-                rendered = self.processor.apply_chat_template(
-                    [{"role": role, "content": content}], tokenize=False
-                )
-            except Exception:  # templates raise whatever they like for a role they do not know
-                continue
-            if said in rendered:
-                opening = rendered.split(said)[0].removeprefix(self._frame)
-                return opening.removeprefix(self._bos).strip()
-        return ""
+    def _split(self, text: str, has_bos: bool, trust_system_text: bool) -> tuple[str, str, str]:
+        """Return what opens the steps, text of the user's in front of the first turn, the turns."""
+        template = self._template
+        own_frames = [template.frame]
+        if has_bos:  # which may be the one that the template writes
+            own_frames.append(template.frame.removeprefix(self._tokenizer.bos_token))
+        marker = template.turn_marker if trust_system_text else template.role_marker
+        for frame in filter(None, own_frames):
+            if text.startswith(frame) and marker.match(text, len(frame)):
+                return frame, "", text[len(frame) :]
+        first = marker.search(text)
+        leading, turns = (text[: first.start()], text[first.start() :]) if first else ("", text)
+        if _IMAGE_MARK in leading:
+            # An image before the first role marker: the prompt is written by hand, all of it by
+            # the user as far as anyone can tell.
+            leading, turns = "", text
+        if trust_system_text or not leading:
+            return leading, "", turns
+        return own_frames[-1], leading, turns
 
     def _without_begun_answer(self, turns: str) -> tuple[str, str, tuple[str, ...]]:
         """Return the turns without the answer they have begun, that answer, and earlier ones."""
-        found = list(self._role_marker.finditer(turns))
+        found = list(self._template.role_marker.finditer(turns))
         ends = [*(marker.start() for marker in found[1:]), len(turns)][: len(found)]
         said = [
             self._without_end(turns[marker.end() : end].replace(_IMAGE_MARK, " "))
             for marker, end in zip(found, ends, strict=True)
         ]
-        is_answer = [bool(self._answer_markers.fullmatch(marker[0])) for marker in found]
+        opens_answer = self._template.any_answer_marker.fullmatch
+        is_answer = [bool(opens_answer(marker[0])) for marker in found]
         # Behind the last turn that is no answer, all answers are one.
         after = max((at + 1 for at, answers in enumerate(is_answer) if not answers), default=0)
-        begun = "".join(said[after:]).lstrip()
+        if said[after:]:
+            begun = "".join(said[after:]).lstrip()
+        else:
+            # No answer is opened, or not as the template does it: what is written goes on with the
+            # last text, whatever that holds.
+            begun = (said or [turns.replace(_IMAGE_MARK, " ")])[-1].lstrip()
         earlier = [
             text.strip()
             for text, answers in zip(said[:after], is_answer[:after], strict=True)
@@ -344,50 +316,39 @@ class ConversationReader:
 
     def _without_end(self, answer: str) -> str:
         """Return an answer without what the template writes behind it."""
-        if self._answer_end and answer.rstrip().endswith(self._answer_end):
-            return answer.rstrip().removesuffix(self._answer_end)
+        if self._template.answer_end and answer.rstrip().endswith(self._template.answer_end):
+            return answer.rstrip().removesuffix(self._template.answer_end)
         return answer
-
-    def _common_ending(self, one: str, other: str) -> str:
-        """Return how both texts end alike; a special token is never cut."""
-        ones, others = self._atoms(one), self._atoms(other)
-        length = 0
-        while length < min(len(ones), len(others)) and ones[-1 - length] == others[-1 - length]:
-            length += 1
-        return "".join(ones[len(ones) - length :])
-
-    def _atoms(self, text: str) -> list[str]:
-        """Return a text as its special tokens and the single characters between them."""
-        return re.findall(f"{self._special_text.pattern}|.", text, re.DOTALL)
 
     def _query(self, turns: str) -> str:
         """Return the text of the turns without frame and images, earlier turns marked."""
-        body = turns
-        if body.startswith(self._user_opening):
-            body = body[len(self._user_opening) :]
+        template = self._template
+        opens_as_user = turns.startswith(template.user_marker)
+        if turns.startswith(template.user_opening):
+            body = turns[len(template.user_opening) :]
         else:
-            body = body.removeprefix(self._user_marker)
-        if body.endswith(self._answer_opening):
-            body = body[: -len(self._answer_opening)]
-        elif body.rstrip().endswith(self._answer_marker):
-            body = body.rstrip().removesuffix(self._answer_marker).rstrip()
+            body = turns.removeprefix(template.user_marker)
+        if body.endswith(template.answer_opening):
+            body = body[: -len(template.answer_opening)]
+        else:
+            for opening in (template.answer_opening.rstrip(), template.answer_marker):
+                if body.rstrip().endswith(opening):
+                    body = body.rstrip().removesuffix(opening).rstrip()
+                    break
         opening_images = self._leading_images.match(body)
         if opening_images:
             body = body[opening_images.end() :]
         body = body.lstrip(_IMAGE_MARK).replace(_IMAGE_MARK, " ")
-        if self._user_marker not in body and self._answer_marker not in body:
+        if template.user_marker not in body and template.answer_marker not in body:
             return body
-        earlier, marker, latest = body.rpartition(self._user_marker)
+        first = f"{template.user_marker} " if opens_as_user else ""
+        earlier, marker, latest = body.rpartition(template.user_marker)
         if not marker:
-            return f"{self._user_marker} {body.strip()}"
-        return with_earlier_turns(f"{self._user_marker} {earlier.strip()}", latest)
+            return f"{first}{body.strip()}"
+        return with_earlier_turns(f"{first}{earlier.strip()}", latest)
 
     def _as_plain_text(self, text: str) -> str:
         """Return ``text`` with every spelled-out special token broken by a blank."""
         while self._special_text.search(text):
             text = self._special_text.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
         return text
-
-
-def _any_of(texts: set[str]) -> re.Pattern[str]:
-    return re.compile("|".join(map(re.escape, sorted(texts, key=len, reverse=True))))

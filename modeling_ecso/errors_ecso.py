@@ -56,8 +56,18 @@ def describe_error(error: BaseException) -> str:
 
 
 def strip_frames(error: BaseException) -> None:
-    """Cut an error off from every frame that it leads to, its causes and members included."""
-    for member in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
-        strip_frames(member)
-    error.__traceback__ = error.__context__ = error.__cause__ = None
-    error.__suppress_context__ = True
+    """Cut an error off from what it came by: frames, causes, notes, and those of its members."""
+    waiting = [error]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, BaseExceptionGroup):
+            waiting += each.exceptions
+        each.__traceback__ = each.__context__ = each.__cause__ = None
+        each.__suppress_context__ = True
+        vars(each).pop("__notes__", None)
+        if isinstance(each, AttributeError):
+            each.obj = None  # where the attribute was looked for
+        elif isinstance(each, UnicodeEncodeError | UnicodeTranslateError):
+            each.object = ""
+        elif isinstance(each, UnicodeDecodeError):
+            each.object = b""

@@ -8,6 +8,7 @@ which processor it uses; see `modeling_ecso.py`. The ``custom_generate`` reposit
 
 import inspect
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -63,11 +64,10 @@ class PlainGenerate:
         assistant = arguments.get("assistant_model")
         if assistant is None and arguments.get("custom_generate") is None:
             return self._generate(**arguments)
-        before = WRITING.set((*WRITING.get(), self._model, assistant))
-        try:
-            return self._generate(**callbacks_outside(arguments))
-        finally:
-            WRITING.reset(before)
+        # In a context of its own, so that no interrupt can leave the mark behind.
+        inside = copy_context()
+        inside.run(WRITING.set, (*WRITING.get(), self._model, assistant))
+        return inside.run(self._generate, **callbacks_outside(arguments))
 
     def with_config(self, config: GenerationConfig, **arguments: Any) -> Any:
         """Return the same under these settings alone, whatever the model stores."""
@@ -138,10 +138,9 @@ class Protection:
 
     def _reader(self, passed: Any, tokenizer: Any) -> ConversationReader:
         """Return the reader for this call's processor; the model's last one is kept."""
-        kept = _kept_readers.get(self.model)
-        if kept is not None and kept.fits(passed):
+        kept, config = _kept_readers.get(self.model), self.model.config
+        if kept is not None and kept.fits(passed, config.image_token_id):
             return kept
-        config = self.model.config
         found = find_processor(
             passed,
             tokenizer,
@@ -151,7 +150,7 @@ class Protection:
             self.hub_arguments,
             self.trusts_repository,
         )
-        if kept is None or not kept.fits(found):
+        if kept is None or not kept.fits(found, config.image_token_id):
             kept = ConversationReader(found, config.image_token_id)
             _kept_readers[self.model] = kept
         return kept

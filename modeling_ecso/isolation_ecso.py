@@ -6,6 +6,7 @@ also where the answer was written to another prompt. A `generate()` of their own
 Not covered: one that replaces a default of its own type, as transformers allows: both apply.
 """
 
+import copy
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
@@ -33,17 +34,34 @@ def callbacks_outside(arguments: dict[str, Any]) -> dict[str, Any]:
     outside = dict(arguments)
     for name in ("stopping_criteria", "logits_processor"):
         if outside.get(name):
-            outside[name] = type(outside[name])(map(_outside, outside[name]))
+            outside[name] = _outside(outside[name])
     for name in ("prefix_allowed_tokens_fn", "streamer"):
         if outside.get(name) is not None:
-            outside[name] = _outside(outside[name])
+            outside[name] = _Outside(outside[name])
     return outside
 
 
 def _outside(callback: Any) -> Any:
-    if type(callback).__module__.startswith("transformers."):
-        return callback  # calls no model, and may replace a default of its own type
-    return _Outside(callback)
+    if isinstance(callback, list | tuple):  # a list of callbacks may stand for one
+        return type(callback)(map(_outside, callback))
+    if not _is_of_transformers(callback):
+        return _Outside(callback)
+    # Its type stays, by which it may replace a default; a function that it calls runs outside.
+    functions = {
+        name: _Outside(value)
+        for name, value in vars(callback).items()
+        if callable(value)
+        and not isinstance(value, torch.nn.Module)
+        and not _is_of_transformers(value)
+    }
+    if functions:
+        callback = copy.copy(callback)
+        vars(callback).update(functions)
+    return callback
+
+
+def _is_of_transformers(value: Any) -> bool:
+    return type(value).__module__.startswith("transformers.")
 
 
 class _Outside:

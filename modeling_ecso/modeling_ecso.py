@@ -24,6 +24,7 @@ from transformers.conversion_mapping import (
 )
 from transformers.utils import logging
 
+from .chat_template_ecso import ChatTemplate
 from .configuration_ecso import ECSOLlavaConfig, list_for_serving
 from .conversation_ecso import ConversationReader
 from .errors_ecso import ECSOConfigError

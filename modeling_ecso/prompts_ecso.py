@@ -20,13 +20,20 @@ _SHORTER = 3
 
 # What may stand for < and > in a look-alike of a mark. A tokenizer that normalises takes the
 # full-width and small forms for the plain ones; a model may take the others for them.
-_OPENING = "<＜﹤‹«≪⟨⟪〈《❮❰ᐸ˂"
-_CLOSING = ">＞﹥›»≫⟩⟫〉》❯❱ᐳ˃"
-# Characters that are not seen, with which a mark could be written and not be found.
-_UNSEEN = "\u00ad\u200b-\u200f\u2060-\u2064\ufeff"
+_OPENING = "<＜﹤‹«≪⟨〈⟪〈《❮❰ᐸᚲ˂⧼⦑⪡𝈶"
+_CLOSING = ">＞﹥›»≫⟩〉⟫〉》❯❱ᐳ𖼿˃⧽⦒⪢𝈷"
+# Each looks like a whole mark.
+_WHOLE_MARKS = str.maketrans({"⋘": "<<<", "⫷": "<<<", "⋙": ">>>", "⫸": ">>>"})
+# Fillers that are letters to Unicode, and not seen.
+_FILLERS = "\u115f\u1160\u3164\uffa0"
+# Whatever is neither a letter nor a blank may stand between, seen or unseen.
 _MARKS = re.compile(
-    "|".join(f"[{signs}](?=[{_UNSEEN}]*[{signs}])" for signs in (_OPENING, _CLOSING))
+    "|".join(
+        f"[{signs}](?=(?:[{_FILLERS}]|[^\\w\\s{signs}])*[{signs}])"
+        for signs in (_OPENING, _CLOSING)
+    )
 )
+_QUOTES = re.compile('["“”„‟«»＂″‶ʺ˝״❝❞〝〞〟🙶🙷🙸]')
 
 
 @dataclass(frozen=True, repr=False)
@@ -139,10 +146,10 @@ def _windows(text: str, size: int, overlap: int) -> list[str]:
 
 def _without_marks(text: str) -> str:
     """Return ``text`` with every ``<<<`` and ``>>>`` broken, so that it cannot close a field."""
-    return _MARKS.sub(r"\g<0> ", text)
+    return _MARKS.sub(r"\g<0> ", text.translate(_WHOLE_MARKS))
 
 
 def _within_quotes(text: str) -> str:
     """Return a text that cannot end a quotation: on one line, without its own double quotes."""
     one_line = " ".join(text.split())
-    return _without_marks(re.sub('["“”„‟«»＂″]', "'", one_line))
+    return _without_marks(_QUOTES.sub("'", one_line))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import EosTokenCriteria
+from transformers import EosTokenCriteria, GenerationConfig
 
 from .conversation_ecso import Conversation, ConversationReader
 from .errors_ecso import ECSOInputError
@@ -45,16 +45,17 @@ _LEAVE_THE_END_ALONE = frozenset(
     """
     max_length max_new_tokens max_time stop_strings do_sample num_beams early_stopping temperature
     top_k top_p min_p renormalize_logits num_return_sequences pad_token_id bos_token_id eos_token_id
-    decoder_start_token_id use_cache cache_implementation cache_config max_cache_len use_mtp
+    decoder_start_token_id use_cache cache_implementation max_cache_len use_mtp
     prefill_chunk_size compile_config disable_compile continuous_batching_config low_memory
     repetition_penalty output_attentions output_hidden_states output_scores output_logits
     return_dict_in_generate is_assistant num_assistant_tokens num_assistant_tokens_schedule
     speculation_type assistant_confidence_threshold assistant_early_exit assistant_lookbehind
-    target_lookbehind assistant_ensemble_weight prompt_lookup_num_tokens max_matching_ngram_size
+    target_lookbehind prompt_lookup_num_tokens max_matching_ngram_size
     transformers_version
     """.split()
 )
 _MILD_REPETITION_PENALTY = 1.1
+_EXACT_CACHES = (None, "dynamic", "static", "offloaded", "offloaded_static")
 # Arguments that choose tokens, or the end of the answer, by code of the caller's.
 _CHOOSE_TOKENS = ("logits_processor", "prefix_allowed_tokens_fn", "custom_generate")
 
@@ -198,7 +199,12 @@ def read_call(
         answers_per_row=answers_per_row,
         sequences_per_row=max(generation_config.num_beams or 1, answers_per_row),
         writes_token_by_token=generation_config.num_beams in (None, 1) and not has_own_loop,
-        can_run_on=_can_run_on(generation_config, arguments, reader.end_id, end_ids),
+        can_run_on=_can_run_on(
+            generation_config,
+            arguments,
+            {*reader.end_ids, *_ids_in(model.generation_config.eos_token_id)},
+            end_ids,
+        ),
         keeps_a_plain_cache=bool(
             generation_config.use_cache
             and generation_config.cache_implementation is None
@@ -250,6 +256,9 @@ def _rows(
     mask = arguments.get("attention_mask")
     if mask is None:
         mask = _mask_of(input_ids, generation_config)
+    if mask.shape != input_ids.shape:
+        shapes = f"{tuple(mask.shape)} and not {tuple(input_ids.shape)}, as input_ids"
+        raise ECSOInputError(f"attention_mask has the shape {shapes}; pass those of the processor")
     mask = mask.bool()
     image_token_id = model.config.image_token_id
     if (input_ids.eq(image_token_id) & ~mask.to(input_ids.device)).any():
@@ -279,25 +288,43 @@ def _mask_of(input_ids: torch.Tensor, generation_config: Any) -> torch.Tensor:
 
 
 def _can_run_on(
-    generation_config: Any, arguments: dict[str, Any], end_id: int | None, end_ids: list[int]
+    generation_config: Any, arguments: dict[str, Any], usual_ends: set[int], end_ids: list[int]
 ) -> bool:
     defaults = generation_config._get_default_generation_params()
-    neutral = (None, 0, False)
+    # A class of the caller's may keep a setting elsewhere than in its instances.
+    names = {*vars(GenerationConfig()), *vars(generation_config)} - _LEAVE_THE_END_ALONE
     return bool(
         any(arguments.get(name) for name in _CHOOSE_TOKENS)
         # Of transformers' own type, a criterion takes the place of the one that ends the answer.
         or any(type(each) is EosTokenCriteria for each in arguments.get("stopping_criteria") or ())
         or not end_ids
-        or (end_id is not None and end_id not in end_ids)
+        or not usual_ends <= set(end_ids)
         or (generation_config.do_sample and (generation_config.temperature or 1) > 1)
+        # Behind the best of the beams come those that did not end with it.
+        or (
+            (generation_config.num_beams or 1) > 1
+            and (generation_config.num_return_sequences or 1) > 1
+        )
+        or generation_config.early_stopping == "never"
+        or generation_config.cache_implementation not in _EXACT_CACHES
+        or "position_ids" in arguments
         # What checkpoints store; against a model that wants to end it does nothing.
         or not 1 <= (generation_config.repetition_penalty or 1) <= _MILD_REPETITION_PENALTY
-        or any(
-            value not in (*neutral, defaults.get(name))
-            for name, value in vars(generation_config).items()
-            if name not in _LEAVE_THE_END_ALONE and not name.startswith("_")
+        or not all(
+            _does_nothing(name, getattr(generation_config, name, None), defaults.get(name))
+            for name in names
+            if not name.startswith("_")
         )
     )
+
+
+def _does_nothing(name: str, value: Any, default: Any) -> bool:
+    """Return whether a setting is at a value at which it does nothing."""
+    if value is None or value is default:
+        return True
+    if not isinstance(value, bool | int | float | str):  # of a tensor, == is no answer
+        return isinstance(value, list | tuple | dict) and not value
+    return value == (1 if name == "guidance_scale" else 0) or value == default
 
 
 def _padding_in_front(mask: list[bool]) -> int | None:

@@ -81,18 +81,35 @@ class ProtectedRun:
         """
         stripped: BaseException | None = None
         try:
+            yield from self._events()
+        except BaseException as error:
+            if not self._holds_draft:
+                raise
+            # An interrupt that came while another error was being stripped.
+            strip_frames(error)
+            stripped = error
+        finally:
+            self._forget()
+        if stripped is not None:
+            raise stripped
+
+    def _events(self) -> Iterator[StepEvent]:
+        stripped: BaseException | None = None
+        try:
             while self.output is None:
                 events = self._answer_directly() if self._direct is None else self._answer_asks()
                 if all(protocol.ask is None for protocol in self._protocols):
                     self.traces = tuple(protocol.trace for protocol in self._protocols)
                     self.output = self._assembled()
                     self._forget()
+                    self._holds_draft = False
                     self._stream()
                 yield from events
         except BaseException as error:
             if not self._holds_draft:
                 raise
             stripped = self._without_draft(error)
+            self._holds_draft = False
         finally:
             self._forget()
         if stripped is not None:
@@ -190,16 +207,14 @@ class ProtectedRun:
 
     def _forget(self) -> None:
         """Let go of the drafts and of what the model has computed for them."""
-        self._holds_draft = False
         self._direct, self._answers, self._protocols, self._steps = None, {}, [], None
 
     def _without_draft(self, error: BaseException) -> BaseException:
         """Return what may be raised in place of an error whose frames or words hold the draft."""
         is_callers_own = self._direct is None and not self._found_unsafe
         is_ours = isinstance(error, ECSOStepError)
-        if isinstance(error, Exception) and not is_callers_own and not is_ours:
-            return ECSOProtocolError(
-                f"the answer could not be put together ({describe_error(error)})"
-            )
+        what = describe_error(error)
         strip_frames(error)
+        if isinstance(error, Exception) and not is_callers_own and not is_ours:
+            return ECSOProtocolError(f"the answer could not be put together ({what})")
         return error

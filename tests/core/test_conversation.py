@@ -64,7 +64,7 @@ def test_for_one_turn_the_query_is_exactly_the_users_text(processor, reader, ima
 @settings(max_examples=400, deadline=None)
 def test_any_text_comes_back_as_it_was(text):
     processor, reader = _shared()
-    if reader._user_marker in text or reader._answer_marker in text:
+    if any(marker in text for marker in ("USER:", "ASSISTANT:", "TOOL:", "DEVELOPER:")):
         return
     if any(token in text for token in processor.tokenizer.all_special_tokens):
         return
@@ -184,7 +184,10 @@ def test_prompts_written_by_hand(processor, reader, prompt, query):
     inputs = processor(text=prompt, images=[image()], return_tensors="pt")
     conversation = reader.read(inputs.input_ids[0].tolist(), [4])
     found = conversation.query
-    assert conversation.begun == ("Sure," if "Sure" in prompt else "")
+    if "ASSISTANT:" in prompt:
+        assert conversation.begun == ("Sure," if "Sure" in prompt else "")
+    else:  # no answer is opened, so the model goes on with the user's own words
+        assert conversation.begun.split() == query.split()
     if "evil" in prompt:
         assert "evil" in found and "hi" in found
     else:

@@ -1,0 +1,178 @@
+"""What a processor's chat template writes around texts and images, learnt by probing it.
+
+Covered: any template that renders a turn as fixed text around images and text; one that writes a
+start token, a system text of its own, or something behind each turn.
+Not covered: templates that render a text differently by what it says.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .errors_ecso import ECSOProcessorError
+
+
+# Stand-ins while a template is probed; private-use characters, so that no template touches them.
+_PROBES = ("\ue100", "\ue101", "\ue102")
+# Renders messages, with the opening of an answer behind them or not; raises what templates raise.
+Render = Callable[[list[dict[str, Any]], bool], str]
+_SYSTEM_ROLES = ("system", "developer")
+# Roles besides user and assistant that a client may put in front of a conversation.
+_OTHER_ROLES = ("tool", *_SYSTEM_ROLES)
+
+
+@dataclass(frozen=True)
+class ChatTemplate:
+    """The fixed text of a chat template.
+
+    Args:
+        frame: What it writes by itself in front of the first turn.
+        user_opening: Where a user turn opens, up to its text.
+        answer_opening: From the end of a user's text to where the answer begins.
+        answer_gap: What stands between that opening and an answer that is given.
+        answer_end: What it writes behind an answer.
+        between_turns: From the end of an answer to the text of the next user turn.
+        image_gap: What stands between an image and what follows it.
+        user_marker: What tells that a user turn opens, without outer blanks.
+        answer_marker: The same for an answer.
+        role_marker: Finds where a turn of any role opens.
+        turn_marker: The same without the roles that write system text.
+        any_answer_marker: Finds where an answer opens, as a prompt and as a history has it.
+    """
+
+    frame: str
+    user_opening: str
+    answer_opening: str
+    answer_gap: str
+    answer_end: str
+    between_turns: str
+    image_gap: str
+    user_marker: str
+    answer_marker: str
+    role_marker: re.Pattern[str]
+    turn_marker: re.Pattern[str]
+    any_answer_marker: re.Pattern[str]
+
+
+def any_of(texts: set[str]) -> re.Pattern[str]:
+    """Return a pattern that finds the longest of some texts."""
+    return re.compile("|".join(map(re.escape, sorted(texts, key=len, reverse=True))))
+
+
+def learn_template(
+    render: Render, image_token: str, special_token: re.Pattern[str], bos: str
+) -> ChatTemplate:
+    """Return what a processor's chat template writes.
+
+    Args:
+        render: Renders messages by it.
+        image_token: What stands for an image in a rendered prompt.
+        special_token: Finds special tokens, which are never cut.
+        bos: The tokenizer's start token; may be empty.
+
+    Raises:
+        ECSOProcessorError: The processor has no chat template, or one that cannot be read.
+    """
+    first, answer, second = _PROBES
+    one_turn = [_message("user", _said(first))]
+    with_answer = [*one_turn, _message("assistant", _said(answer))]
+    two_turns = _rendered(render, [*with_answer, _message("user", _said(second))])
+    try:
+        before, answer_opening = _rendered(render, one_turn).split(first)
+        between = two_turns.split(answer)[1].split(second)[0]
+        to_answer = two_turns.split(first)[1].split(answer)[0]
+        with_image = _rendered(render, [_message("user", [{"type": "image"}, *_said(first)])])
+        image_gap = with_image.split(image_token)[1].split(first)[0]
+    except (ValueError, IndexError):
+        raise ECSOProcessorError(
+            "the processor's chat template does not render user texts, answers and images one "
+            "after the other; pass processor= with the template the model was trained with"
+        ) from None
+    # What ends a turn is no part of the opening of the next, also where a system text ends alike.
+    user_opening = _common_ending(
+        before, _without_end(between, _end_of(render, with_answer, answer)), special_token
+    )
+    frame = before.removesuffix(user_opening)
+    answer_marker = _without_end(answer_opening, _end_of(render, one_turn, first)).strip()
+    user_marker = user_opening.strip()
+    if not user_marker or not answer_marker:
+        raise ECSOProcessorError(
+            "the processor's chat template has no text that opens a user turn and an answer; "
+            "pass processor= with the template the model was trained with"
+        )
+    answers = {answer_marker, _opening_of(render, "assistant", frame, bos)} - {""}
+    others = {role: _opening_of(render, role, frame, bos) for role in _OTHER_ROLES}
+    openings = {user_marker, *others.values(), *answers} - {""}
+    systems = {others[role] for role in _SYSTEM_ROLES} - {user_marker, *answers}
+    return ChatTemplate(
+        frame=frame,
+        user_opening=user_opening,
+        answer_opening=answer_opening,
+        answer_gap=to_answer.removeprefix(answer_opening),
+        answer_end=between.removesuffix(user_opening).strip(),
+        between_turns=between,
+        image_gap=image_gap,
+        user_marker=user_marker,
+        answer_marker=answer_marker,
+        role_marker=any_of(openings),
+        turn_marker=any_of(openings - systems),
+        any_answer_marker=any_of(answers),
+    )
+
+
+def _message(role: str, content: Any) -> dict[str, Any]:
+    return {"role": role, "content": content}
+
+
+def _said(text: str) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": text}]
+
+
+def _rendered(render: Render, messages: list[dict[str, Any]]) -> str:
+    try:
+        return render(messages, True)
+    except Exception as error:
+        raise ECSOProcessorError(
+            f"the processor's chat template cannot be used ({type(error).__name__}); pass "
+            "processor= with the template the model was trained with"
+        ) from None
+
+
+def _end_of(render: Render, messages: list[dict[str, Any]], latest: str) -> str:
+    """Return what is written behind the latest text where nothing is to follow."""
+    try:
+        rendered = render(messages, False)
+    except Exception:  # some want a user turn at the end
+        return ""
+    return rendered.rpartition(latest)[2] if latest in rendered else ""
+
+
+def _without_end(text: str, end: str) -> str:
+    """Return a text from one turn to the next without what ends the first; at least something."""
+    rest = text.removeprefix(end)
+    return rest if rest.strip() else text
+
+
+def _opening_of(render: Render, role: str, frame: str, bos: str) -> str:
+    """Return what opens a turn of a role that may stand in front; empty where none is known."""
+    said = _PROBES[0]
+    for content in (_said(said), said):
+        try:
+            rendered = render([_message(role, content)], False)
+        except Exception:  # templates raise whatever they like for a role they do not know
+            continue
+        if said in rendered:
+            opening = rendered.split(said)[0].removeprefix(frame)
+            return opening.removeprefix(bos).strip()
+    return ""
+
+
+def _common_ending(one: str, other: str, special_token: re.Pattern[str]) -> str:
+    """Return how both texts end alike; a special token is never cut."""
+    atom = re.compile(f"{special_token.pattern}|.", re.DOTALL)
+    ones, others = atom.findall(one), atom.findall(other)
+    length = 0
+    while length < min(len(ones), len(others)) and ones[-1 - length] == others[-1 - length]:
+        length += 1
+    return "".join(ones[len(ones) - length :])
