@@ -103,17 +103,16 @@ def _parts(ecso_config: ECSOConfig, answer: JudgedAnswer, in_short_windows: bool
         return parts
     further = []
     shorter = _shorter_sizes(ecso_config)
+    everywhere = answer.can_run_on or bool(answer.begun)
     for short in (short for short in shorter if len(turn) > short):
-        if answer.can_run_on or answer.begun:
-            if short > shorter[-1]:
-                further += _windows(turn, short, short // 2)
-            else:
-                # Little is left where so short a window cuts through what matters: these lie
-                # closer, and begin where sentences do as well.
-                further += _windows(turn, short, short - short // 4)
-                further += [turn[at : at + short] for at in _sentence_starts(turn)]
+        if everywhere:
+            # Little is left where the shortest cuts through what matters: these lie closer.
+            overlap = short // 2 if short > shorter[-1] else short - short // 4
+            further += _windows(turn, short, overlap)
         elif ecso_config.short_windows == "always":
             further.append(turn[:short])
+    if everywhere and shorter:
+        further += [turn[at : at + shorter[-1]] for at in _sentence_starts(turn)]
     if ecso_config.judge_earlier_answers and answer.earlier:
         earlier = " ".join(answer.earlier) + " "
         for each in (size, *shorter):
@@ -136,7 +135,8 @@ def _shorter_sizes(ecso_config: ECSOConfig) -> list[int]:
 
 
 def _sentence_starts(text: str) -> list[int]:
-    return [mark.end() for mark in re.finditer(r"[.!?:;\n]\s+(?=\S)", text)]
+    """Return where a sentence begins, or may begin where garbage hides the end of the last one."""
+    return [mark.end() for mark in re.finditer(r"[.!?:;\n]\s+(?=\S)|\s(?=[A-Z])", text)]
 
 
 def _windows(text: str, size: int, overlap: int) -> list[str]:
