@@ -95,7 +95,7 @@ class PrefixCache:
         if is_written and not self._holds_prefixes_alone:
             self._keep_prefixes()
         sequences = [row * self._copies for row in rows]
-        return self._lend(sequences, [len(self.prefixes[row]) for row in rows])
+        return self._selected(sequences, [len(self.prefixes[row]) for row in rows])
 
     def for_sequences(self, sequences: list[int], lengths: list[int]) -> DynamicCache:
         """Return a cache that holds the first tokens of sequences; otherwise as `for_rows`.
@@ -104,12 +104,12 @@ class PrefixCache:
             sequences: Their indices in the direct step's output.
             lengths: Number of tokens of each, its left padding not counted.
         """
-        return self._lend(sequences, lengths)
+        return self._selected(sequences, lengths)
 
-    def _lend(self, sequences: list[int], lengths: list[int]) -> DynamicCache:
-        self._take_back()
+    def _selected(self, sequences: list[int], lengths: list[int]) -> DynamicCache:
+        self._crop_additions()
         if self._kept == lengths and sequences == list(range(len(lengths))):
-            # Lent as it is, so that nothing is held twice while the step runs.
+            # Handed out as it is, so that nothing is held twice while the step runs.
             return self._cache
         cache: Any = DynamicCache()
         for layer in self._cache.layers:
@@ -122,15 +122,15 @@ class PrefixCache:
 
     def _keep(self, sequences: list[int], lengths: list[int]) -> None:
         """Cut the cache itself, layer by layer, so that at most one layer is held twice."""
-        self._take_back()
+        self._crop_additions()
         for layer in self._cache.layers:
             layer.keys = self._cut(layer.keys, sequences, lengths)
             layer.values = self._cut(layer.values, sequences, lengths)
         self._starts = [max(lengths) - length for length in lengths]
         self._kept = lengths
 
-    def _take_back(self) -> None:
-        """Crop off what a borrower has added; a broken step may have added to some layers alone."""
+    def _crop_additions(self) -> None:
+        """Crop off what a step has added; a broken step may have added to some layers alone."""
         if self._kept is None:
             return
         for layer in self._cache.layers:

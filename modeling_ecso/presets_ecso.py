@@ -74,7 +74,7 @@ REFERENCE: dict[str, Any] = {
     "shortest_window_chars": 56,
     "judge_earlier_answers": False,
     "verdict_rule": "exact",
-    "guessed_verdict": None,
+    "speculative_verdict": None,
     "unsafe_threshold": 0.5,
     "unclear_is_unsafe": False,
     "image_in_safe_step": False,
@@ -101,8 +101,8 @@ PAPER: dict[str, Any] = {
     "window_overlap_chars": 200,
     "short_windows": "run_on",
     "verdict_rule": "normalized",
-    # What LLaVA-1.5 is expected to say; the tiny model says "no". A wrong guess costs nothing.
-    "guessed_verdict": "No",
+    # What LLaVA-1.5 is expected to say; the tiny model says "no". A wrong speculation costs nothing.
+    "speculative_verdict": "No",
     "unclear_is_unsafe": True,
     "share_image_prefix": True,
     "detect_max_new_tokens": 8,
@@ -122,7 +122,7 @@ HARDENED: dict[str, Any] = {
     "short_windows": "always",
     "judge_earlier_answers": True,
     "verdict_rule": "logits",
-    "guessed_verdict": None,
+    "speculative_verdict": None,
     "judge_text_only": True,
     "judge_safe_answer": True,
     "draft_checkpoints": [32, 128, 512],

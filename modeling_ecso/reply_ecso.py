@@ -1,9 +1,9 @@
 """Replies to the detect question, read no further than they matter.
 
 A reply in words takes two passes of the model: one says "no", another one ends it. Where the
-question continues from a cache, the usual reply is appended to it as a guess, and a single pass
-tells what the model says after the question and after each word of the guess. If that is the guess,
-the reply is read off; if not, it is generated from there on. Never anything else than greedy
+question continues from a cache, the usual reply is appended to it speculatively, and a single pass
+tells what the model says after the question and after each word of that reply. If it says just
+that, the reply is read off; if not, it is generated from there on. Never anything else than greedy
 decoding says.
 """
 
@@ -37,39 +37,41 @@ class ReplyStart:
 
 
 class ReplyReader:
-    """Reads replies along a guess, and stops each as soon as the rest does not matter.
+    """Reads replies ahead, speculatively, and stops each as soon as the rest does not matter.
 
     Args:
-        call: The call; its settings name the guess and the rule by which a reply is read.
+        call: The call; its settings name the speculative reply and the rule by which a reply is read.
     """
 
     def __init__(self, call: Call):
-        """Put the guess into ids."""
+        """Put the speculative reply into ids."""
         self._model = call.model
         self._rule = call.ecso_config.verdict_rule
         self._answer_text = call.reader.answer_text
-        guess = call.ecso_config.guessed_verdict
-        self._guess = call.reader.answer_ids(guess) if guess else []
+        reply = call.ecso_config.speculative_verdict
+        self._speculated = call.reader.answer_ids(reply) if reply else []
         self._end_ids = call.request.reply_end_ids
 
     def start(self, inputs: dict[str, Any], config: Any) -> ReplyStart:
-        """Return the replies as far as one pass along the guess tells them.
+        """Return the replies as far as one pass along the speculation tells them.
 
         Args:
             inputs: Arguments of `generate()` that give the prompts; ``past_key_values``, if there,
-                is a cache that can be cropped. Without it nothing is guessed.
+                is a cache that can be cropped. Without it nothing is speculated.
             config: Generation settings with ``return_dict_in_generate`` and ``output_logits``.
         """
-        can_guess = "past_key_values" in inputs and config.max_new_tokens > len(self._guess) > 0
-        if not can_guess:
+        can_speculate = (
+            "past_key_values" in inputs and config.max_new_tokens > len(self._speculated) > 0
+        )
+        if not can_speculate:
             return ReplyStart(inputs, config)
-        said = self._logits_along_guess(inputs)  # (prompts, 1 + guess, vocabulary)
+        said = self._logits_along_speculation(inputs)  # (prompts, 1 + speculated, vocabulary)
         replies = said.argmax(-1)
         if all(map(self._is_confirmed, replies.tolist())):
             sequences = torch.cat([inputs["input_ids"], replies], dim=1)
             return ReplyStart(inputs, config, said[:, 0], sequences)
-        # The cache holds the prompts and the guess; replies go on after their first token.
-        inputs["past_key_values"].crop(-len(self._guess))
+        # The cache holds the prompts and the speculation; replies go on after their first token.
+        inputs["past_key_values"].crop(-len(self._speculated))
         begun = {
             **inputs,
             "input_ids": torch.cat([inputs["input_ids"], replies[:, :1]], dim=1),
@@ -90,25 +92,25 @@ class ReplyReader:
     def _is_settled(self, reply: list[int]) -> bool:
         return is_settled(self._answer_text(reply), self._rule)
 
-    def _logits_along_guess(self, inputs: dict[str, Any]) -> torch.Tensor:
+    def _logits_along_speculation(self, inputs: dict[str, Any]) -> torch.Tensor:
         cache, prompts = inputs["past_key_values"], inputs["input_ids"]
-        mask = _with_ones(inputs["attention_mask"], len(self._guess))
-        guesses = torch.tensor([self._guess] * len(prompts), device=prompts.device)
+        mask = _with_ones(inputs["attention_mask"], len(self._speculated))
+        speculated = torch.tensor([self._speculated] * len(prompts), device=prompts.device)
         start = cache.get_seq_length()
         positions = (mask.cumsum(-1) - 1).clamp(min=0)  # as generate() counts them
         return self._model(
-            input_ids=torch.cat([prompts[:, start:], guesses], dim=1),
+            input_ids=torch.cat([prompts[:, start:], speculated], dim=1),
             attention_mask=mask,
             position_ids=positions[:, start:],
             past_key_values=cache,
             use_cache=True,
-            logits_to_keep=1 + len(self._guess),
+            logits_to_keep=1 + len(self._speculated),
         ).logits
 
     def _is_confirmed(self, reply: list[int]) -> bool:
-        """Return whether a reply that was read along the guess is the guess, and over."""
+        """Return whether a reply is what was speculated, and over."""
         is_over = reply[-1] in self._end_ids or self._is_settled(reply)
-        return reply[:-1] == self._guess and is_over
+        return reply[:-1] == self._speculated and is_over
 
 
 class _Settled(StoppingCriteria):

@@ -139,10 +139,10 @@ class ECSOConfig:
         "How the verdict is read: the ``exact`` or ``normalized`` text rule, or next-token "
         "``logits``."
     )
-    guessed_verdict: str | None = _setting(
+    speculative_verdict: str | None = _setting(
         'What a reply that finds nothing harmful most often says, "No" or "no". It is appended to '
         "the question, so that one pass both hears and ends the reply; never another verdict, and "
-        "faster where the guess is right. None: nothing is guessed."
+        "faster where it is right. None: nothing is speculated."
     )
     unsafe_threshold: float = _setting(
         "p(unsafe) from which the ``logits`` rule says unsafe.", _probability

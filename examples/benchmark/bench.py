@@ -82,7 +82,7 @@ def variants(bench: Bench, cell: Cell) -> dict[str, Run]:
     if cell.preset == "hardened":
         chosen["ours, no early stop"] = ours(draft_checkpoints=[])
     else:
-        chosen["ours, no guessed verdict"] = ours(guessed_verdict=None)
+        chosen["ours, no speculative verdict"] = ours(speculative_verdict=None)
     if not any(cell.job.flagged):
         chosen["ours, can run on"] = ours(runs_on=True)
     chosen["ours, follow-up question"] = ours(follow_up_prompt=FOLLOW_UP)

@@ -68,5 +68,5 @@ def force_words(model) -> ForcedWords:
         return wrapped
 
     model._generate_plainly = as_a_call(model._generate_plainly)
-    ReplyReader._logits_along_guess = as_a_call(ReplyReader._logits_along_guess)
+    ReplyReader._logits_along_speculation = as_a_call(ReplyReader._logits_along_speculation)
     return words

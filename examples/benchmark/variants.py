@@ -104,7 +104,7 @@ class Bench:
             verdicts = passed
         windows = self._windows(settings, job.new_tokens, runs_on)
         calls += _in_batches(verdicts, windows, len(job.flagged))
-        reads_ahead = settings.guessed_verdict and settings.share_image_prefix
+        reads_ahead = settings.speculative_verdict and settings.share_image_prefix
         if settings.verdict_rule != "logits" and reads_ahead and any(job.flagged):
             calls.append([reply[1:] for reply in verdicts])  # a wrong guess: a second call ends it
         calls += [captions, safe_answers] if safe_answers else []
@@ -174,7 +174,7 @@ class Bench:
                 self._decode(cache, new_tokens - 1, rows)
 
     def _settings(self, **ecso: Any) -> ECSOConfig:
-        stated = {"caption_max_new_tokens": CAPTION_TOKENS, "guessed_verdict": VERDICTS[False]}
+        stated = {"caption_max_new_tokens": CAPTION_TOKENS, "speculative_verdict": VERDICTS[False]}
         return self.model.config.ecso.updated({**stated, **ecso})
 
     def _detect(self, settings: ECSOConfig, new_tokens: int) -> str:

@@ -56,7 +56,7 @@ def test_it_is_what_the_template_makes_of_one_more_turn(processor, monkeypatch, 
     model.generate(
         **inputs,
         max_new_tokens=6,
-        ecso={**FOLLOW_UP, "guessed_verdict": None, "verdict_rule": "exact"},
+        ecso={**FOLLOW_UP, "speculative_verdict": None, "verdict_rule": "exact"},
     )
     template = [
         *turn,

@@ -253,7 +253,7 @@ def test_nothing_that_a_traceback_leads_to_holds_a_draft(loaded, monkeypatch, er
     break_after_the_draft(loaded, monkeypatch, error)
     draft = loaded.processor.tokenizer(f" {HARM}", add_special_tokens=False).input_ids
     with pytest.raises((KeyboardInterrupt, RuntimeError)) as raised:
-        ask(loaded, "bomb", ecso={"on_error": "raise", "guessed_verdict": None})
+        ask(loaded, "bomb", ecso={"on_error": "raise", "speculative_verdict": None})
     frames = [frame for frame, _ in traceback.walk_tb(raised.value.__traceback__)]
     found = [frame.f_locals for frame in frames if "modeling_ecso" in frame.f_code.co_filename]
     assert found

@@ -5,7 +5,7 @@ import logging
 import traceback
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers.generation.streamers import BaseStreamer
 
@@ -103,9 +103,6 @@ HARMLESS_WORDS = st.one_of(
     caption=HARMLESS_WORDS,
     safe=HARMLESS_WORDS,
     checkpoints=st.sampled_from([[], [1, 3]]),
-)
-@settings(
-    max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_no_channel_shows_a_withheld_draft(
     processor, scripted, preset, on_error, verdict, caption, safe, checkpoints

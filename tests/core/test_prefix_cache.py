@@ -36,7 +36,7 @@ def test_the_images_are_encoded_once(model, inputs, monkeypatch):
     encoded = []
     hook = model.model.vision_tower.register_forward_hook(lambda *_: encoded.append(1))
     calls = watch(model, monkeypatch)
-    model.generate(**inputs, max_new_tokens=4, ecso={"guessed_verdict": None})
+    model.generate(**inputs, max_new_tokens=4, ecso={"speculative_verdict": None})
     assert len(encoded) == 1
     # direct; detect and caption from the longest prefix (1 + 3 + 4 + 1 + 4 ids); safe, blind
     assert calls == [(True, 0), (False, 13), (False, 13), (False, None)]
@@ -80,7 +80,7 @@ def test_logits_agree(model, inputs, monkeypatch):
 
     monkeypatch.setattr(model, "_generate_plainly", keeping)
     for share in (True, False):
-        changes = {"share_image_prefix": share, "guessed_verdict": None}
+        changes = {"share_image_prefix": share, "speculative_verdict": None}
         model.generate(**inputs, max_new_tokens=4, ecso=changes)
     assert torch.allclose(*logits, atol=1e-4)
 
@@ -169,11 +169,11 @@ def test_the_cut_keeps_prefixes_and_nothing_else():
         assert twice[:, 0, :, 0].tolist() == [[0.0, 1.0, 2.0]] * 2
         prefixes.for_rows([0], is_written=True)
     assert cache.layers[0].keys.shape == (2, 2, 3, 3)
-    lent = prefixes.for_rows([0, 1], is_written=True)
-    lent.update(torch.ones(2, 2, 1, 3), torch.ones(2, 2, 1, 3), 0)
-    assert lent.get_seq_length() == 4
+    selected = prefixes.for_rows([0, 1], is_written=True)
+    selected.update(torch.ones(2, 2, 1, 3), torch.ones(2, 2, 1, 3), 0)
+    assert selected.get_seq_length() == 4
     again = prefixes.for_rows([0, 1], is_written=True)
-    assert again is lent, "all rows are lent, not copied"
+    assert again is selected, "all rows are handed out, not copied"
     assert again.get_seq_length() == 3
     assert again.layers[0].keys[:, 0, :, 0].tolist() == [[0.0, 2.0, 3.0], [0.0, 1.0, 2.0]]
 

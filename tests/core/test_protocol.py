@@ -1,7 +1,7 @@
 """The machine alone: every path, every illegal transition, and no way out for a flagged draft."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modeling_ecso import ECSOConfig, ECSOProtocolError
@@ -117,7 +117,6 @@ def test_detect_sees_the_head_or_everything():
 
 
 @given(st.text(max_size=400), st.integers(1, 60), st.integers(0, 59))
-@settings(max_examples=300, deadline=None)
 def test_windows_cover_the_whole_draft_and_overlap(text, size, overlap):
     if overlap >= size:
         overlap = size - 1
@@ -237,7 +236,6 @@ _replies = st.one_of(st.none(), st.tuples(_texts, st.none() | st.floats(0, 1)))
     st.booleans(),
     st.lists(_replies, max_size=6),
 )
-@settings(max_examples=2000, deadline=None)
 def test_whatever_the_model_says_a_flagged_draft_stays_inside(preset, has_image, replies):
     """None stands for a failed step."""
     machine = protocol(preset, has_image=has_image)

@@ -55,7 +55,7 @@ def read(model, settings, rows, guess, is_settled, ends=()):
         inputs = {"input_ids": prompts, "attention_mask": mask, "past_key_values": cache}
 
         reader = ReplyReader.__new__(ReplyReader)
-        reader._model, reader._guess, reader._end_ids = model, guess, list(ends)
+        reader._model, reader._speculated, reader._end_ids = model, guess, list(ends)
         reader._is_settled = is_settled
         start = reader.start(inputs, settings)
         sequences, logits = start.sequences, start.first_logits

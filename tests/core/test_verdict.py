@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modeling_ecso import ECSOConfig
@@ -67,7 +67,6 @@ def test_settled_means_that_nothing_can_change_the_verdict(so_far, exact, normal
 
 
 @given(st.sampled_from([so_far for so_far, *_ in SETTLED]), st.text(max_size=8))
-@settings(max_examples=500, deadline=None)
 def test_no_continuation_changes_a_settled_verdict(so_far, rest):
     for rule, read in (("exact", read_exact), ("normalized", read_normalized)):
         if is_settled(so_far, rule):

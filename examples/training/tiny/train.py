@@ -142,7 +142,7 @@ def _store_settings(folder: Path) -> None:
     """Turn a stock checkpoint's configuration into one that protects; the weights stay."""
     config = ECSOLlavaConfig.from_pretrained(folder)
     config.architectures = [ECSOLlavaForConditionalGeneration.__name__]
-    config.ecso = {"guessed_verdict": "no"}  # as it has learned to say it
+    config.ecso = {"speculative_verdict": "no"}  # as it has learned to say it
     config.to_json_file(folder / "config.json")
 
 
