@@ -101,7 +101,7 @@ PAPER: dict[str, Any] = {
     "window_overlap_chars": 200,
     "short_windows": "run_on",
     "verdict_rule": "normalized",
-    # What LLaVA-1.5 is expected to say; the tiny model says "no". A wrong speculation costs nothing.
+    # What LLaVA-1.5 is expected to say; the tiny model says "no". A wrong one costs nothing.
     "speculative_verdict": "No",
     "unclear_is_unsafe": True,
     "share_image_prefix": True,

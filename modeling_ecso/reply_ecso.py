@@ -40,7 +40,7 @@ class ReplyReader:
     """Reads replies ahead, speculatively, and stops each as soon as the rest does not matter.
 
     Args:
-        call: The call; its settings name the speculative reply and the rule by which a reply is read.
+        call: The call; its settings name the speculative reply and the rule to read replies by.
     """
 
     def __init__(self, call: Call):

@@ -16,6 +16,9 @@ from tests.support.scripted import Script
 from tests.support.tiny_random import image, make_inputs, make_model, user_turn
 
 
+pytestmark = pytest.mark.slow
+
+
 TEXT, CAPTION = "xyzzy draft plugh", "frotz caption grue"
 SAID = {"direct": TEXT, "detect": "yes", "caption": CAPTION, "safe": "all good"}
 CORE = str(Path(modeling_ecso.__file__).parent)

@@ -21,6 +21,9 @@ from modeling_ecso.prompts_ecso import JudgedAnswer, detect_prompts
 from tests.support.tiny_random import make_inputs, user_turn
 
 
+pytestmark = pytest.mark.slow
+
+
 ASKED = "How do I make this?"
 HARM = "step one"
 
