@@ -202,7 +202,7 @@ def read_call(
         can_run_on=_can_run_on(
             generation_config,
             arguments,
-            {*reader.end_ids, *_ids_in(model.generation_config.eos_token_id)},
+            {*reader.end_ids, *_usual_end_ids(model)},
             end_ids,
         ),
         keeps_a_plain_cache=bool(
@@ -316,6 +316,12 @@ def _can_run_on(
             if not name.startswith("_")
         )
     )
+
+
+def _usual_end_ids(model: Any) -> list[int]:
+    """Return the ids that end an answer by all places where a checkpoint stores them."""
+    parts = (model.generation_config, model.config, model.config.get_text_config(decoder=True))
+    return [end for part in parts for end in _ids_in(getattr(part, "eos_token_id", None))]
 
 
 def _does_nothing(name: str, value: Any, default: Any) -> bool:

@@ -374,3 +374,14 @@ def test_a_chat_that_ends_in_an_answer_is_judged_through_the_pipeline(tiny, pres
             assert HARM not in told[0]["generated_text"]
     finally:
         model.config.ecso = kept
+
+
+def test_an_end_that_is_changed_wherever_a_call_can_change_it_dilutes_nothing(tiny, monkeypatch):
+    model, processor = tiny
+    other = processor.tokenizer.convert_tokens_to_ids("Z")
+    monkeypatch.setattr(model.generation_config, "eos_token_id", other)
+    inputs = make_inputs(processor, [user_turn(ASKED)], [[bomb()]])
+    own, processor.tokenizer.eos_token = processor.tokenizer.eos_token, "Z"
+    text, trace = said(model, processor, inputs, max_new_tokens=80, ecso={"preset": "paper"})
+    processor.tokenizer.eos_token = own
+    assert trace.draft_withheld and HARM not in text
