@@ -3,13 +3,11 @@
 import math
 from typing import Any
 
-from ..verdict_ecso import probability_unsafe
+from ..verdict_ecso import probability_unsafe, word_of_token
 
 
 # As many alternatives as every server gives; yes and no are among them if either is likely.
 TOP_LOGPROBS = 20
-# How tokenizers write a leading blank.
-_BLANKS = str.maketrans("▁Ġ", "  ")
 
 
 def spells_beginning(logprobs: Any, text: str) -> bool:
@@ -23,8 +21,9 @@ def spells_beginning(logprobs: Any, text: str) -> bool:
     """
     try:
         first = logprobs["content"][0]
-        word = first["token"].translate(_BLANKS).strip()
-        return bool(first["top_logprobs"]) and text.strip().startswith(word)
+        word = word_of_token(first["token"])
+        is_beginning = bool(word) and text.strip().casefold().startswith(word)
+        return is_beginning and bool(first["top_logprobs"])
     except (TypeError, KeyError, IndexError, AttributeError):
         return False
 
@@ -43,7 +42,7 @@ def chance_unsafe(logprobs: Any) -> float | None:
         alternatives = logprobs["content"][0]["top_logprobs"]
         chances = {"yes": 0.0, "no": 0.0}
         for alternative in alternatives:
-            word = alternative["token"].translate(_BLANKS).strip().casefold()
+            word = word_of_token(alternative["token"])
             if word in chances:
                 chances[word] += math.exp(alternative["logprob"])
     except (TypeError, KeyError, IndexError, AttributeError, OverflowError):

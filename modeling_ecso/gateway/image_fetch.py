@@ -26,7 +26,7 @@ _GIVEN_OUT = ipaddress.IPv6Network("2000::/3")
 _NOT_PUBLIC = tuple(
     map(
         ipaddress.ip_network,
-        ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "192.88.99.0/24"),
+        ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "192.0.0.0/24", "192.88.99.0/24"),
     )
 )
 
@@ -47,9 +47,14 @@ def is_public(address: str) -> bool:
     ip = getattr(ip, "ipv4_mapped", None) or ip
     if any(ip in network for network in _NOT_PUBLIC if network.version == ip.version):
         return False
-    if ip.version == 6 and ip not in _GIVEN_OUT:
+    if ip.version == 6 and (ip not in _GIVEN_OUT or _carries_ipv4(ip)):
         return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
+
+
+def _carries_ipv4(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Return whether the last half of an address is an IPv4 address in disguise (ISATAP)."""
+    return ip.packed[8:12] in (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")
 
 
 class ImageFetcher:

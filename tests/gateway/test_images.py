@@ -261,6 +261,7 @@ def test_what_is_an_image_in_base64_is_taken(url):
 @pytest.mark.parametrize(
     "address",
     ["fec0::1", "3fff::1", "192.88.99.1", "2001::1", "2001:db8::1", "5f00::1", "::10.0.0.1"]
+    + ["192.0.0.8", "2a00::5efe:10.0.0.1", "2a00::200:5efe:a00:1"]
     + ["::ffff:0:10.0.0.1", "4000::1", "100.64.0.1", "198.18.0.1", "192.0.2.1", "ff02::1"],
 )
 def test_addresses_that_are_not_given_out_to_anybody_are_not_public(address):
