@@ -8,9 +8,9 @@ import torch
 from transformers import DynamicCache
 from transformers.utils import logging
 
+from .call_ecso import Call
 from .errors_ecso import ECSOInputError
 from .prefix_cache_ecso import PrefixCache, shared_prefix
-from .request_ecso import Call
 
 
 logger = logging.get_logger(__name__)

@@ -24,6 +24,7 @@ from transformers.conversion_mapping import (
 )
 from transformers.utils import logging
 
+from .call_ecso import Call
 from .chat_template_ecso import ChatTemplate
 from .configuration_ecso import ECSOLlavaConfig, list_for_serving
 from .conversation_ecso import ConversationReader
@@ -38,7 +39,7 @@ from .presets_ecso import PRESETS
 from .prompts_ecso import detect_prompts
 from .protocol_ecso import Protocol
 from .reply_ecso import ReplyReader
-from .request_ecso import Call
+from .request_ecso import read_call
 from .run_ecso import ProtectedRun
 from .settings_ecso import ECSOConfig
 from .sources_ecso import BorrowedWeights, RememberSource

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
 
-from .request_ecso import Call
+from .call_ecso import Call
 from .verdict_ecso import is_settled
 
 

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from transformers.utils import logging
 
+from .call_ecso import Call
 from .errors_ecso import ECSOProtocolError, ECSOStepError, describe_error, strip_frames
 from .events_ecso import Outcome, Step, StepEvent, StepReply, Trace
 from .outputs_ecso import replaced_output, with_traces
 from .protocol_ecso import Protocol
-from .request_ecso import Call
 from .steps_ecso import GeneratedAnswer, Steps
 
 

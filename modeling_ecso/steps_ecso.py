@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
+from .call_ecso import Call
 from .errors_ecso import ECSOInputError
 from .events_ecso import FollowUpAsk, ImageAsk, PromptAsk, Step, StepReply
 from .inputs_ecso import StepInputs, StepPrompt
 from .isolation_ecso import CallersView
 from .reply_ecso import ReplyReader, ReplyStart
-from .request_ecso import Call
 from .verdict_ecso import probability_unsafe
 
 
