@@ -77,7 +77,7 @@ eval: $(EVAL_READY)  ## The five benchmarks in miniature on the tiny model, with
 	@$(BIN)/ecso report $(EVAL_OUT)/logs --out $(EVAL_OUT)
 
 clean:  ## Remove everything the targets made
-	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 # What the `ecso` command needs.
 $(READY): setup.cfg setup.py pyproject.toml constraints.txt

@@ -1,4 +1,4 @@
-"""What a processor's chat template writes around texts and images, learnt by probing it.
+"""What a processor's chat template writes around texts and images, read off by probing it.
 
 Covered: any template that renders a turn as fixed text around images and text; one that writes a
 start token, a system text of its own, or something behind each turn.
@@ -60,7 +60,7 @@ def any_of(texts: set[str]) -> re.Pattern[str]:
     return re.compile("|".join(map(re.escape, sorted(texts, key=len, reverse=True))))
 
 
-def learn_template(
+def read_template(
     render: Render, image_token: str, special_token: re.Pattern[str], bos: str
 ) -> ChatTemplate:
     """Return what a processor's chat template writes.

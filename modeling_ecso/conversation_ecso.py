@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from .chat_template_ecso import any_of, learn_template
+from .chat_template_ecso import any_of, read_template
 from .errors_ecso import ECSOProcessorError, ECSOProtocolError
 from .prompts_ecso import with_earlier_turns
 from .verdict_ecso import word_of_token
@@ -80,7 +80,7 @@ class ConversationReader:
         specials |= {token.content for token in added if token.special}
         # A single character cannot be broken up; it means in a step what it means in a prompt.
         self._special_text = any_of({s.strip() for s in specials if len(s.strip()) > 1})
-        self._template = learn_template(
+        self._template = read_template(
             self._render, self._image_token, self._special_text, self._tokenizer.bos_token or ""
         )
         end = self._template.answer_end
@@ -226,9 +226,10 @@ class ConversationReader:
         return [token_id for token, token_id in vocabulary if word_of_token(token) == word]
 
     def _plain_decode(self, ids: list[int]) -> str:
-        return self._tokenizer.decode(
+        text: str = self._tokenizer.decode(
             ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
+        return text
 
     def _ids_after_opening(self, text: str, alone: str) -> list[int]:
         """Return the ids of ``text`` as it stands after the opening of an answer.
@@ -237,11 +238,11 @@ class ConversationReader:
         tokenize where opening and text cannot be told apart.
         """
         opening = self._template.answer_opening
-        before = self._tokenizer(opening, add_special_tokens=False).input_ids
-        whole = self._tokenizer(opening + text, add_special_tokens=False).input_ids
-        if whole[: len(before)] == before:
-            return whole[len(before) :]
-        return self._tokenizer(alone, add_special_tokens=False).input_ids
+        before, whole, own = (
+            list(self._tokenizer(each, add_special_tokens=False).input_ids)
+            for each in (opening, opening + text, alone)
+        )
+        return whole[len(before) :] if whole[: len(before)] == before else own
 
     def _render(self, messages: list[dict[str, Any]], opens_answer: bool) -> str:
         return str(

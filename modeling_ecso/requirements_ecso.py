@@ -5,19 +5,22 @@ What is used of its inner parts is looked for here, when the code is loaded, not
 already written.
 """
 
+from importlib import import_module
+
 import transformers
-from transformers.cache_utils import DynamicLayer
-from transformers.generation.configuration_utils import GenerationConfig
-from transformers.generation.utils import GenerationMixin
 
 
 NEEDED = "transformers 5.23 or a later 5.x"
 
 # What the code relies on that transformers does not promise to keep, by where it is.
 _INNER_PARTS = (
-    (GenerationMixin, ("_prepare_generation_config", "init_continuous_batching")),
-    (GenerationConfig, ("_get_default_generation_params", "update")),
-    (DynamicLayer, ("lazy_initialization", "crop", "get_seq_length")),
+    ("generation.utils", "GenerationMixin", "_prepare_generation_config"),
+    ("generation.utils", "GenerationMixin", "init_continuous_batching"),
+    ("generation.configuration_utils", "GenerationConfig", "_get_default_generation_params"),
+    ("generation.configuration_utils", "GenerationConfig", "update"),
+    ("cache_utils", "DynamicLayer", "lazy_initialization"),
+    ("cache_utils", "DynamicLayer", "crop"),
+    ("cache_utils", "DynamicLayer", "get_seq_length"),
 )
 
 
@@ -35,13 +38,16 @@ def check_requirements(version: str = transformers.__version__) -> None:
         raise ImportError(
             f"ECSO needs {NEEDED}, and this is {version}; run: pip install 'transformers>=5.23,<6'"
         )
-    for owner, names in _INNER_PARTS:
-        for name in names:
-            if not hasattr(owner, name):
-                raise ImportError(
-                    f"ECSO needs {owner.__name__}.{name} of transformers, which {version} no "
-                    "longer has; run: pip install 'transformers>=5.23,<5.24'"
-                )
+    for module, owner, name in _INNER_PARTS:
+        try:
+            found = hasattr(getattr(import_module(f"transformers.{module}"), owner), name)
+        except (ImportError, AttributeError):
+            found = False
+        if not found:
+            raise ImportError(
+                f"ECSO needs {owner}.{name} of transformers, which {version} no longer has; "
+                "run: pip install 'transformers>=5.23,<5.24'"
+            )
 
 
 check_requirements()

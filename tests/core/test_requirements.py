@@ -20,12 +20,12 @@ def test_a_later_one_is_taken(version):
     check_requirements(version)
 
 
-@pytest.mark.parametrize("place", range(len(requirements_ecso._INNER_PARTS)))
-def test_an_inner_part_that_is_gone_is_named(monkeypatch, place):
-    owner, _ = requirements_ecso._INNER_PARTS[place]
-    parts = ((owner, ("_gone_with_the_next_release",)),)
-    monkeypatch.setattr(requirements_ecso, "_INNER_PARTS", parts)
-    with pytest.raises(ImportError, match=f"{owner.__name__}._gone_with_the_next_release"):
+@pytest.mark.parametrize("part", requirements_ecso._INNER_PARTS, ids=str)
+@pytest.mark.parametrize("gone", range(3), ids=["module", "class", "attribute"])
+def test_an_inner_part_that_is_gone_is_named(monkeypatch, part, gone):
+    part = [*part[:gone], f"{part[gone]}_gone", *part[gone + 1 :]]
+    monkeypatch.setattr(requirements_ecso, "_INNER_PARTS", (tuple(part),))
+    with pytest.raises(ImportError, match=rf"needs {part[1]}\.{part[2]} of transformers"):
         check_requirements()
 
 
