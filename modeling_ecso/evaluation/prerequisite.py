@@ -1,4 +1,4 @@
-"""Lets Inspect show what the user can mend as one line, without a traceback."""
+"""The border to Inspect's own error for what a user can mend: across it, and back, in one place."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +9,10 @@ from rich.markup import escape
 from rich.text import Text
 
 from ..errors_ecso import ECSOError
+from .files import DataError
 
 
-__all__ = ["PrerequisiteError", "as_prerequisite_error", "plain_message"]
+__all__ = ["PrerequisiteError", "as_data_error", "as_prerequisite_error", "plain_message"]
 
 
 @contextmanager
@@ -25,6 +26,22 @@ def as_prerequisite_error() -> Iterator[None]:
         yield
     except ECSOError as error:
         raise PrerequisiteError(escape(str(error))) from None
+
+
+@contextmanager
+def as_data_error(about: str = "") -> Iterator[None]:
+    """Turn what Inspect says of a mistake of the user's into our error.
+
+    Args:
+        about: What to put in front of it.
+
+    Raises:
+        DataError: In place of a PrerequisiteError.
+    """
+    try:
+        yield
+    except PrerequisiteError as error:
+        raise DataError(f"{about}{plain_message(error)}") from None
 
 
 def plain_message(error: PrerequisiteError) -> str:

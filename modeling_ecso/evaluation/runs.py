@@ -14,7 +14,7 @@ from .files import DataError
 from .judges import MODEL, ROLE, RULES
 from .logs import log_files, read_run
 from .names import qualified
-from .prerequisite import PrerequisiteError, plain_message
+from .prerequisite import as_data_error
 from .scorers import scorer_of
 
 
@@ -97,33 +97,30 @@ def make_run(plan: EvalPlan, log_dir: Path, begun: EvalRun | None, watcher: Watc
         "fail_on_error": True,
         "continue_on_fail": True,
     }
-    try:
-        with watched_by(watcher):
-            if begun is not None:
-                for _ in begun.samples:
-                    watcher.on_answer()
-                log = read_eval_log(str(begun.file))
-                log.eval.model_args |= plan.provider_arguments  # the size of a batch may be another
-                logs = eval_retry(
-                    log,
-                    max_connections=plan.connections,
-                    max_samples=plan.connections,
-                    **common,
-                )
-            else:
-                logs = eval(
-                    qualified(plan.benchmark),
-                    model=plan.model,
-                    model_args=plan.provider_arguments,
-                    model_roles=judge_role(plan.judge),
-                    task_args=plan.arguments,
-                    metadata={"plan": plan.key, "variant": plan.variant},
-                    max_connections=plan.connections,
-                    max_samples=plan.connections,
-                    **common,
-                )
-    except PrerequisiteError as error:
-        raise DataError(plain_message(error)) from None
+    with as_data_error(), watched_by(watcher):
+        if begun is not None:
+            for _ in begun.samples:
+                watcher.on_answer()
+            log = read_eval_log(str(begun.file))
+            log.eval.model_args |= plan.provider_arguments  # the size of a batch may be another
+            logs = eval_retry(
+                log,
+                max_connections=plan.connections,
+                max_samples=plan.connections,
+                **common,
+            )
+        else:
+            logs = eval(
+                qualified(plan.benchmark),
+                model=plan.model,
+                model_args=plan.provider_arguments,
+                model_roles=judge_role(plan.judge),
+                task_args=plan.arguments,
+                metadata={"plan": plan.key, "variant": plan.variant},
+                max_connections=plan.connections,
+                max_samples=plan.connections,
+                **common,
+            )
     # Inspect keeps what was answered and returns as if it were done.
     if not logs or logs[0].status == "cancelled":
         raise KeyboardInterrupt
@@ -151,15 +148,16 @@ def judge_again(run: EvalRun, judge: str | None, prompts: str | None) -> EvalRun
         raise DataError(f"{run.benchmark} is scored by rule alone; there is no judge to change")
     log = read_eval_log(str(run.file))
     try:
-        scored = score(
-            log,
-            scorer_of(benchmark, MODEL if judge else RULES, prompts),
-            model_roles=judge_role(judge),
-            action="overwrite",
-            display="none",
-        )
-    except PrerequisiteError as error:
-        raise DataError(plain_message(error)) from None
+        with as_data_error():
+            scored = score(
+                log,
+                scorer_of(benchmark, MODEL if judge else RULES, prompts),
+                model_roles=judge_role(judge),
+                action="overwrite",
+                display="none",
+            )
+    except DataError:
+        raise
     except Exception as error:
         raise DataError(
             f"the judge {judge or RULES} failed ({type(error).__name__}); the earlier verdicts on "
@@ -189,9 +187,10 @@ def judge_role(judge: str | None) -> dict[str, Any] | None:
     if judge is None:
         return None
     try:
-        get_model(judge)
-    except PrerequisiteError as error:
-        raise DataError(f"judge {judge}: {plain_message(error)}") from None
+        with as_data_error(f"judge {judge}: "):
+            get_model(judge)
+    except DataError:
+        raise
     except (ValueError, TypeError) as error:
         raise DataError(f"judge {judge} cannot be had: {error}") from None
     return {ROLE: judge}

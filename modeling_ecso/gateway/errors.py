@@ -54,6 +54,7 @@ _CODES = {
     "ecso_not_judged": _Sent(502, "server_error", Reason.UNJUDGED),
     "model_server_refused": _of_model_server(400),
     "model_server_busy": _of_model_server(503, _AGAIN_SOON),
+    "model_server_not_ready": _of_model_server(503),
     "model_server_timeout": _of_model_server(504),
     "model_server_unreachable": _of_model_server(502),
     "model_server_status": _of_model_server(502),
@@ -62,6 +63,11 @@ _CODES = {
     "model_server_broken_off": _of_model_server(502),
     "model_server_too_large": _of_model_server(502),
 }
+
+
+def status_of(code: str) -> int:
+    """Return the HTTP status of a code."""
+    return _CODES[code].status
 
 
 class RequestError(ECSOInputError):

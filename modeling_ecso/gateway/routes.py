@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from ..endpoint.reason import Reason
 from .context import GatewayContext
-from .errors import RequestError
+from .errors import RequestError, status_of
 
 
 _STARTED = int(time.time())
@@ -45,7 +45,7 @@ async def show_ready(context: GatewayContext, request: Request) -> Response:
     if problem is None:
         return JSONResponse({"status": "ok"})
     body = {"status": problem, "ecso": {"reason": Reason.MODEL_SERVER.value}}
-    return JSONResponse(body, status_code=503)
+    return JSONResponse(body, status_code=status_of("model_server_not_ready"))
 
 
 async def show_alive(context: GatewayContext, request: Request) -> Response:

@@ -58,7 +58,7 @@ def test_judging_again_takes_no_option_that_it_would_ignore(capsys, option):
     ],
     ids=str,
 )
-def test_bad_arguments_of_the_provider_are_plain_message(arguments, says):
+def test_bad_arguments_of_the_provider_are_one_plain_message(arguments, says):
     with pytest.raises(PrerequisiteError) as told:
         get_model("ecso/tiny", memoize=False, **arguments)
     assert says in plain_message(told.value)
