@@ -1,6 +1,7 @@
 """A sandbox for every test: no network, no token, caches in a temporary folder."""
 
 import atexit
+import logging
 import os
 import shutil
 import socket
@@ -48,6 +49,20 @@ def _no_network(monkeypatch):
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", loopback_only)
+
+
+@pytest.fixture
+def logs():
+    """What is logged, at every level, while a test runs."""
+    from tests.support.log_reader import LogReader
+
+    reader, logger = LogReader(), logging.getLogger()
+    level = logger.level
+    logger.addHandler(reader)
+    logger.setLevel(logging.DEBUG)
+    yield reader.said
+    logger.removeHandler(reader)
+    logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ import pytest
 from modeling_ecso import ECSOConfig, Outcome, Protocol, StepReply
 from modeling_ecso.prompts_ecso import safe_prompt
 from tests.core.test_no_leak import Recorder
-from tests.project.test_left_behind import LogReader, logs  # noqa: F401
 from tests.support.leaks import Draft, find_draft
 from tests.support.scripted import Script
 from tests.support.tiny_random import image, make_inputs, make_model, user_turn
@@ -36,8 +35,8 @@ def scripted(processor):
 @pytest.mark.parametrize("returns_dict", [True, False])
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("injection", INJECTIONS)
-def test_a_caption_is_nowhere(  # noqa: PLR0913
-    processor, scripted, logs, injection, preset, returns_dict, safe  # noqa: F811
+def test_a_caption_is_nowhere(
+    processor, scripted, logs, injection, preset, returns_dict, safe
 ):  # fmt: skip
     model, inputs, hidden = scripted
     script = Script(

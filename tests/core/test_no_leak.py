@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from transformers.generation.streamers import BaseStreamer
 
 from modeling_ecso import ECSOStepError
+from tests.support.log_reader import LogReader
 from tests.support.scripted import Script
 from tests.support.tiny_random import image, make_inputs, make_model, user_turn
 
@@ -26,15 +27,6 @@ class Recorder(BaseStreamer):
 
     def end(self):
         self.ids.append(-1)
-
-
-class LogReader(logging.Handler):
-    def __init__(self):
-        super().__init__(level=logging.DEBUG)
-        self.text = ""
-
-    def emit(self, record):
-        self.text += self.format(record)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +53,7 @@ def frames_of(error):
 
 def seen_of(model, processor, inputs, logs, **arguments):
     """Run, and return everything that comes out, as text, and the output."""
-    logs.text = ""
+    logs.said.clear()
     streamer = Recorder()
     output, error = None, None
     try:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from examples.load.scripted_upstream import CANARY, CAPTION, GOOD_ANSWER, SAFE_ANSWER, step_of
 from modeling_ecso.gateway.answers import pieces_of
 from tests.support.gateway_client import IMAGE, Gateway, request_body
+from tests.support.log_reader import LogReader
 
 
 def with_client(gateway, use):
@@ -230,15 +231,6 @@ def test_no_fault_lets_a_draft_out(
         assert "[DONE]" in got.text and got.streamed or "error" in got.events[-1]
     else:
         assert len(got.json["choices"]) == choices
-
-
-class LogReader(logging.Handler):
-    def __init__(self):
-        super().__init__(level=logging.DEBUG)
-        self.text = ""
-
-    def emit(self, record):
-        self.text += self.format(record)
 
 
 @given(st.text(min_size=1, max_size=300))

@@ -1,7 +1,5 @@
 """Nothing that a call leaves behind leads to a withheld draft: not as text, ids or logits."""
 
-import logging
-
 import pytest
 
 from modeling_ecso import ECSOProtocolError, run_ecso
@@ -14,26 +12,6 @@ TEXT = "xyzzy draft plugh"
 SAID = {"direct": TEXT, "detect": "yes", "caption": "a kite", "safe": "all good"}
 STEPS = ("detect", "caption", "safe")
 ERRORS = (RuntimeError, KeyboardInterrupt, SystemExit, MemoryError, GeneratorExit)
-
-
-class LogReader(logging.Handler):
-    def __init__(self):
-        super().__init__(level=logging.DEBUG)
-        self.said = []
-
-    def emit(self, record):
-        self.said.append(self.format(record))
-
-
-@pytest.fixture
-def logs():
-    reader, logger = LogReader(), logging.getLogger()
-    level = logger.level
-    logger.addHandler(reader)
-    logger.setLevel(logging.DEBUG)
-    yield reader.said
-    logger.removeHandler(reader)
-    logger.setLevel(level)
 
 
 @pytest.fixture(scope="module")
