@@ -112,7 +112,8 @@ def test_the_measurement_of_the_tiny_model():
     assert "harmful ecso harmless" in run_module("training.tiny.measure", "--limit", 16)
 
 
-FEW_CELLS = ("--lengths", 1, "--batch", 2, "--rounds", 1)
+# So long that an answer which can run on is judged in short windows, an ordinary one is not.
+FEW_CELLS = ("--lengths", 16, "--batch", 2, "--rounds", 1)
 
 
 def test_the_benchmark_stopped_and_resumed(tmp_path):
