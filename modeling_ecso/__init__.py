@@ -22,6 +22,7 @@ _HOMES = {
     "generation_ecso": ("ECSOGenerationMixin",),
     "modeling_ecso": ("ECSOLlavaForConditionalGeneration",),
     "outputs_ecso": ("ECSOGenerateBeamOutput", "ECSOGenerateOutput"),
+    "protect_ecso": ("protect",),
     "protocol_ecso": ("Protocol",),
     "run_ecso": ("ProtectedRun",),
     "settings_ecso": ("ECSOConfig",),

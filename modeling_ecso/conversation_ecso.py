@@ -68,7 +68,7 @@ class ConversationReader:
         ECSOProcessorError: The processor has no chat template, or one that cannot be read.
     """
 
-    def __init__(self, processor: Any, image_token_id: int):
+    def __init__(self, processor: Any, image_token_id: int | None):
         """Probe the chat template once."""
         self.processor = processor
         self._tokenizer = processor.tokenizer
@@ -92,7 +92,7 @@ class ConversationReader:
         gap = re.escape(self._template.image_gap)
         self._leading_images = re.compile(f"(?:{_IMAGE_MARK} ?{gap})+")
 
-    def fits(self, processor: Any, image_token_id: int) -> bool:
+    def fits(self, processor: Any, image_token_id: int | None) -> bool:
         """Return whether this reads for a processor as it is now: tokens may be added later."""
         is_same = self.processor is processor and self._image_token_id == image_token_id
         return is_same and self._vocabulary == self._vocabulary_now()

@@ -2,8 +2,9 @@
 
 The main path: `generate()` → `ProtectedRun` (next step → run → feed result), which asks `Protocol`
 what is next and has `Steps` run it. An architecture mixes this in before its own class and says
-which processor it uses; see `modeling_ecso.py`. The ``custom_generate`` repository makes a
-`Protection` of the stock model it is handed: both are driven by the same few lines.
+which processor it uses; see `modeling_ecso.py`. `protect()` does the same to a model object; see
+`protect_ecso.py`. The ``custom_generate`` repository makes a `Protection` of the stock model it is
+handed. All three are driven by the same few lines.
 """
 
 import inspect
@@ -119,27 +120,26 @@ class Protection:
             ECSOInputError: An argument cannot be used with the protocol.
             ECSOProcessorError: There is no processor to read the prompt with.
         """
-        reader = self._reader(processor, arguments.get("tokenizer"))
+        reader = self.reader(processor, arguments.get("tokenizer"))
         config = self._config_of(ecso)
         return ProtectedRun(read_call(self.model, self.generate, reader, config, arguments))
 
-    def _config_of(self, override: Any) -> ECSOConfig:
-        if override is None:
-            return self.ecso_config
-        if isinstance(override, bool):
-            return self.ecso_config.updated({"enabled": override})
-        if isinstance(override, dict):
-            return self.ecso_config.updated(override)
-        if hasattr(override, "to_dict"):
-            return ECSOConfig.from_dict(override.to_dict())
-        raise ECSOInputError(
-            f"ecso= is a {type(override).__name__}; pass True, False, a dict or an ECSOConfig"
-        )
+    def _config_of(self, ecso: Any) -> ECSOConfig:
+        return self.ecso_config if ecso is None else self.ecso_config.overridden(ecso)
 
-    def _reader(self, passed: Any, tokenizer: Any) -> ConversationReader:
-        """Return the reader for this call's processor; the model's last one is kept."""
+    def reader(self, passed: Any = None, tokenizer: Any = None) -> ConversationReader:
+        """Return the reader for a call's processor; the model's last one is kept.
+
+        Args:
+            passed: The argument ``processor`` of the call.
+            tokenizer: Its argument ``tokenizer``, which may be a processor.
+
+        Raises:
+            ECSOProcessorError: There is no processor, or none that prompts can be read with.
+        """
         kept, config = _kept_readers.get(self.model), self.model.config
-        if kept is not None and kept.fits(passed, config.image_token_id):
+        image_token_id = getattr(config, "image_token_id", None)
+        if kept is not None and kept.fits(passed, image_token_id):
             return kept
         found = find_processor(
             passed,
@@ -150,8 +150,8 @@ class Protection:
             self.hub_arguments,
             self.trusts_repository,
         )
-        if kept is None or not kept.fits(found, config.image_token_id):
-            kept = ConversationReader(found, config.image_token_id)
+        if kept is None or not kept.fits(found, image_token_id):
+            kept = ConversationReader(found, image_token_id)
             _kept_readers[self.model] = kept
         return kept
 
@@ -159,13 +159,24 @@ class Protection:
 class ECSOGenerationMixin:
     """Replaces `generate()` by one that runs direct → detect → caption → safe.
 
-    The class it is mixed into sets `processor_class` and has an `ECSOConfig` in ``config.ecso``.
+    The class it is mixed into sets `processor_class`, and has an `ECSOConfig` in ``config.ecso`` or
+    an `ecso_config` of its own.
     """
 
     config: Any
     processor_class: type
     processor: Any = None
     _hub_arguments: dict[str, Any]
+
+    @property
+    def ecso_config(self) -> ECSOConfig:
+        """The settings that apply where a call brings none."""
+        settings: ECSOConfig = self.config.ecso
+        return settings
+
+    @ecso_config.setter
+    def ecso_config(self, settings: ECSOConfig) -> None:
+        self.config.ecso = settings
 
     @torch.no_grad()
     def generate(
@@ -190,8 +201,8 @@ class ECSOGenerationMixin:
             generation_config: As in the parent class.
             *args: Further arguments of the parent class, by position.
             ecso: False: the plain `generate()` of the parent class. True: protect, even where the
-                stored settings are switched off. A dictionary or an `ECSOConfig`: settings for
-                this call. None: the stored ones.
+                stored settings are switched off. A dictionary, the name of a preset or an
+                `ECSOConfig`: settings for this call. None: the stored ones.
             processor: The model's processor. Without it: ``tokenizer`` if that is a processor,
                 else the attribute ``processor``, else loaded from where the model came from.
             **kwargs: Model inputs (``input_ids``, ``attention_mask``, ``pixel_values``) and
@@ -219,10 +230,7 @@ class ECSOGenerationMixin:
         protection = self._protection()
         if protection.is_off(ecso):
             return protection.generate(**arguments)
-        run = self.protected_run(ecso=ecso, processor=processor, **arguments)
-        for _ in run:
-            pass
-        return run.output
+        return self.protected_run(ecso=ecso, processor=processor, **arguments).run_to_end()
 
     def protected_run(
         self, *, ecso: Any = None, processor: Any = None, **kwargs: Any
@@ -249,10 +257,10 @@ class ECSOGenerationMixin:
         Raises:
             ECSOInputError: ECSO is switched on in the configuration.
         """
-        if self.config.ecso.enabled:
+        if self.ecso_config.enabled:
             raise ECSOInputError(
                 "continuous batching (generate_batch, cache_implementation='paged') does not run "
-                "the protocol; use generate() with a batch, or set config.ecso.enabled = False"
+                "the protocol; use generate() with a batch, or set ecso_config.enabled = False"
             )
         parent: Any = super()
         return parent.init_continuous_batching(*args, **kwargs)
@@ -261,7 +269,7 @@ class ECSOGenerationMixin:
         return Protection(
             model=self,
             generate=PlainGenerate(self, self._generate_plainly),
-            ecso_config=self.config.ecso,
+            ecso_config=self.ecso_config,
             processor_class=self.processor_class,
             processor=self.processor,
             hub_arguments=self._hub_arguments,

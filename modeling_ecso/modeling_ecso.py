@@ -37,6 +37,7 @@ from .outputs_ecso import ECSOGenerateOutput
 from .prefix_cache_ecso import PrefixCache
 from .presets_ecso import PRESETS
 from .prompts_ecso import detect_prompts
+from .protect_ecso import protect
 from .protocol_ecso import Protocol
 from .reply_ecso import ReplyReader
 from .request_ecso import read_call

@@ -93,6 +93,12 @@ class ProtectedRun:
         if stripped is not None:
             raise stripped
 
+    def run_to_end(self) -> Any:
+        """Run all steps and return `output`; raises what the iteration raises."""
+        for _ in self:
+            pass
+        return self.output
+
     def _events(self) -> Iterator[StepEvent]:
         stripped: BaseException | None = None
         try:

@@ -228,6 +228,31 @@ class ECSOConfig:
             return self._of_preset(changes["preset"], changes)
         return self.from_dict({**self.to_dict(), **changes})
 
+    def overridden(self, override: Any) -> "ECSOConfig":
+        """Return the settings that apply where a caller has said something about them.
+
+        Args:
+            override: None for nothing; True or False to switch the protocol on or off; the name
+                of a preset; a dictionary of settings that change; or an `ECSOConfig`.
+
+        Raises:
+            ECSOConfigError: It is none of these, a key is unknown or a value is not allowed.
+        """
+        if override is None:
+            return self
+        if isinstance(override, bool):
+            return self.updated({"enabled": override})
+        if isinstance(override, str):
+            return self._of_preset(override, {})
+        if isinstance(override, dict):
+            return self.updated(override)
+        if hasattr(override, "to_dict"):  # code loaded from the Hub has an ECSOConfig of its own
+            return self.from_dict(override.to_dict())
+        raise ECSOConfigError(
+            f"ecso= is a {type(override).__name__}; pass True, False, the name of a preset, a "
+            "dict or an ECSOConfig"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return all settings as plain values, ready for JSON."""
         return asdict(self)

@@ -63,7 +63,4 @@ def generate(model: Any, *, ecso: Any = None, processor: Any = None, **kwargs: A
     arguments = {name: value for name, value in kwargs.items() if name not in OF_THE_REPOSITORY}
     if protection.is_off(ecso):
         return protection.generate(**arguments)
-    run = protection.run(ecso, processor, arguments)
-    for _ in run:
-        pass
-    return run.output
+    return protection.run(ecso, processor, arguments).run_to_end()

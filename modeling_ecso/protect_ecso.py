@@ -1,0 +1,132 @@
+"""`protect()`: any transformers vision-language model object, protected in one line.
+
+    model = protect(AutoModelForImageTextToText.from_pretrained(...), processor)
+
+The object is given a class of its own, made from the one it has: same weights, same `forward`,
+another `generate()`. So whoever calls it from then on, a pipeline or a server, is answered by the
+protocol; there is no second object that could be called by mistake.
+
+Covered: every subclass of transformers' `PreTrainedModel` that generates, quantized, spread over
+devices or wrapped by an adapter alike. What cannot be framed is refused here, before any draft.
+Not covered: saving. A folder that this object wrote would load unprotected, so it writes none.
+"""
+
+from functools import cache
+from typing import Any
+
+from transformers import AutoProcessor, PreTrainedModel
+
+from .errors_ecso import ECSOInputError
+from .generation_ecso import ECSOGenerationMixin
+from .settings_ecso import ECSOConfig
+
+
+class ProtectedModel(ECSOGenerationMixin):
+    """Mixin: a model object that `protect()` has been given.
+
+    Attributes:
+        ecso_config: The settings that apply where a call brings none; change them at will.
+        processor: The processor that its prompts are read with.
+    """
+
+    processor_class = AutoProcessor
+    # Until `protect()` has set them on the object; nothing is answered without.
+    ecso_config: Any = None
+    _hub_arguments = {}
+
+    def extra_repr(self) -> str:
+        """Say that it is protected, since the name of the class does not."""
+        return "protected by ECSO"
+
+    def push_to_hub(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuse, as `save_pretrained` does."""
+        return self.save_pretrained()
+
+    def save_pretrained(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuse: the folder would load as the stock model, unprotected.
+
+        Raises:
+            ECSOInputError: Always.
+        """
+        stock = type(self).__name__
+        raise ECSOInputError(
+            "a model protected by protect() is not saved, since the folder would load unprotected; "
+            "make a folder that loads protected with `ecso-hub build`, or save it unprotected with "
+            f"{stock}.save_pretrained(model, folder)"
+        )
+
+
+def protect(model: Any, processor: Any = None, ecso: Any = None) -> Any:
+    """Return the same model object, whose `generate()` protects from now on.
+
+    Args:
+        model: A transformers model that answers questions about images.
+        processor: Its processor. Without it: the attribute ``processor``, else loaded from where
+            the model came from.
+        ecso: Settings: the name of a preset, a dictionary of what differs from the ``paper``
+            preset, or an `ECSOConfig`. None: the ``paper`` preset. Of a model that is protected
+            already, what changes; None: nothing.
+
+    Raises:
+        ECSOInputError: It is no such model, or not one that can be protected.
+        ECSOProcessorError: There is no processor, or none that prompts can be read with.
+        ECSOConfigError: The settings are not allowed; the message names the key.
+    """
+    if isinstance(model, ECSOGenerationMixin):
+        if ecso is not None:
+            model.ecso_config = model.ecso_config.overridden(ecso)
+        if processor is not None:
+            model.processor = model._protection().reader(processor).processor
+        return model
+    _check_can_be_protected(model)
+    settings = ECSOConfig.from_preset("paper").overridden(ecso)
+    stock_class: Any = type(model)
+    own = dict(vars(model))
+    model.__class__ = _protected_class(stock_class)
+    commit = getattr(model.config, "_commit_hash", None)
+    try:
+        model.ecso_config = settings
+        model._hub_arguments = {"revision": commit} if commit else {}
+        # Says now, and not with a draft already written, that prompts cannot be read.
+        model.processor = model._protection().reader(processor).processor
+    except BaseException:
+        model.__class__ = stock_class
+        vars(model).clear()
+        vars(model).update(own)
+        raise
+    return model
+
+
+def _check_can_be_protected(model: Any) -> None:
+    if not isinstance(model, PreTrainedModel) or not model.can_generate():
+        raise ECSOInputError(
+            f"protect() takes a transformers model that generates, not a {type(model).__name__}; "
+            "of a pipeline or an adapter, pass the model inside"
+        )
+    if hasattr(model, "protected_run"):
+        raise ECSOInputError(
+            f"{type(model).__name__} is protected by code loaded from the Hub; use it as it is"
+        )
+    for name in ("generate", "init_continuous_batching"):
+        if name in vars(model):
+            raise ECSOInputError(
+                f"the model has a {name} of its own, set on the object, which would be called in "
+                f"place of the protected one; delete it first: del model.{name}"
+            )
+
+
+@cache
+def _protected_class(stock_class: Any) -> type:
+    """Return the class with a protected `generate()`.
+
+    It keeps the name, by which pipelines, servers and transformers' own code know what a model is.
+    """
+    return type(
+        stock_class.__name__,
+        (ProtectedModel, stock_class),
+        {
+            "__doc__": stock_class.__doc__,
+            "__module__": stock_class.__module__,
+            "__qualname__": f"Protected{stock_class.__name__}",  # cannot be unpickled as the stock
+        },
+    )
