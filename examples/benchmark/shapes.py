@@ -84,7 +84,7 @@ def build(shape: Shape, device: str) -> tuple[ECSOLlavaForConditionalGeneration,
             num_attention_heads=shape.text[2],
             num_key_value_heads=shape.text[2],
             max_position_embeddings=4096,
-            # Llama's own would be another token here, and a call that does not end there can run on.
+            # Llama's own is another token here; a call that does not end there can run on.
             bos_token_id=tokenizer.bos_token_id,
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
