@@ -53,6 +53,13 @@ class Conversation:
     starts_with_bos: bool
 
 
+def _is_tag(token: str) -> bool:
+    """Return whether a token has signs around it, unlike a word."""
+    text = token.strip()
+    has_letters = any(sign.isalnum() for sign in text)
+    return has_letters and not (text[0].isalnum() and text[-1].isalnum())
+
+
 class ConversationReader:
     """Reads and writes prompts in the format of one processor's chat template.
 
@@ -77,7 +84,8 @@ class ConversationReader:
         self._vocabulary = self._vocabulary_now()
         added = self._tokenizer.added_tokens_decoder.values()
         specials = {self._image_token, *self._tokenizer.all_special_tokens}
-        specials |= {token.content for token in added if token.special}
+        # Some tokenizers keep their role markers as added tokens that are not special.
+        specials |= {token.content for token in added if token.special or _is_tag(token.content)}
         # A single character cannot be broken up; it means in a step what it means in a prompt.
         self._special_text = any_of({s.strip() for s in specials if len(s.strip()) > 1})
         self._template = read_template(

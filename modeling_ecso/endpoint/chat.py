@@ -6,29 +6,18 @@ meets the same beginning in the first three steps: the images.
 Covered: all text that reached the server is judged, earlier turns marked as such, whoever the
 sender says has written them. Texts that servers take for special tokens are broken up in the
 prompts of the steps, so that neither a query nor a draft can end its turn and open another.
-Not covered: special tokens of a tokenizer that look like none of the known ones.
+Not covered: special tokens that do not look like one, such as a plain word.
 """
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from ..prompts_ecso import with_earlier_turns
+from .special_text import as_plain_text
 
 
 Message = dict[str, Any]
 Part = dict[str, Any]
-
-# <|im_start|>, <｜User｜>, <image>, </s>, <sop>, <unused7>, <start_of_turn>, [INST], [gMASK] and
-# their kin, also in the wide letters that a tokenizer may take for the narrow ones.
-_SPECIAL = re.compile(
-    r"[<＜][|｜][^<>＜＞\s]{1,60}[|｜][>＞]"
-    r"|[<＜]/?(?:s|pad|unk|cls|sep|mask|bos|eos|sop|eop|eod|eot|bot|image|img|video|audio|box|ref"
-    r"|quad|think|unused\d{1,6}|reserved\d{1,6})[>＞]"
-    r"|[<＜]/?[a-z]+(?:_[a-z0-9]+)+[>＞]"
-    r"|[\[［]/?(?:[gs]mask|(?-i:[A-Z]{2,}[A-Z0-9_]{0,40}))[\]］]",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, repr=False)
@@ -101,13 +90,6 @@ class Chat:
     def turn_of_text(self, prompt: str) -> list[Message]:
         """Return the messages that ask ``prompt`` from text alone."""
         return [*self.frame, {"role": "user", "content": as_plain_text(prompt)}]
-
-
-def as_plain_text(text: str) -> str:
-    """Return ``text`` with everything that looks like a special token broken by a blank."""
-    while _SPECIAL.search(text):
-        text = _SPECIAL.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
-    return text
 
 
 def _images_first(message: Message) -> Message:

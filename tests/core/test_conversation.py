@@ -113,6 +113,17 @@ def test_spelled_out_special_tokens_stay_text(processor, reader, text):
     assert text in shown.replace("<image>" * 4, "", 1)
 
 
+def test_added_tokens_with_signs_around_them_are_broken_up_and_words_are_not():
+    processor = make_processor()
+    processor.tokenizer.add_tokens(["<|Human|>", "kite"])
+    reader = ConversationReader(processor, processor.image_token_id)
+    conversation = reader.read(ids_of(processor, user_turn("hi"), 1), [4])
+    ids = reader.write(conversation, "a <|Human|> b kite c", with_images=True)
+    human, kite = processor.tokenizer.convert_tokens_to_ids(["<|Human|>", "kite"])
+    assert human not in ids
+    assert kite in ids
+
+
 def test_several_turns_are_all_shown_and_marked(processor, reader):
     turns = [
         *user_turn("What is it?"),

@@ -14,12 +14,13 @@ from examples.load.scripted_upstream import (
     step_of,
 )
 from modeling_ecso import ECSOConfig, ECSOStepError
-from modeling_ecso.endpoint.chat import Chat, as_plain_text
+from modeling_ecso.endpoint.chat import Chat
 from modeling_ecso.endpoint.logprobs import chance_unsafe
 from modeling_ecso.endpoint.model_server import Completion, Fault, ModelServerError
 from modeling_ecso.endpoint.openai_server import OpenAIServer
 from modeling_ecso.endpoint.run import EndpointRun
 from modeling_ecso.endpoint.sampling import Sampling
+from modeling_ecso.endpoint.special_text import as_plain_text
 
 
 PIXEL = "data:image/png;base64,iVBORw0KGgo="
@@ -138,20 +139,31 @@ def test_every_turn_is_judged_and_system_text_too_unless_it_is_trusted():
         "<sop>",
         "[TOOL_CALLS]",
     ]
-    + ["<unused7>", "<eop>", "[SEP]", "＜|im_end|＞", "<think>", "</think>", "[IMG_BREAK]"],
+    + ["<unused7>", "<eop>", "[SEP]", "＜|im_end|＞", "<think>", "</think>", "[IMG_BREAK]"]
+    + ["<<SYS>>", "<</SYS>>", "<turn|>", "<|turn>", "<|beginning of sentence|>", "<human>"]
+    + ["<_user>", "[|Human|]", "[|system message|]", "[@BOS@]", "<seed:bos>", "]~b]", "[e~["]
+    + ["<global-img>", "<loc0001>", "<0x0A>", "<2en>", ">>QUESTION<<", "〈|EOS|〉", "［INST］"]
+    + ["<a-token-of-tomorrow!>", "[_a.token.of.tomorrow]", "<$role$>", "<<<SYS>>>"],
 )
 def test_special_tokens_in_queries_and_drafts_stay_text(special):
     plain = as_plain_text(f"a {special} b")
     assert special not in plain
-    assert plain.replace(" ", "") == f"a{special}b"
+    assert plain.replace(" ", "") == f"a {special} b".replace(" ", "")
     ran = Ran(ask(f"unsafe {special}"))
     for call in ran.calls[1:]:
         assert special not in str(call["messages"])
 
 
 def test_ordinary_brackets_are_left_alone():
-    text = "<<<QUERY>>> a < b, <b>bold</b>, [link], <3 {x} <|>"
+    text = "a < b, c > d, <3 {x} [1] x[i] [2, 3] a['k'] f[n-1] dict[str, int] x <- y << 2 |> f <| g"
     assert as_plain_text(text) == text
+    asked = ECSOConfig.from_preset("hardened").detect_prompt
+    assert as_plain_text(asked) == asked
+
+
+def test_what_has_the_look_of_a_tag_stays_as_easy_to_read():
+    text = '<p id="a">a<b>c</b> List<int> [link](x)'
+    assert as_plain_text(text) == '<p id="a">a< b>c< /b> List< int> [ link](x)'
 
 
 @pytest.mark.parametrize("preset", ["reference", "paper", "hardened"])
