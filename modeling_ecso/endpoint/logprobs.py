@@ -13,7 +13,8 @@ TOP_LOGPROBS = 20
 def spells_beginning(logprobs: Any, text: str) -> bool:
     """Return whether log-probabilities came with a text, their tokens written as text.
 
-    Some servers write numbers in place of tokens; no yes or no is found among those.
+    Some servers write numbers in place of tokens, of the alternatives alone or of all; no yes or no
+    is found among those. The token that was taken is among its alternatives, by the API's rules.
 
     Args:
         logprobs: The ``logprobs`` of a choice, as received.
@@ -23,7 +24,8 @@ def spells_beginning(logprobs: Any, text: str) -> bool:
         first = logprobs["content"][0]
         word = word_of_token(first["token"])
         is_beginning = bool(word) and text.strip().casefold().startswith(word)
-        return is_beginning and bool(first["top_logprobs"])
+        alternatives = [word_of_token(each["token"]) for each in first["top_logprobs"]]
+        return is_beginning and word in alternatives
     except (TypeError, KeyError, IndexError, AttributeError):
         return False
 

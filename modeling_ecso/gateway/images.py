@@ -20,10 +20,12 @@ from .image_header import read_header
 
 
 # The type and its parameters say nothing that the bytes do not say better.
-_DATA_URI = re.compile(r"data:[^,]{0,200};\s*base64\s*,", re.IGNORECASE)
+_DATA_URI = re.compile(r"data:.{0,300}?;\s*base64\s*,", re.IGNORECASE | re.DOTALL)
 # Both alphabets of base64, by one name.
 _ONE_ALPHABET = bytes.maketrans(b"-_", b"+/")
 _BLANKS = b" \t\r\n\f\v"
+# What may stand before and behind an address that was read from a file.
+_AROUND = " \t\r\n\f\v\ufeff\u200b"
 
 
 class ImageGuard:
@@ -64,6 +66,7 @@ class ImageGuard:
         return admitted
 
     async def _admit_one(self, url: str, at: str) -> str:
+        url = url.strip(_AROUND)
         if url[:5].lower() == "data:":
             return await asyncio.to_thread(self._from_data_uri, url, at)
         data = await self._fetcher.fetch(url, at, self._limits.image_bytes)

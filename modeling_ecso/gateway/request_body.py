@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -32,7 +33,7 @@ MAX_SEED = 2**63 - 1
 _SAID = {
     "extra_forbidden": "this field is not supported; leave it out",
     "model_type": "must be an object",
-    "string_unicode": "the name of a field holds half a character (a lone surrogate)",
+    "string_unicode": "half a character (a lone surrogate), in a text or in the name of a field",
 }
 # Brackets and commas: more than any conversation has, and few enough to be parsed at once.
 _MAX_VALUES = 200_000
@@ -49,7 +50,13 @@ def _whole(text: str) -> str:
     raise PydanticCustomError("surrogate", "holds half a character (a lone surrogate)")
 
 
+def _whole_number(value: Any) -> Any:
+    """Return a number as JSON libraries without integers write it, 7.0, as an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 _String = Annotated[str, AfterValidator(_whole)]
+_Whole = Annotated[int, BeforeValidator(_whole_number)]
 
 
 class _Read(BaseModel):
@@ -60,6 +67,8 @@ class _Read(BaseModel):
     ignored: ClassVar[frozenset[str]] = frozenset()
     # Values that ask for what happens anyway.
     neutral: ClassVar[dict[str, tuple[Any, ...]]] = {}
+    # Objects of numbers that ask for nothing where all of them are 0.
+    summands: ClassVar[frozenset[str]] = frozenset()
 
     @model_validator(mode="before")
     @classmethod
@@ -69,16 +78,18 @@ class _Read(BaseModel):
         return {
             name: value
             for name, value in said.items()
-            if value is not None
-            and (
-                name in cls.model_fields
-                or not (
-                    name in cls.ignored
-                    or value in ("", [], {})
-                    or value in cls.neutral.get(name, ())
-                )
-            )
+            if value is not None and (name in cls.model_fields or not cls._is_idle(name, value))
         }
+
+    @classmethod
+    def _is_idle(cls, name: str, value: Any) -> bool:
+        if name in cls.ignored:
+            return True
+        if isinstance(value, dict):
+            value = {key: each for key, each in value.items() if each is not None}
+            if name in cls.summands and all(each == 0 for each in value.values()):
+                return True
+        return value in ("", [], {}) or value in cls.neutral.get(name, ())
 
 
 class _ImageURL(_Read):
@@ -87,9 +98,15 @@ class _ImageURL(_Read):
     url: _String
     detail: Literal["auto", "low", "high"] | None = None
 
+    @field_validator("detail", mode="before")
+    @classmethod
+    def _as_it_is(cls, detail: Any) -> Any:
+        # The image goes on as it is anyway, and servers do not know the word.
+        return None if detail in ("", "original") else detail
+
 
 class PartRead(_Read):
-    """A part of a turn: a text or an image."""
+    """A part of a turn: a text or an image. A refusal is a text that the model has said."""
 
     ignored = frozenset({"cache_control", "id", "index"})
 
@@ -101,13 +118,19 @@ class PartRead(_Read):
     @classmethod
     def _is_of_a_known_type(cls, said: Any) -> Any:
         kind = said.get("type") if isinstance(said, dict) else None
+        if kind == "refusal" and "refusal" in said:
+            said = {"type": "text", "text": said["refusal"]} | {
+                name: value for name, value in said.items() if name not in ("type", "refusal")
+            }
+            kind = "text"
         if kind not in ("text", "image_url"):
             raise PydanticCustomError(
                 "part_type", "parts of this type are not supported; send text and image_url"
             )
-        if said.get(kind) is None or said.get("image_url" if kind == "text" else "text"):
+        other = "image_url" if kind == "text" else "text"
+        if said.get(kind) is None or said.get(other):
             raise PydanticCustomError("part", "must hold type and what the type names, no more")
-        return said
+        return {name: value for name, value in said.items() if name != other}
 
 
 _Text = Annotated[_String, Tag("text")]
@@ -119,12 +142,16 @@ _Content = Annotated[
 
 
 class MessageRead(_Read):
-    """A turn."""
+    """A turn. What an assistant thought before it spoke is no part of the conversation."""
 
-    ignored = frozenset({"name", "id", "cache_control"})
+    ignored = frozenset(
+        {"name", "id", "cache_control", "weight"}
+        | {"reasoning_content", "reasoning", "reasoning_details", "thinking_blocks"}
+    )
 
     role: Literal["system", "developer", "user", "assistant"]
     content: _Content | None = None
+    refusal: _String | None = None
 
 
 class _StreamOptions(_Read):
@@ -154,27 +181,39 @@ class RequestBody(_Read):
         "verbosity": ("medium",),
         # What servers other than OpenAI's know, at its default.
         "top_k": (-1, 0),
-        "min_p": (0,),
-        "repetition_penalty": (1,),
-        "min_tokens": (0,),
-        "best_of": (1,),
-        "echo": (False,),
-        "ignore_eos": (False,),
-        "use_beam_search": (False,),
-        "add_generation_prompt": (True,),
-        "continue_final_message": (False,),
-        "skip_special_tokens": (True,),
+        **dict.fromkeys(
+            ("min_p", "min_tokens", "priority", "top_a", "xtc_probability", "dry_multiplier")
+            + ("dynatemp_range", "mirostat", "no_repeat_ngram_size", "diversity_penalty"),
+            (0,),
+        ),
+        **dict.fromkeys(
+            ("repetition_penalty", "repeat_penalty", "length_penalty", "typical_p", "tfs_z")
+            + ("best_of", "num_beams"),
+            (1,),
+        ),
+        **dict.fromkeys(
+            ("echo", "ignore_eos", "use_beam_search", "early_stopping", "add_special_tokens")
+            + ("continue_final_message", "include_stop_str_in_output", "no_stop_trim")
+            + ("return_token_ids", "return_tokens_as_token_ids"),
+            (False,),
+        ),
+        **dict.fromkeys(
+            ("add_generation_prompt", "skip_special_tokens", "spaces_between_special_tokens")
+            + ("detokenize",),
+            (True,),
+        ),
     }
+    summands = frozenset({"logit_bias"})
 
     model: _String
     messages: list[MessageRead] = Field(min_length=1, fail_fast=True)
-    n: int = Field(1, ge=1)
+    n: _Whole = Field(1, ge=1)
     stream: bool = False
     stream_options: _StreamOptions = _StreamOptions()
-    stop: list[Annotated[_String, Field(min_length=1, max_length=1000)]] = Field([], max_length=4)
-    seed: int | None = Field(None, ge=0, le=MAX_SEED)
-    max_tokens: int | None = Field(None, ge=1)
-    max_completion_tokens: int | None = Field(None, ge=1)
+    stop: list[Annotated[_String, Field(max_length=1000)]] = Field([], max_length=4)
+    seed: _Whole | None = Field(None, ge=0, le=MAX_SEED)
+    max_tokens: _Whole | None = Field(None, ge=1)
+    max_completion_tokens: _Whole | None = Field(None, ge=1)
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
     presence_penalty: float | None = Field(None, ge=-2, le=2)
@@ -183,7 +222,13 @@ class RequestBody(_Read):
     @field_validator("stop", mode="before")
     @classmethod
     def _one_stop_is_a_list(cls, stop: Any) -> Any:
-        return ([stop] if stop else []) if isinstance(stop, str) else stop
+        stops = [stop] if isinstance(stop, str) else stop
+        return [each for each in stops if each != ""] if isinstance(stops, list) else stops
+
+    @field_validator("seed", mode="before")
+    @classmethod
+    def _any_seed_is_none(cls, seed: Any) -> Any:
+        return None if seed == -1 else seed
 
 
 def parsed_body(content: bytes) -> RequestBody:

@@ -92,8 +92,7 @@ def _messages(messages: list[MessageRead], most_chars: int) -> list[Message]:
                 raise wrong(f"messages[{i}].content[{j}]", "images are for user messages alone")
             chars += len(part.text or "")
         chars += len(message.content) if isinstance(message.content, str) else 0
-        if message.content is None and message.role != "assistant":
-            raise wrong(f"messages[{i}].content", "field required")
+        chars += len(message.refusal or "")
     if chars > most_chars:
         raise RequestError(
             "text_too_large", f"the messages have more than {most_chars} characters", "messages"
@@ -108,12 +107,12 @@ def _messages(messages: list[MessageRead], most_chars: int) -> list[Message]:
 
 
 def _message(message: MessageRead) -> Message:
-    content: str | list[Part] = ""
-    if isinstance(message.content, str):
+    content: str | list[Part] = message.refusal or ""
+    if isinstance(message.content, str) and message.content:
         content = message.content
     elif message.content:
         # An empty text beside others says nothing.
-        content = [_part(part) for part in message.content if part.text != ""] or ""
+        content = [_part(part) for part in message.content if part.text != ""] or content
     return {"role": "system" if message.role == "developer" else message.role, "content": content}
 
 

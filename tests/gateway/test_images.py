@@ -248,6 +248,10 @@ BASE64 = base64.b64encode(PNG).decode()
         "data:image/png;base64," + BASE64.replace("+", "%2B").replace("=", "%3D"),
         "data:image/png;base64," + base64.urlsafe_b64encode(PNG).decode(),
         f"data:text/html;base64,{BASE64}",
+        f"data:image/png;name=kite, blue.png;base64,{BASE64}",
+        f'data:image/png;name="a;b,c.png";base64,{BASE64}',
+        f" \n data:image/png;base64,{BASE64}",
+        f"\ufeffdata:image/png;base64,{BASE64}\ufeff",
     ],
     ids=lambda url: url[:40],
 )

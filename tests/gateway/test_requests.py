@@ -55,7 +55,20 @@ def with_part(part):
         (request_body("x" * 200_001), 413, "messages"),
         (with_message(role="user", content="x", **{"\ud800": 1}), 400, "messages[0]"),
         (with_message(role="user", content=[]), 400, "messages[0].content"),
-        (request_body(seed=-1), 400, "seed"),
+        (request_body(seed=-2), 400, "seed"),
+        (request_body(seed=1.5), 400, "seed"),
+        (request_body(max_tokens=7.5), 400, "max_tokens"),
+        (request_body(n=1.5), 400, "n"),
+        (request_body(stop=["", 3]), 400, "stop[0]"),
+        (request_body(logit_bias={"5": 0, "6": -100}), 400, "logit_bias"),
+        (request_body(logit_bias={"5": "0"}), 400, "logit_bias"),
+        (request_body(length_penalty=1.2), 400, "length_penalty"),
+        (request_body(typical_p=0.9), 400, "typical_p"),
+        (request_body(priority=1), 400, "priority"),
+        (request_body(include_stop_str_in_output=True), 400, "include_stop_str_in_output"),
+        (request_body(spaces_between_special_tokens=False), 400, "spaces_between_special_tokens"),
+        (request_body(add_special_tokens=True), 400, "add_special_tokens"),
+        (request_body(response_format={"type": "text", "x": 1}), 400, "response_format"),
         (request_body(stop=["a"] * 5), 400, "stop"),
         (request_body(presence_penalty=9), 400, "presence_penalty"),
         (request_body() | {"model": "other"}, 404, "model"),
@@ -74,6 +87,17 @@ def with_part(part):
         (with_part({"type": "text"}), 400, "messages[0].content[0]"),
         (with_part({"type": "text", "text": 3}), 400, "messages[0].content[0].text"),
         (with_part({"type": "image_url", "image_url": IMAGE}), 400, None),
+        (
+            with_part({"type": "image_url", "image_url": {"url": IMAGE, "detail": "huge"}}),
+            400,
+            "messages[0].content[0].image_url.detail",
+        ),
+        (
+            with_part({"type": "text", "text": "x", "image_url": {"url": IMAGE}}),
+            400,
+            "messages[0].content[0]",
+        ),
+        (with_part({"type": "refusal", "refusal": 3}), 400, "messages[0].content[0].text"),
         ([], 400, None),
         (b"{", 400, None),
         (b"[" * 100_000, 400, None),
@@ -105,6 +129,15 @@ ASK_FOR_NOTHING = [
     {"stream_options": {"include_usage": False, "include_obfuscation": False}},
     {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0, "chat_template_kwargs": {}},
     {"something_new": None, "something_else": [], "a_third": {}, "a_fourth": ""},
+    {"logit_bias": {"5": 0, "6": 0.0, "7": None}},
+    {"length_penalty": 1.0, "typical_p": 1.0, "priority": 0, "repeat_penalty": 1.0},
+    {"include_stop_str_in_output": False, "spaces_between_special_tokens": True},
+    {"add_special_tokens": False, "add_generation_prompt": True, "return_token_ids": False},
+    {"seed": -1},
+    {"n": 1.0},
+    {"max_tokens": 7.0},
+    {"stop": [""]},
+    {"response_format": {"type": "text", "json_schema": None}},
 ]
 
 
@@ -137,6 +170,10 @@ EMPTY = {"tool_calls": [], "annotations": [], "reasoning_content": "", "refusal"
         {"role": "assistant", **EMPTY},
         {"role": "user", "content": "", "name": "me"},
         {"role": "system", "content": ""},
+        {"role": "system", "content": None},
+        {"role": "assistant", "content": "Hello.", "weight": 1, "reasoning_content": "I think so."},
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]},
+        {"role": "user", "content": [{"type": "text", "text": "x", "image_url": {}}]},
         {"role": "user", "content": [{"type": "text", "text": "", "cache_control": None}]},
     ],
     ids=str,
@@ -149,6 +186,41 @@ def test_histories_are_taken_as_clients_send_them(earlier):
     assert got.status == 200, got.text
     for message in gateway.calls[0]["messages"]:
         assert set(message) == {"role", "content"} and message["content"] is not None
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        {"role": "assistant", "content": None, "refusal": "I refused."},
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "I refused."}]},
+    ],
+    ids=str,
+)
+def test_a_refusal_in_a_history_is_what_the_assistant_said(earlier):
+    body = request_body("unsafe")
+    body["messages"] = [{"role": "user", "content": "Hi"}, earlier, *body["messages"]]
+    gateway = Gateway()
+    assert gateway.ask(body).status == 200
+    for call in gateway.calls[:2]:  # as the model reads it, and as it is judged
+        assert "I refused." in str(call["messages"])
+
+
+def test_an_image_of_the_original_size_goes_on_as_it_is():
+    body = request_body()
+    body["messages"][0]["content"][0]["image_url"]["detail"] = "original"
+    gateway = Gateway()
+    assert gateway.ask(body).status == 200
+    assert gateway.calls[0]["messages"][0]["content"][0]["image_url"] == {"url": IMAGE}
+
+
+def test_half_a_character_is_told_wherever_it_stands():
+    for body in (
+        request_body(**{"\ud800": 1}),
+        with_message(role="\ud800", content="x"),
+        request_body(stop="\ud800"),
+        request_body() | {"model": "\ud800"},
+    ):
+        assert "half a character" in Gateway().ask(body).json["error"]["message"]
 
 
 def test_an_empty_text_beside_an_image_says_nothing():
