@@ -107,6 +107,8 @@ class StepEvent:
         outcome: Whose text is the answer, once that is settled.
         next_step: The step that is run next for this answer; None at the end. Where a safe answer
             is judged, this is the detect step a second time.
+        safe_answer_is_judged: Whether a safe answer, if it comes to that, is judged before it is
+            the answer; none of it may be shown before.
     """
 
     index: int
@@ -117,6 +119,7 @@ class StepEvent:
     safe_answer_verdict: Verdict | None
     outcome: Outcome | None
     next_step: Step | None
+    safe_answer_is_judged: bool
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,13 @@ class Protocol:
         return self._has_image or self._ecso_config.judge_text_only
 
     @property
+    def safe_answer_is_judged(self) -> bool:
+        """Whether a safe answer is judged before it is the answer."""
+        # Where answers can run on, the safe one can as well, into anything.
+        runs_on = self._can_run_on and self._ecso_config.short_windows != "never"
+        return self._ecso_config.judge_safe_answer or runs_on
+
+    @property
     def outcome(self) -> Outcome:
         """Whose text is the answer.
 
@@ -193,6 +200,7 @@ class Protocol:
             safe_answer_verdict=self._safe_answer_verdict,
             outcome=self._outcome,
             next_step=self.next_step,
+            safe_answer_is_judged=self.safe_answer_is_judged,
         )
 
     def ask_about_beginning(self, text: str) -> PromptAsk | None:
@@ -285,10 +293,7 @@ class Protocol:
         self._move_to(_State.SAFE, kind(Step.SAFE, prompts, config.safe_max_new_tokens))
 
     def _after_safe(self, reply: StepReply) -> None:
-        config = self._ecso_config
-        # Where answers can run on, the safe one can as well, into anything.
-        runs_on = self._can_run_on and config.short_windows != "never"
-        if not (config.judge_safe_answer or runs_on):
+        if not self.safe_answer_is_judged:
             self._end(Outcome.SAFE)
             return
         # The safe answer was written with eyes closed and is judged so: an image that misled the

@@ -27,8 +27,11 @@ class StepwiseRun(ABC):
     """Runs the protocol for one request, one step at a time; one subclass for each way to."""
 
     @abstractmethod
-    def step(self) -> Iterator[str | StepEvent]:
+    def step(self, shows_text: bool) -> Iterator[str | StepEvent]:
         """Run the next step.
+
+        Args:
+            shows_text: Whether what it writes may be shown while it is written.
 
         Yields:
             What is written so far, as often as that is known and may be shown, then the event of
@@ -91,11 +94,6 @@ class RunProgress:
             return None
         return self.events[-1].next_step if self.events else Step.DIRECT
 
-    @property
-    def safe_answer_is_judged_next(self) -> bool:
-        """Whether the next step is the verdict on the safe answer."""
-        return self.next_step is Step.DETECT and self.events[-1].record.step is Step.SAFE
-
 
 class DemoRun:
     """Runs one request and keeps what may be shown of it.
@@ -116,9 +114,10 @@ class DemoRun:
         self._run = model.start(request)
 
     def run_step(self) -> Iterator[RunProgress]:
-        """Run the next step, and with the safe step its verdict; yields what to show."""
-        yield from self._run_once()
-        if self.progress.safe_answer_is_judged_next:
+        """Run the next step, and with the safe step what is left; yields what to show."""
+        if self.progress.next_step is Step.SAFE:
+            yield from self.run_all()
+        else:
             yield from self._run_once()
 
     def run_all(self) -> Iterator[RunProgress]:
@@ -130,7 +129,7 @@ class DemoRun:
         running = self.progress.next_step
         yield self._now(running=running, written="")
         try:
-            for news in self._run.step():
+            for news in self._run.step(self._may_show_text()):
                 if isinstance(news, StepEvent):
                     self._now(events=(*self.progress.events, news))
                     continue
@@ -143,6 +142,13 @@ class DemoRun:
             yield self._now(result=result, running=None, written="")
         except Exception as error:
             yield self._now(error=error_sentence(error), running=None, written="", draft=None)
+
+    def _may_show_text(self) -> bool:
+        """Return whether what the next step writes may be shown at the end, whatever comes."""
+        progress = self.progress
+        if progress.next_step is Step.DIRECT:
+            return self.request.ecso_config.keep_draft
+        return progress.next_step is Step.SAFE and not progress.events[-1].safe_answer_is_judged
 
     def _now(self, **changes: Any) -> RunProgress:
         self.progress = replace(self.progress, **changes)

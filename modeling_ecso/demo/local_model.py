@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
 
-from ..events_ecso import Step, StepEvent
+from ..events_ecso import StepEvent
 from ..loading.images import open_image
 from ..loading.models import LoadedModel
 from .demo_request import DemoRequest
@@ -66,22 +66,15 @@ class _LocalRun(StepwiseRun):
     """The steps of one request to a local model."""
 
     def __init__(self, loaded: LoadedModel, thread: ThreadPoolExecutor, request: DemoRequest):
-        ecso_config = request.ecso_config
         image = open_image(request.image, "the image") if request.image else None
         inputs = loaded.inputs_for(request.query, [image] if image else [])
         self._loaded = loaded
         self._thread = thread
         self._prompt_length = inputs["input_ids"].shape[1]
-        # What may be shown while it is written is what may be shown at the end.
-        self._shown_while_written: dict[Step | None, bool] = {
-            Step.DIRECT: ecso_config.keep_draft,
-            Step.SAFE: not ecso_config.judge_safe_answer,
-        }
-        self._next_step: Step | None = Step.DIRECT
         self._written = _WrittenText(loaded)
         self._run = loaded.model.protected_run(
             **inputs,
-            ecso=ecso_config,
+            ecso=request.ecso_config,
             processor=loaded.processor,
             max_new_tokens=request.max_new_tokens,
             stopping_criteria=StoppingCriteriaList([self._written]),
@@ -89,9 +82,9 @@ class _LocalRun(StepwiseRun):
         )
         self._events: Generator[StepEvent] = iter(self._run)
 
-    def step(self) -> Iterator[str | StepEvent]:
+    def step(self, shows_text: bool) -> Iterator[str | StepEvent]:
         """Run the next step; see the base class."""
-        self._written.begin(self._shown_while_written.get(self._next_step, False))
+        self._written.begin(shows_text)
         shown = ""
         task = self._thread.submit(self._next_event)
         try:
@@ -106,7 +99,6 @@ class _LocalRun(StepwiseRun):
         if self._written.so_far:
             yield self._written.so_far
         if event is not None:
-            self._next_step = event.next_step
             yield event
 
     @property

@@ -109,7 +109,7 @@ class _RemoteRun(StepwiseRun):
         self._run = EndpointRun(server, chat, request.ecso_config, sampling)
         self._events = cast(AsyncGenerator[StepEvent], aiter(self._run))
 
-    def step(self) -> Iterator[str | StepEvent]:
+    def step(self, shows_text: bool) -> Iterator[str | StepEvent]:
         """Run the next step; see the base class."""
         event = self._portal.call(self._next_event)
         if event is not None:

@@ -152,6 +152,14 @@ def test_the_judgement_of_the_safe_answer_belongs_to_the_fourth_step(scripted):
     assert run.progress.is_over
 
 
+def test_a_safe_answer_that_is_yet_to_be_judged_is_not_shown_while_it_is_written(tiny):
+    for temperature, shows in ((1, True), (1.5, False)):  # the warmer one can run on
+        run = DemoRun(tiny, dataclasses.replace(ask(), temperature=temperature))
+        written = [p.written for p in run.run_all() if p.running is Step.SAFE]
+        assert any(written) is shows and written
+        assert run.progress.events[-1].safe_answer_is_judged is not shows
+
+
 def test_a_run_that_is_over_keeps_no_frame_that_held_the_draft(tiny):
     run = DemoRun(tiny, ask())
     shown(run)
