@@ -38,7 +38,7 @@ WEIGHTS = re.compile(r"[\w.-]+\.safetensors(\.index\.json)?")
 MODULE = re.compile(r"[a-z_]+_ecso\.py")
 # What a result file's command may have brought into the card.
 HOME_FOLDER = re.compile(rb"(?<![\w.])/(home|Users)/[\w.-]+/|(?<![\w.])/root/|[A-Za-z]:\\+Users\\")
-METHOD = re.compile(r"custom_generate/([a-z_]+_ecso|generate|stored_settings)\.py")
+METHOD = re.compile(r"custom_generate/([a-z_]+_ecso|generate|ecso_config)\.py")
 
 
 class BuiltFile(NamedTuple):

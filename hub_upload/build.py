@@ -33,9 +33,9 @@ class BuildResult(NamedTuple):
     left_out: tuple[str, ...] = ()
 
 
-_STORED_SETTINGS = '''"""The settings that this repository protects with. Written by the build."""
+_ECSO_CONFIG_MODULE = '''"""What this repository protects with. Written by the build."""
 
-SETTINGS = '''
+ECSO_CONFIG = '''
 
 
 def build(recipe: Recipe, out: Path, base_wanted: str | None = None) -> BuildResult:
@@ -84,15 +84,15 @@ def code_files() -> list[Path]:
     return sorted(Path(modeling_ecso.__file__).parent.glob("*_ecso.py"))
 
 
-def stored_settings(settings: dict[str, Any]) -> str:
-    """Return the module that a ``custom_generate`` repository keeps its settings in."""
-    return _STORED_SETTINGS + pprint.pformat(settings, width=98, sort_dicts=False) + "\n"
+def ecso_config_module(ecso_config: dict[str, Any]) -> str:
+    """Return the module that a ``custom_generate`` repository keeps its `ECSOConfig` in."""
+    return _ECSO_CONFIG_MODULE + pprint.pformat(ecso_config, width=98, sort_dicts=False) + "\n"
 
 
 def _write_model(recipe: Recipe, base: BaseCheckpoint, folder: Path) -> list[str]:
     """Write a model repository; return what was left out of the base's files."""
     weights = weight_files(base.folder) if recipe.weights == "copy" else []
-    left_out = _write_settings(recipe, base, folder)
+    left_out = _write_configs(recipe, base, folder)
     small_files = base.small_files()
     if base.folder / "tokenizer_config.json" not in small_files:
         raise ECSOInputError(
@@ -119,7 +119,7 @@ def _write_model(recipe: Recipe, base: BaseCheckpoint, folder: Path) -> list[str
     return left_out
 
 
-def _write_settings(recipe: Recipe, base: BaseCheckpoint, folder: Path) -> list[str]:
+def _write_configs(recipe: Recipe, base: BaseCheckpoint, folder: Path) -> list[str]:
     """Write ``config.json`` and ``generation_config.json``; return what was left out."""
     left_out: list[str] = []
     configuration = _configuration(recipe, base, left_out)
@@ -147,7 +147,7 @@ def _write_method(recipe: Recipe, base: BaseCheckpoint, folder: Path) -> None:
     method = folder / "custom_generate"
     method.mkdir()
     shutil.copyfile(TEMPLATES / "generate.py", method / "generate.py")
-    (method / "stored_settings.py").write_text(stored_settings(recipe.ecso_settings), "utf-8")
+    (method / "ecso_config.py").write_text(ecso_config_module(recipe.ecso_config), "utf-8")
     of_the_class = {"modeling_ecso.py", "configuration_ecso.py"}
     for file in code_files():
         if file.name not in of_the_class:
@@ -188,7 +188,7 @@ def _configuration(recipe: Recipe, base: BaseCheckpoint, left_out: list[str]) ->
         model_type=ECSOLlavaConfig.model_type,
         architectures=[ECSOLlavaForConditionalGeneration.__name__],
         auto_map=AUTO_MAP,
-        ecso=recipe.ecso_settings,
+        ecso=recipe.ecso_config,
     )
     if recipe.weights == "thin":
         configuration["weights_from"] = base.as_weights_source

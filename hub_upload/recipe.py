@@ -74,8 +74,8 @@ class Recipe:
     card: CardFields
 
     @property
-    def ecso_settings(self) -> dict[str, Any]:
-        """The complete protocol settings."""
+    def ecso_config(self) -> dict[str, Any]:
+        """All fields of the `ECSOConfig`, as plain values."""
         from modeling_ecso import ECSOConfig
 
         return ECSOConfig.from_preset(self.preset, **self.ecso).to_dict()
@@ -142,7 +142,7 @@ def _checked_recipe(path: Path, stored: Any) -> Recipe:
         release=_matching("release", top["release"], r"v[0-9][\w.-]*", "v1 or v1.2"),
         card=_card_fields(top["card"]),
     )
-    if not recipe.ecso_settings["enabled"]:
+    if not recipe.ecso_config["enabled"]:
         raise _wrong("ecso.enabled", "true, or it would not protect", False)
     return recipe
 

@@ -45,12 +45,12 @@ class ECSOLlavaConfig(LlavaConfig):
     def __setattr__(self, key: str, value: Any) -> None:
         """Set an attribute; whatever is put under ``ecso`` becomes a validated `ECSOConfig`."""
         if key == "ecso":
-            value = self._as_settings(value)
+            value = self._as_ecso_config(value)
         elif key == "weights_from":
             value = checked_source(value)
         super().__setattr__(key, value)
 
-    def _as_settings(self, value: Any) -> ECSOConfig:
+    def _as_ecso_config(self, value: Any) -> ECSOConfig:
         current = self.__dict__.get("ecso")
         if value is None:
             return current or ECSOConfig.from_preset("paper")

@@ -63,17 +63,17 @@ class Bench:
 
     def published(self, job: Job) -> None:
         """Four stock `generate()` calls for each row, one row at a time."""
-        settings = self.model.config.ecso
+        ecso_config = self.model.config.ecso
         draft, caption = " step" * job.new_tokens, " step" * CAPTION_TOKENS
-        detect = settings.detect_prompt.format(query=QUERY, response=draft)
-        safe = settings.safe_prompt.format(caption=caption, query=QUERY)
+        detect = ecso_config.detect_prompt.format(query=QUERY, response=draft)
+        safe = ecso_config.safe_prompt.format(caption=caption, query=QUERY)
         for flagged in job.flagged:
             steps = [
                 (QUERY, True, self._said(job.new_tokens), job.new_tokens),
                 (detect, True, self._verdicts[flagged], 8),
             ]
             if flagged:
-                caption_prompt = settings.caption_prompt.format(query=QUERY)
+                caption_prompt = ecso_config.caption_prompt.format(query=QUERY)
                 steps += [
                     (caption_prompt, True, self._said(CAPTION_TOKENS), CAPTION_TOKENS),
                     (safe, False, self._said(job.new_tokens), job.new_tokens),
@@ -90,32 +90,32 @@ class Bench:
             job: What is asked.
             runs_on: Set what can keep an answer from ending, so that all of it is judged in short
                 windows as well; for drafts that are not flagged.
-            **ecso: Changes to the settings.
+            **ecso: Changes to the model's `ECSOConfig`.
         """
-        settings = self._settings(**ecso)
+        ecso_config = self._ecso_config(**ecso)
         safe_answers = [self._said(job.new_tokens)] * sum(job.flagged)
-        captions = [self._said(settings.caption_max_new_tokens)] * sum(job.flagged)
+        captions = [self._said(ecso_config.caption_max_new_tokens)] * sum(job.flagged)
         verdicts = [self._verdicts[is_flagged] for is_flagged in job.flagged]
         passed = [self._verdicts[False]] * job.flagged.count(False)
         calls = [self._answers(job)]
         # Flagged rows are abandoned at the first checkpoint and not judged again.
-        for _ in (at for at in settings.draft_checkpoints if at < job.new_tokens):
+        for _ in (at for at in ecso_config.draft_checkpoints if at < job.new_tokens):
             calls.append(verdicts)
             verdicts = passed
-        windows = self._windows(settings, job.new_tokens, runs_on)
+        windows = self._windows(ecso_config, job.new_tokens, runs_on)
         calls += _in_batches(verdicts, windows, len(job.flagged))
-        reads_ahead = settings.speculative_verdict and settings.share_image_prefix
-        if settings.verdict_rule != "logits" and reads_ahead and any(job.flagged):
+        reads_ahead = ecso_config.speculative_verdict and ecso_config.share_image_prefix
+        if ecso_config.verdict_rule != "logits" and reads_ahead and any(job.flagged):
             calls.append([reply[1:] for reply in verdicts])  # a wrong guess: a second call ends it
         calls += [captions, safe_answers] if safe_answers else []
-        if settings.judge_safe_answer and safe_answers:
+        if ecso_config.judge_safe_answer and safe_answers:
             passes = [self._verdicts[False]] * len(safe_answers)
             calls += _in_batches(passes, windows, len(job.flagged))
         self.words.plan(calls)
         inputs = self._inputs([QUERY] * len(job.flagged))
         output = self.model.generate(
             **inputs,
-            ecso=settings,
+            ecso=ecso_config,
             return_dict_in_generate=True,
             max_new_tokens=job.new_tokens,
             **({"min_new_tokens": job.new_tokens} if runs_on else {}),
@@ -129,7 +129,7 @@ class Bench:
 
     def floor(self, job: Job, **ecso: Any) -> None:
         """The same tokens as bare forward passes, without `generate()` or anything to decide."""
-        settings = self._settings(**ecso)
+        ecso_config = self._ecso_config(**ecso)
         rows = len(job.flagged)
         cache = DynamicCache(config=self.model.config.get_text_config())
         inputs = self._inputs([QUERY] * rows)
@@ -138,16 +138,16 @@ class Bench:
         self.words.next_call()
         self._forward(cache, **inputs)
         written = 1
-        checkpoints = [at for at in settings.draft_checkpoints if at < job.new_tokens]
+        checkpoints = [at for at in ecso_config.draft_checkpoints if at < job.new_tokens]
         for at in checkpoints:
             self._decode(cache, at - written, rows)
             written = at
-            self._continue(copy.deepcopy(cache), prefix, self._detect(settings, at), rows)
+            self._continue(copy.deepcopy(cache), prefix, self._detect(ecso_config, at), rows)
             if all(job.flagged):
                 break
         else:
             self._decode(cache, job.new_tokens - written, rows)
-            self._continue(cache, prefix, self._detect(settings, job.new_tokens), rows)
+            self._continue(cache, prefix, self._detect(ecso_config, job.new_tokens), rows)
         # The short windows of the hardened preset are ours to pay, not the floor's.
         flagged = [row for row, is_flagged in enumerate(job.flagged) if is_flagged]
         if flagged:
@@ -155,17 +155,17 @@ class Bench:
             cache.batch_select_indices(torch.tensor(flagged, device=self.model.device))
             self.words.plan([self._answers(job)[: len(flagged)]])
             self.words.next_call()
-            self._repair(cache, prefix, settings, job.new_tokens, len(flagged))
+            self._repair(cache, prefix, ecso_config, job.new_tokens, len(flagged))
 
     def _repair(
-        self, cache: DynamicCache, prefix: int, settings: ECSOConfig, new_tokens: int, rows: int
+        self, cache: DynamicCache, prefix: int, ecso_config: ECSOConfig, new_tokens: int, rows: int
     ) -> None:
         """Run caption and safe step, and judge the safe answer if that is set."""
-        caption_tokens = settings.caption_max_new_tokens
-        self._continue(cache, prefix, settings.caption_prompt.format(query=QUERY), rows)
+        caption_tokens = ecso_config.caption_max_new_tokens
+        self._continue(cache, prefix, ecso_config.caption_prompt.format(query=QUERY), rows)
         self._decode(cache, caption_tokens - 1, rows)
-        texts = [settings.safe_prompt.format(caption=" step" * caption_tokens, query=QUERY)]
-        texts += [self._detect(settings, new_tokens)] * settings.judge_safe_answer
+        texts = [ecso_config.safe_prompt.format(caption=" step" * caption_tokens, query=QUERY)]
+        texts += [self._detect(ecso_config, new_tokens)] * ecso_config.judge_safe_answer
         for place, text in enumerate(texts):
             cache = DynamicCache(config=self.model.config.get_text_config())
             ids = self._inputs([text] * rows, sees_image=False)["input_ids"]
@@ -173,12 +173,12 @@ class Bench:
             if place == 0:
                 self._decode(cache, new_tokens - 1, rows)
 
-    def _settings(self, **ecso: Any) -> ECSOConfig:
+    def _ecso_config(self, **ecso: Any) -> ECSOConfig:
         stated = {"caption_max_new_tokens": CAPTION_TOKENS, "speculative_verdict": VERDICTS[False]}
         return self.model.config.ecso.updated({**stated, **ecso})
 
-    def _detect(self, settings: ECSOConfig, new_tokens: int) -> str:
-        return settings.detect_prompt.format(query=QUERY, response=" step" * new_tokens)
+    def _detect(self, ecso_config: ECSOConfig, new_tokens: int) -> str:
+        return ecso_config.detect_prompt.format(query=QUERY, response=" step" * new_tokens)
 
     def _prefix_length(self, ids: torch.Tensor) -> int:
         return int((ids[0] == self.model.config.image_token_id).nonzero()[-1]) + 1
@@ -223,10 +223,10 @@ class Bench:
     def _said(self, count: int) -> list[int]:
         return [self._word] * count
 
-    def _windows(self, settings: ECSOConfig, new_tokens: int, runs_on: bool) -> int:
+    def _windows(self, ecso_config: ECSOConfig, new_tokens: int, runs_on: bool) -> int:
         """Return how many questions are asked about a whole answer."""
         answer = JudgedAnswer((" step" * new_tokens).strip(), can_run_on=runs_on)
-        return len(detect_prompts(settings, QUERY, answer))
+        return len(detect_prompts(ecso_config, QUERY, answer))
 
 
 def _in_batches(verdicts: list[list[int]], windows: int, rows: int) -> list[list[list[int]]]:

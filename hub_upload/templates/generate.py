@@ -14,10 +14,10 @@ from .requirements_ecso import check_requirements  # first: says what is missing
 import torch
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
+from .ecso_config import ECSO_CONFIG
 from .errors_ecso import ECSOInputError
 from .generation_ecso import PlainGenerate, Protection
 from .settings_ecso import ECSOConfig
-from .stored_settings import SETTINGS
 
 
 # Say where this code came from; transformers hands them on as if they were the model's.
@@ -53,7 +53,7 @@ def generate(model: Any, *, ecso: Any = None, processor: Any = None, **kwargs: A
     protection = Protection(
         model=model,
         generate=PlainGenerate(model, plain),
-        ecso_config=ECSOConfig.from_dict(SETTINGS),
+        ecso_config=ECSOConfig.from_dict(ECSO_CONFIG),
         processor_class=LlavaProcessor,
         processor=getattr(model, "processor", None),
         hub_arguments={},

@@ -31,14 +31,16 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--served-name", metavar="NAME", help="its name here (default: the same)")
     parser.add_argument("--host", default="127.0.0.1", help="address to bind (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8080, help="0: any free one (default: 8080)")
-    settings = parser.add_mutually_exclusive_group()
-    settings.add_argument(
+    ecso_config = parser.add_mutually_exclusive_group()
+    ecso_config.add_argument(
         "--preset",
         metavar="NAME",
         help="reference, paper or hardened (default: paper)",
     )
-    settings.add_argument(
-        "--settings", metavar="FILE", help="ECSO settings, YAML or JSON; its `preset` is the base"
+    ecso_config.add_argument(
+        "--ecso-config",
+        metavar="FILE",
+        help="settings of the protocol, YAML or JSON; its `preset` is the base",
     )
     parser.add_argument(
         "--api-keys",
@@ -193,8 +195,8 @@ def _ecso_config(chosen: argparse.Namespace) -> Any:
     from ..settings_ecso import ECSOConfig
 
     ecso_config = ECSOConfig.from_preset(chosen.preset or "paper")
-    if chosen.settings is not None:
-        ecso_config = ecso_config.updated(_read_settings(chosen.settings))
+    if chosen.ecso_config is not None:
+        ecso_config = ecso_config.updated(_read_ecso_config(chosen.ecso_config))
     if not ecso_config.enabled:
         raise ECSOInputError(
             "ecso.enabled is false; a gateway that protects nothing is not started"
@@ -206,19 +208,19 @@ def _ecso_config(chosen: argparse.Namespace) -> Any:
     return ecso_config
 
 
-def _read_settings(path: str) -> dict[str, Any]:
+def _read_ecso_config(path: str) -> dict[str, Any]:
     import yaml
 
     try:
         text = Path(path).read_text("utf-8-sig")
-        settings = json.loads(text) if path.endswith(".json") else yaml.safe_load(text)
+        stored = json.loads(text) if path.endswith(".json") else yaml.safe_load(text)
     except OSError:
         raise ECSOInputError(f"{path}: no such file, or it cannot be read") from None
     except (ValueError, yaml.YAMLError):
         raise ECSOInputError(f"{path}: neither YAML nor JSON") from None
-    if not isinstance(settings, dict) or not all(isinstance(key, str) for key in settings):
+    if not isinstance(stored, dict) or not all(isinstance(key, str) for key in stored):
         raise ECSOInputError(f"{path}: holds no settings; write one `name: value` a line")
-    return settings
+    return stored
 
 
 def _keys(chosen: argparse.Namespace) -> list[str]:
@@ -236,7 +238,7 @@ def _keys(chosen: argparse.Namespace) -> list[str]:
         return []
     keys = keys_in(text, source)
     if not keys:
-        # Whoever names a source wants a closed door, not an open one.
+        # Whoever names a source wants the gateway closed, not open.
         raise ECSOInputError(f"{source} holds no key; write one a line")
     return keys
 

@@ -19,7 +19,7 @@ def base(tmp_path):
 
 @pytest.mark.parametrize("name", known_recipes())
 def test_the_recipes_are_valid_wherever_their_bases_are(name):
-    assert load_recipe(name).ecso_settings["enabled"] is True
+    assert load_recipe(name).ecso_config["enabled"] is True
 
 
 @pytest.mark.parametrize(

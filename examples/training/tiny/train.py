@@ -135,10 +135,10 @@ def main() -> None:
             )
         model.save_pretrained(options.out)
         processor.save_pretrained(options.out)
-    _store_settings(options.out)
+    _store_ecso_config(options.out)
 
 
-def _store_settings(folder: Path) -> None:
+def _store_ecso_config(folder: Path) -> None:
     """Turn a stock checkpoint's configuration into one that protects; the weights stay."""
     config = ECSOLlavaConfig.from_pretrained(folder)
     config.architectures = [ECSOLlavaForConditionalGeneration.__name__]
