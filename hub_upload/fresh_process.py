@@ -211,9 +211,9 @@ def _image() -> Any:
 
 
 if __name__ == "__main__":
-    # Called with -S, which leaves out editable installations; -I leaves out the environment's.
-    kind, site_packages, *arguments = sys.argv[1:]
-    sys.path += json.loads(site_packages)
+    # Called with -I: without this file's folder, and without what environment and user add.
+    kind, *arguments = sys.argv[1:]
+    # Before the finders that editable installations have put there.
     sys.meta_path.insert(0, _HiddenPackages())
     sys.addaudithook(_refuse_network)
     check: Callable[..., None] = check_model if kind == "model" else check_method

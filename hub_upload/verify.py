@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ from modeling_ecso.settings_ecso import ECSOConfig
 from modeling_ecso.sources_ecso import checked_source
 
 from .allowed import files_of, kind_of
-from .build import code_files, stored_settings
+from .build import code_files, ecso_config_module
 from .card import TEMPLATES
 from .fresh_process import LAST_LINE
 from .hub_errors import as_input_errors
@@ -86,8 +85,8 @@ def _code(folder: Path, kind: str) -> str:
     ours["generate.py"] = TEMPLATES / "generate.py"
     shipped = list(where.glob("*.py"))
     for file in shipped:
-        if file.name == "stored_settings.py":
-            _refuse_other_settings(file)
+        if file.name == "ecso_config.py":
+            _refuse_other_code(file)
         elif file.name not in ours or file.read_bytes() != ours[file.name].read_bytes():
             raise ECSOInputError(f"{file.name} is not that of this package; build again")
     if kind == "model" and len(shipped) != len(ours) - 1:
@@ -95,12 +94,12 @@ def _code(folder: Path, kind: str) -> str:
     return f"{len(shipped)} modules, those of this package"
 
 
-def _refuse_other_settings(file: Path) -> None:
-    """Let the module of settings pass if it holds settings and nothing else that runs."""
+def _refuse_other_code(file: Path) -> None:
+    """Let the module of the `ECSOConfig` pass if it holds that and nothing else that runs."""
     try:
         text = file.read_text("utf-8")
-        settings = ast.literal_eval(text.partition("SETTINGS = ")[2])
-        is_ours = stored_settings(ECSOConfig.from_dict(settings).to_dict()) == text
+        stored = ast.literal_eval(text.partition("ECSO_CONFIG = ")[2])
+        is_ours = ecso_config_module(ECSOConfig.from_dict(stored).to_dict()) == text
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         is_ours = False
     if not is_ours:
@@ -136,8 +135,7 @@ def _weights(folder: Path) -> str:
 
 
 def _in_fresh_process(folder: Path, kind: str) -> list[VerifyCheck]:
-    paths = sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
-    arguments = [kind, json.dumps(paths), str(folder.resolve())]
+    arguments = [kind, str(folder.resolve())]
     if kind == "custom_generate":
         arguments.append(str(TINY_FOLDER))
     script = Path(__file__).parent / "fresh_process.py"
@@ -148,7 +146,7 @@ def _in_fresh_process(folder: Path, kind: str) -> list[VerifyCheck]:
             except ECSOInputError as problem:
                 return [VerifyCheck("base", False, str(problem))]
         done = subprocess.run(
-            [sys.executable, "-I", "-S", str(script), *arguments],
+            [sys.executable, "-I", str(script), *arguments],
             cwd=home,
             env=environment_of_checks(home),
             stdin=subprocess.DEVNULL,

@@ -1,14 +1,13 @@
 """No code but this package's is in a repository, named by one, or run to verify one."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 
 import pytest
 
-from hub_upload.build import build, stored_settings
+from hub_upload.build import build, ecso_config_module
 from hub_upload.command import main
 from hub_upload.push import PushTarget, plan_push
 from hub_upload.recipe import load_recipe
@@ -151,16 +150,16 @@ def test_a_file_that_could_run_is_refused_before_anything_runs(built, no_process
     assert not checks["fresh process"].passed
 
 
-def test_stored_settings_hold_settings_and_nothing_that_runs(tmp_path, no_process):
+def test_the_stored_ecso_config_is_that_and_nothing_that_runs(tmp_path, no_process):
     build(load_recipe("custom-generate"), tmp_path / "method")
-    file = tmp_path / "method" / "custom_generate" / "stored_settings.py"
+    file = tmp_path / "method" / "custom_generate" / "ecso_config.py"
     text = file.read_text("utf-8")
-    assert text == stored_settings(ECSOConfig.from_preset("paper").to_dict())
-    for more in ("import os\n", "SETTINGS['enabled'] = print('run')\n", "# note\n"):
+    assert text == ecso_config_module(ECSOConfig.from_preset("paper").to_dict())
+    for more in ("import os\n", "ECSO_CONFIG['enabled'] = print('run')\n", "# note\n"):
         for changed in (text + more, more + text):
             file.write_text(changed, "utf-8")
             checks = {check.name: check for check in verify(tmp_path / "method")}
-            assert "stored_settings.py is not what build writes" in checks["code"].detail
+            assert "ecso_config.py is not what build writes" in checks["code"].detail
             assert not checks["fresh process"].passed
 
 
@@ -179,16 +178,15 @@ def test_the_verifying_process_finds_no_token_and_no_network(tmp_path, monkeypat
     monkeypatch.setenv("HF_TOKEN_PATH", str(home / "elsewhere"))
     monkeypatch.setenv("NETRC", str(home / ".netrc"))
     code = f"""
-import os, sys, socket
-sys.path.insert(0, {os.path.dirname(sys.modules["hub_upload.verify"].__file__)!r})
-import fresh_process
+import os, runpy, sys, socket
+fresh_process = runpy.run_path({sys.modules["hub_upload.fresh_process"].__file__!r})
 from huggingface_hub import constants, get_token
 from huggingface_hub.utils import build_hf_headers
 assert get_token() is None and "authorization" not in build_hf_headers(token=None)
 assert constants.HF_HUB_OFFLINE
 assert {token!r} not in str(dict(os.environ)) and {str(home)!r} not in str(dict(os.environ))
 assert os.listdir(os.path.expanduser("~")) == []
-sys.addaudithook(fresh_process._refuse_network)
+sys.addaudithook(fresh_process["_refuse_network"])
 for reach in (lambda: socket.create_connection(("127.0.0.1", 9)), lambda: socket.socket(
     socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", 9)), lambda:
     socket.getaddrinfo("localhost", 80)):

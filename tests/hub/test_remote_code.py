@@ -6,6 +6,7 @@ libraries alone.
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -71,13 +72,14 @@ chat = [{"role": "user", "content": [{"type": "image", "image": image},
 
 def in_a_fresh_process(code, folder, tmp_path, **environment):
     """Run code where modeling_ecso cannot be imported; return the finished process."""
-    paths = sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
+    libraries = sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
     start = (
-        f"import sys; sys.path += {paths!r}; folder = {str(folder)!r}\n"
+        f"import sys; folder = {str(folder)!r}\n"
         "try:\n    import modeling_ecso\nexcept ImportError:\n    pass\n"
         "else:\n    sys.exit('modeling_ecso can be imported')\n"
     )
-    # -S leaves out the .pth files that make an editable installation importable.
+    # -S leaves out the .pth files that make an editable installation importable, PYTHONPATH lets
+    # the libraries in again.
     return subprocess.run(
         [sys.executable, "-S", "-c", start + PRELUDE + code],
         cwd=tmp_path,
@@ -86,6 +88,7 @@ def in_a_fresh_process(code, folder, tmp_path, **environment):
             "HF_HUB_OFFLINE": "1",
             "PATH": "/usr/bin:/bin",
             "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": os.pathsep.join(libraries),
             **environment,
         },
         capture_output=True,
@@ -118,12 +121,13 @@ again = AutoModel.from_pretrained("again", trust_remote_code=True)
 answers.append(again.generate(**inputs, max_new_tokens=5)[0].tolist())
 from transformers.models.auto.modeling_auto import MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES as names
 assert "ecso_llava" in names
-sys.path.append(package)
+os.symlink(package, "modeling_ecso")
+importlib.invalidate_caches()
 import modeling_ecso.modeling_ecso
 assert "ecso_llava" not in names
 print(json.dumps(answers))
 """
-    code = f"package = {str(PACKAGE.parent)!r}" + code
+    code = f"import importlib, os; package = {str(PACKAGE)!r}" + code
     done = in_a_fresh_process(code, folder, tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     preset, *loaded, again = json.loads(done.stdout.splitlines()[-1])
