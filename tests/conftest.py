@@ -100,7 +100,7 @@ def hub(monkeypatch):
 
 @pytest.fixture(scope="session")
 def miniatures(tmp_path_factory):
-    """The five benchmarks, as small as they come; each table of MMBench in a folder of its own."""
+    """The benchmarks, as small as they come; each table of MMBench in a folder of its own."""
     from tests.support.scripts import write_miniatures
 
     folder = tmp_path_factory.mktemp("miniatures")

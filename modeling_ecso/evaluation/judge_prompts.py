@@ -4,6 +4,7 @@ Source of the file's layout: llava/eval/table/vlsafe_judge.jsonl in github.com/g
 b00b386.
 """
 
+import ast
 import json
 import string
 from collections.abc import Iterable
@@ -18,7 +19,7 @@ from .scoring import JudgePrompt
 def own_prompts() -> dict[str, JudgePrompt]:
     """Return this project's prompts by name."""
     judgings = [benchmark.scoring.judging for benchmark in all_benchmarks()]
-    return {prompt.name: prompt for each in judgings if each for prompt in each.prompts}
+    return {prompt.name: prompt for each in judgings if each for prompt in each.all_prompts}
 
 
 def read_judge_prompts(file: Path | None) -> dict[str, JudgePrompt]:
@@ -27,7 +28,8 @@ def read_judge_prompts(file: Path | None) -> dict[str, JudgePrompt]:
     Args:
         file: The published judge file, one JSON object a line with ``name``, ``prompt_template``
             and ``system_prompt``; or, with the ending ``.txt``, a prompt that is plain text, which
-            is put before the row of its fields; None: ours.
+            is put before the row of its fields; or, with the ending ``.py``, the published program
+            that has the prompts as texts in it; None: ours.
 
     Raises:
         DataError: The file cannot be read, or an entry lacks one of its fields.
@@ -47,6 +49,8 @@ def read_judge_prompts(file: Path | None) -> dict[str, JudgePrompt]:
             for prompt in own.values()
             if prompt.row
         }
+    if file.suffix == ".py":
+        return _in_program(text, own, file)
     prompts = {}
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
@@ -88,13 +92,46 @@ def _read_entry(line: str, own: dict[str, JudgePrompt], where: str) -> JudgeProm
         ) from None
     if name not in own:
         return None
-    needed = _fields(own[name].template)
+    needed = own[name].fields
     if fields != needed:
         raise DataError(
             f"{where}: the prompt {name!r} must have the fields {', '.join(sorted(needed))}"
         )
     system = entry.get("system_prompt") or ""
     return replace(own[name], template=template, system=system, is_published=True)
+
+
+def _in_program(text: str, own: dict[str, JudgePrompt], file: Path) -> dict[str, JudgePrompt]:
+    """Return the prompts that stand as texts in a program, which is read and never run.
+
+    Raises:
+        DataError: It is no Python, or has no prompt that any benchmark here is judged with.
+    """
+    try:
+        nodes = list(ast.walk(ast.parse(text)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise DataError(f"{file}: not Python; give the published judge program") from None
+    texts = [node.value for node in nodes if isinstance(node, ast.Constant)]
+    found = {}
+    for prompt in own.values():
+        for template in filter(lambda value: isinstance(value, str), texts):
+            if prompt.reply_mark and prompt.reply_mark in str(template):
+                known = _with_fields_alone(str(template), prompt.fields)
+                if _fields(known) == prompt.fields:
+                    found[prompt.name] = replace(
+                        prompt, template=known, system="", is_published=True
+                    )
+    if not found:
+        raise DataError(f"{file}: no judge prompt in it that any benchmark here is judged with")
+    return found
+
+
+def _with_fields_alone(template: str, fields: set[str]) -> str:
+    """Return a template in which braces around anything but these fields are plain characters."""
+    escaped = template.replace("{", "{{").replace("}", "}}")
+    for field in fields:
+        escaped = escaped.replace(f"{{{{{field}}}}}", f"{{{field}}}")
+    return escaped
 
 
 def _fields(template: str) -> set[str]:

@@ -4,12 +4,16 @@ The judge is always named: `model_judge` insists that somebody was given the rol
 evaluated model can never slip into it, and the name is kept with every finding.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inspect_ai.model import (
     ChatMessage,
     ChatMessageSystem,
     ChatMessageUser,
+    Content,
+    ContentImage,
+    ContentText,
     GenerateConfig,
     Model,
     get_model,
@@ -48,7 +52,11 @@ def model_judge() -> Model:
 
 
 async def ask_judge(
-    prompt: JudgePrompt, fields: dict[str, str], temperature: float = 0.0, reminder: str = ""
+    prompt: JudgePrompt,
+    fields: dict[str, str],
+    temperature: float = 0.0,
+    reminder: str = "",
+    images: Sequence[ContentImage] = (),
 ) -> JudgeReply:
     """Ask the judge once.
 
@@ -57,9 +65,12 @@ async def ask_judge(
         fields: The prompt's fields.
         temperature: 0 for a finding that can be repeated.
         reminder: Put behind the prompt.
+        images: What the judge is shown in front of it.
     """
     judge = model_judge()
-    turns: list[ChatMessage] = [ChatMessageUser(content=prompt.filled(**fields) + reminder)]
+    text = prompt.filled(**fields) + reminder
+    content: str | list[Content] = [*images, ContentText(text=text)] if images else text
+    turns: list[ChatMessage] = [ChatMessageUser(content=content)]
     if prompt.system:
         turns = [ChatMessageSystem(content=prompt.system), *turns]
     output = await judge.generate(turns, config=GenerateConfig(temperature=temperature))

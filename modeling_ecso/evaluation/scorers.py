@@ -5,12 +5,13 @@ A score of an answer whose verdict could not be read is 0, and says so in its me
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
+from inspect_ai.model import ContentImage
 from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, metric, scorer
 from inspect_ai.solver import TaskState
 
@@ -64,12 +65,17 @@ def registered_scorer(name: str, metric_name: str) -> Callable[..., Scorer]:
                 finding = scoring.by_rule(answer, target.text, facts)
                 if judging is None or finding.was_read:
                     return _score(answer, scoring.rule, "", finding)
-            asked = judging.prompt_name(facts)
+            if unasked := judging.unasked(answer):
+                return _score(answer, scoring.rule, "", unasked)
             if judge_prompts:  # never ours in place of one that the judge file lacks
                 with as_prerequisite_error():
-                    check_needed(Path(judge_prompts), prompts, [asked])
-            reply, finding = await _asked(judging, prompts[asked], answer, target.text, facts)
+                    check_needed(Path(judge_prompts), prompts, judging.prompt_names(facts))
+            about = _Judged(
+                answer, target.text, facts, _images(state) if judging.sees_image else ()
+            )
+            reply, finding = await _asked(judging, prompts, about)
             said: dict[str, Any] = {"tries": reply.tries} if judging.tries > 1 else {}
+            asked = judging.prompt_name(facts)
             said |= {"prompt": asked, "prompt_is_published": prompts[asked].is_published}
             return _score(answer, reply.judge, reply.text, finding, **said)
 
@@ -78,20 +84,55 @@ def registered_scorer(name: str, metric_name: str) -> Callable[..., Scorer]:
     return make
 
 
+class _Judged(NamedTuple):
+    """What a judge is asked about."""
+
+    answer: str
+    target: str
+    facts: dict[str, Any]
+    images: Sequence[ContentImage]
+
+
 async def _asked(
-    judging: Judging, prompt: JudgePrompt, answer: str, target: str, facts: dict[str, Any]
+    judging: Judging, prompts: dict[str, JudgePrompt], about: _Judged
+) -> tuple[JudgeReply, Finding]:
+    """Ask a judge all there is to ask about an answer; return what it said and what was found."""
+    reply, finding = await _asked_once(judging, prompts, about)
+    for other in judging.further:
+        other_reply, other_finding = await _asked(other, prompts, about)
+        text = f"{reply.text}\n\n{other_reply.text}"
+        reply = JudgeReply(reply.judge, text, max(reply.tries, other_reply.tries))
+        finding = finding.with_other(other_finding)
+    return reply, finding
+
+
+async def _asked_once(
+    judging: Judging, prompts: dict[str, JudgePrompt], about: _Judged
 ) -> tuple[JudgeReply, Finding]:
     """Ask a judge, again while its reply cannot be read, from the third try on warmer each time."""
+    answer, target, facts, images = about
+    prompt = prompts[judging.prompt_name(facts)]
     fields = judging.fields(answer, target, facts)
-    reply = await ask_judge(prompt, fields)
+    reply = await ask_judge(prompt, fields, images=images)
     finding = judging.read(reply.text, target, facts)
     for tries in range(2, judging.tries + 1):
         if finding.was_read:
             break
-        again = await ask_judge(prompt, fields, 0.5 * (tries - 2), judging.reminder)
+        again = await ask_judge(prompt, fields, 0.5 * (tries - 2), judging.reminder, images)
         reply = JudgeReply(again.judge, again.text, tries)
         finding = judging.read(reply.text, target, facts)
     return reply, finding
+
+
+def _images(state: TaskState) -> list[ContentImage]:
+    """Return the images that the model was asked about."""
+    return [
+        part
+        for message in state.messages
+        if message.role == "user" and not isinstance(message.content, str)
+        for part in message.content
+        if isinstance(part, ContentImage)
+    ]
 
 
 def _prompts(judge: str, file: str | None) -> dict[str, JudgePrompt]:

@@ -7,6 +7,7 @@ reply that fits neither is ``invalid`` and never becomes a finding.
 """
 
 import re
+import string
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -55,6 +56,9 @@ class Parse(StrEnum):
     RULE = "rule"
 
 
+_FROM_BEST_TO_WORST = (Parse.EXACT, Parse.RULE, Parse.LENIENT, Parse.INVALID)
+
+
 @dataclass(frozen=True)
 class Finding:
     """What was found about one answer.
@@ -74,6 +78,11 @@ class Finding:
         """Whether anything could be read."""
         return self.parse is not Parse.INVALID
 
+    def with_other(self, other: "Finding") -> "Finding":
+        """Return this and another finding about the same answer as one, read as the worse was."""
+        worse = max(self.parse, other.parse, key=_FROM_BEST_TO_WORST.index)
+        return Finding(min(self.value, other.value), worse, {**self.found, **other.found})
+
 
 @dataclass(frozen=True)
 class JudgePrompt:
@@ -85,6 +94,8 @@ class JudgePrompt:
         system: The system turn; empty: none.
         is_published: Whether it was read from a file rather than written here.
         row: The fields as they follow a published prompt that is plain text; empty: there is none.
+        reply_mark: What a published prompt in a program must ask its reply to have, by which it is
+            told from others with the same fields; empty: none is published that way.
     """
 
     name: str
@@ -92,6 +103,12 @@ class JudgePrompt:
     system: str = SYSTEM
     is_published: bool = False
     row: str = ""
+    reply_mark: str = ""
+
+    @property
+    def fields(self) -> set[str]:
+        """The names of its fields."""
+        return {name for _, name, _, _ in string.Formatter().parse(self.template) if name}
 
     def filled(self, **fields: str) -> str:
         """Return the user turn for one answer; fields that the template lacks are left out.
@@ -102,6 +119,10 @@ class JudgePrompt:
             fields = {name: without_marks(text) for name, text in fields.items()}
         # Formatted in one pass, so braces inside an answer stay what they are.
         return self.template.format(**fields)
+
+
+def _always_asked(answer: str) -> Finding | None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -116,6 +137,10 @@ class Judging:
         tries: How often it is asked while its reply cannot be read.
         reminder: Put behind the prompt from the second try on.
         asks_about_all: Whether it is asked about every answer, or only where no rule can read one.
+        sees_image: Whether the judge is shown the image as well.
+        unasked: Answer → the finding where nobody need be asked, such as about an empty one.
+        further: What else the judge is asked about the same answer, in requests of their own; what
+            is found is put together.
     """
 
     prompts: tuple[JudgePrompt, ...]
@@ -125,6 +150,20 @@ class Judging:
     tries: int = 1
     reminder: str = ""
     asks_about_all: bool = True
+    sees_image: bool = False
+    unasked: Callable[[str], Finding | None] = _always_asked
+    further: tuple["Judging", ...] = ()
+
+    @property
+    def all_prompts(self) -> tuple[JudgePrompt, ...]:
+        """This project's prompts, those of what else is asked among them."""
+        others = [prompt for other in self.further for prompt in other.all_prompts]
+        return (*self.prompts, *others)
+
+    def prompt_names(self, facts: dict[str, Any]) -> list[str]:
+        """Return the names of all prompts that a sample is judged with."""
+        others = [name for other in self.further for name in other.prompt_names(facts)]
+        return [self.prompt_name(facts), *others]
 
 
 @dataclass(frozen=True)

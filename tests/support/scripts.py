@@ -38,5 +38,5 @@ def _output(command: list[str], **environment: str) -> str:
 
 
 def write_miniatures(folder: Path, size: int) -> None:
-    """Write the five benchmarks in miniature, each into a folder of its own."""
+    """Write the benchmarks in miniature, each into a folder of its own."""
     run_module("training.miniatures.make", "--out", folder, "--size", size)

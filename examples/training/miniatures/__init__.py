@@ -1,1 +1,1 @@
-"""Five benchmarks in miniature, in their official layouts."""
+"""The benchmarks in miniature, in their official layouts."""

@@ -1,4 +1,4 @@
-"""Writes miniatures of five benchmarks, each in the layout in which it is officially distributed.
+"""Writes miniatures of the benchmarks, each in the layout in which it is officially distributed.
 
 Run as ``python -m examples.training.miniatures.make --out build/miniatures``.
 The same command writes the same data again.
@@ -8,7 +8,11 @@ import argparse
 import json
 from pathlib import Path
 
-from . import mm_safetybench, mmbench, mme, mmvet, vlsafe
+from modeling_ecso.evaluation.benchmarks.figstep.reader import CATEGORIES as FIGSTEP_COUNTS
+from modeling_ecso.evaluation.benchmarks.mossbench.reader import OFFICIAL as MOSSBENCH_COUNTS
+from modeling_ecso.evaluation.benchmarks.siuo.reader import OFFICIAL as SIUO_COUNTS
+
+from . import figstep, mm_safetybench, mmbench, mme, mmvet, mossbench, siuo, vlsafe
 
 
 BENCHMARKS = {
@@ -17,6 +21,9 @@ BENCHMARKS = {
     "mme": mme.write,
     "mmbench": mmbench.write,
     "mmvet": mmvet.write,
+    "figstep": figstep.write,
+    "siuo": siuo.write,
+    "mossbench": mossbench.write,
 }
 
 
@@ -45,6 +52,9 @@ def _counts(name: str, rows: int) -> dict[str, int]:
         return dict.fromkeys(mm_safetybench.SCENARIOS, rows // len(mm_safetybench.SCENARIOS))
     if name == "mme":
         return dict.fromkeys(mme.YES_NO_FORMS, rows // len(mme.YES_NO_FORMS) // 2)
+    shared = {"figstep": FIGSTEP_COUNTS, "siuo": SIUO_COUNTS, "mossbench": MOSSBENCH_COUNTS}
+    if name in shared:
+        return dict.fromkeys(shared[name], rows // len(shared[name]))
     return {{"vlsafe": "queries", "mmbench": "rows", "mmvet": "questions"}[name]: rows}
 
 

@@ -1,0 +1,1 @@
+"""FigStep: harmful instructions in print, to be filled in as a list."""

@@ -1,0 +1,1 @@
+"""MOSSBench: benign queries about images that look as if they were not."""

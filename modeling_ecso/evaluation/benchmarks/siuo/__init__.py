@@ -1,0 +1,1 @@
+"""SIUO: queries and images that are harmless apart, and not together."""
