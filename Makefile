@@ -16,7 +16,6 @@ MINIATURES := build/miniatures
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
 	--no-loadscope-reorder
 FAST_ROOMS := tests/core tests/endpoint tests/gateway tests/cli
-EVAL := $(BIN)/ecso eval
 EVAL_OUT := build/eval
 EVAL_OPTIONS := --compare --keep-drafts --log-dir $(EVAL_OUT)/logs --export $(EVAL_OUT)/exports
 
@@ -66,14 +65,10 @@ bench: $(TOOLS)  ## What protection costs, on a toy shape; seconds
 bench-full: $(TOOLS)  ## The same at the token geometry of LLaVA-1.5; about 25 minutes on 2 cores
 	@$(BIN)/python -m examples.benchmark.bench --shape llava-1.5 --lengths 1 8 64 256
 
-eval: $(EVAL_READY)  ## The five benchmarks in miniature on the tiny model, with report and exports
+eval: $(EVAL_READY)  ## All benchmarks in miniature on the tiny model, with report and exports
 	@rm -rf $(EVAL_OUT)
 	@$(BIN)/python -m examples.training.miniatures.make --out $(MINIATURES)
-	@$(EVAL) mme --data $(MINIATURES)/mme $(EVAL_OPTIONS)
-	@$(EVAL) mmbench --data $(MINIATURES)/mmbench/mmbench_dev_20230712.tsv $(EVAL_OPTIONS)
-	@$(EVAL) mmvet --data $(MINIATURES)/mmvet $(EVAL_OPTIONS)
-	@$(EVAL) vlsafe --data $(MINIATURES)/vlsafe $(EVAL_OPTIONS)
-	@$(EVAL) mm_safetybench --data $(MINIATURES)/mm_safetybench $(EVAL_OPTIONS)
+	@$(BIN)/ecso eval all --data $(MINIATURES) $(EVAL_OPTIONS)
 	@$(BIN)/ecso report $(EVAL_OUT)/logs --out $(EVAL_OUT)
 
 clean:  ## Remove everything the targets made

@@ -105,7 +105,7 @@ def miniatures(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("miniatures")
     write_miniatures(folder, size=1)
-    for file in (folder / "mmbench").glob("*.tsv"):
+    for file in list((folder / "mmbench").rglob("*.tsv")):
         if file.name != "mmbench_dev_20230712.tsv":
             (folder / file.stem).mkdir()
             shutil.move(file, folder / file.stem / file.name)

@@ -7,9 +7,10 @@ from typing import Any
 
 from ..errors_ecso import ECSOInputError
 from ..evaluation.benchmark import Benchmark, Option
-from ..evaluation.benchmarks import all_benchmarks, get_benchmark, names_of
+from ..evaluation.benchmarks import all_benchmarks, get_benchmark, listed, names_of
 
 
+ALL = "all"
 _RULES = "rules"
 
 
@@ -17,19 +18,23 @@ def add_to(commands: Any) -> None:
     """Add the subcommand to the parser of `ecso`."""
     parser = commands.add_parser(
         "eval",
-        help="run a benchmark of the paper",
-        description="Run a benchmark of the paper, directly and protected, and compare.",
+        help="run a benchmark, or all",
+        description="Run a benchmark, directly and protected, and compare.",
     )
     names = names_of()
     parser.add_argument(
-        "benchmark", choices=names, metavar="BENCHMARK", help=f"one of {', '.join(names)}"
+        "benchmark",
+        choices=(*names, ALL),
+        metavar="BENCHMARK",
+        help=f"one of {', '.join(names)}; {ALL}: each that has a folder of its name in --data, "
+        "with those of the options that it takes",
     )
     _add_what_to_run(parser)
     for declared in _declared_options().values():
         _add_option(parser, declared)
     _add_variants(parser)
     _add_judge(parser)
-    parser.add_argument("--limit", type=int, metavar="N", help="a quick look at N questions")
+    parser.add_argument("--limit", type=int, metavar="N", help="a quick look at N samples")
     parser.add_argument(
         "--resume", action="store_true", help="finish what is begun in --log-dir, redo nothing"
     )
@@ -49,12 +54,14 @@ def add_to(commands: Any) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Run the benchmark and print the table; returns the exit status.
+    """Run the benchmarks and print a table for each; returns the exit status.
 
     Raises:
         ECSOInputError: Something in the arguments or the data cannot be used.
     """
-    _check(chosen)
+    each_chosen = _each_of_all(chosen) if chosen.benchmark == ALL else [chosen]
+    for each in each_chosen:
+        _check(each)
     try:
         from ..evaluation.judge_prompts import read_judge_prompts
         from . import eval_screen
@@ -62,14 +69,53 @@ def run(chosen: argparse.Namespace) -> int:
         raise ECSOInputError(
             f'{error.name} is not installed; run pip install "ecso-llava[eval]"'
         ) from None
-    chosen.preset = list(dict.fromkeys(chosen.preset))
     try:
         if chosen.judge_prompts:
             read_judge_prompts(Path(chosen.judge_prompts))
-        return eval_screen.evaluate(chosen)
+        return max([eval_screen.evaluate(each) for each in each_chosen])
     except KeyboardInterrupt:
         print("what is answered is kept: the same command with --resume goes on", file=sys.stderr)
         raise
+
+
+def _each_of_all(chosen: argparse.Namespace) -> list[argparse.Namespace]:
+    """Return the arguments of each benchmark that has a folder in the data.
+
+    Raises:
+        ECSOInputError: There is none, or an option is for one benchmark alone.
+    """
+    if chosen.score_again:
+        raise ECSOInputError("--score-again is for one benchmark; name it")
+    if chosen.data is None or not Path(chosen.data).expanduser().is_dir():
+        raise ECSOInputError(
+            f"--data is {chosen.data or 'missing'}; for {ALL} of them give a folder with one for "
+            f"each, named {listed(names_of())}"
+        )
+    found = [
+        (benchmark, folder)
+        for benchmark in all_benchmarks()
+        if (folder := Path(chosen.data).expanduser() / benchmark.name).is_dir()
+    ]
+    if not found:
+        raise ECSOInputError(
+            f"{chosen.data}: no folder of a benchmark in it; name them {listed(names_of())}"
+        )
+    return [
+        argparse.Namespace(**{**vars(chosen), **_not_for(benchmark), **_place(benchmark, folder)})
+        # Safety last: its tables show what the same model does on benign samples.
+        for benchmark, folder in sorted(found, key=lambda pair: pair[0].measures == "safety")
+    ]
+
+
+def _place(benchmark: Benchmark, folder: Path) -> dict[str, str]:
+    return {"benchmark": benchmark.name, "data": str(folder)}
+
+
+def _not_for(benchmark: Benchmark) -> dict[str, str | None]:
+    """Return the options that are for other benchmarks, at the values that say nothing."""
+    judged = {} if benchmark.is_judged else {"judge": _RULES, "judge_prompts": None}
+    others = [name for name, given in _declared_options().items() if benchmark.name not in given]
+    return {**dict.fromkeys(others), **judged}
 
 
 def _check(chosen: argparse.Namespace) -> None:

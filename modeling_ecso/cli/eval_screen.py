@@ -164,7 +164,7 @@ def _plans(chosen: argparse.Namespace) -> list[EvalPlan]:
     typed = chosen.model or TINY_NAME
     model = inspect_name(typed)
     judge = None if chosen.judge == "rules" else chosen.judge
-    variants = [DIRECT] if chosen.direct else chosen.preset or [PROTECTED]
+    variants = [DIRECT] if chosen.direct else list(dict.fromkeys(chosen.preset)) or [PROTECTED]
     if chosen.compare:
         variants = [DIRECT, *variants]
     benchmark = get_benchmark(chosen.benchmark)

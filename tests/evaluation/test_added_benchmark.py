@@ -74,6 +74,31 @@ def test_options_of_others_are_refused(capsys, arguments, says):
     assert status == 2 and says in err
 
 
+def test_all_are_run_that_have_a_folder_each_with_the_options_that_it_takes(capsys, miniatures):
+    shutil.copytree(miniatures / "mmvet", "sets/mmvet")
+    shutil.copytree("data", "sets/toy")
+    some = ["--direct", "--limit", "1", "--only", "small"]
+    status, out, err = ecso(capsys, "eval", "all", "--data", "sets", *MODEL, *some)
+    assert status == 0 and not err
+    assert "MM-Vet" in out and "toy red direct" in out
+    runs = {(run.benchmark, run.arguments.get("only")) for run in read_runs(Path("logs"))}
+    assert runs == {("mmvet", None), ("toy", "small")}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--data", "data"], "data: no folder of a benchmark in it; name them vlsafe, mm"),
+        (["--data", "hub:a/b"], "give a folder with one for each"),
+        ([], "--data is missing; for all of them give"),
+        (["--score-again"], "--score-again is for one benchmark"),
+    ],
+)
+def test_all_needs_a_folder_of_folders(capsys, arguments, says):
+    status, _, err = ecso(capsys, "eval", "all", *arguments)
+    assert status == 2 and says in err
+
+
 def test_it_runs_with_tables_notes_and_exports_and_is_resumed(capsys):
     status, out, err = ecso(capsys, *EVAL, "--export", "out")
     assert status == 0 and not err

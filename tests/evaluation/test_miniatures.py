@@ -98,8 +98,8 @@ def test_mme_asks_each_image_two_questions_with_opposite_answers(miniatures):
 @pytest.mark.parametrize(
     ("legacy", "referring"),
     [
-        ("mmbench_dev_20230712.tsv", "MMBench_DEV_EN.tsv"),
-        ("mmbench_dev_cn_20231003.tsv", "MMBench_DEV_CN.tsv"),
+        ("mmbench_dev_20230712.tsv", "vlmevalkit/MMBench_DEV_EN.tsv"),
+        ("mmbench_dev_cn_20231003.tsv", "vlmevalkit/MMBench_DEV_CN.tsv"),
     ],
 )
 def test_mmbench_rotates_the_options_and_both_layouts_say_the_same(miniatures, legacy, referring):

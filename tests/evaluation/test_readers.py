@@ -260,6 +260,21 @@ def test_a_table_in_the_other_language_is_refused(miniatures, tmp_path):
         read_mmbench(DataSource.parse(str(tmp_path)))
 
 
+def test_of_several_tables_in_a_folder_that_of_language_and_split_is_read(miniatures, copy):
+    folder, other = copy("mmbench"), miniatures / "mmbench_dev_cn_20231003"
+    (table,) = other.glob("*.tsv")
+    shutil.copy(table, folder)
+    whole = {
+        "en": read(miniatures / "mmbench"),
+        "cn": read_mmbench(DataSource.parse(str(other)), "cn"),
+    }
+    for language, items in whole.items():
+        found = [item.query for item in read(folder, language=language)]
+        assert found == [item.query for item in items]
+    with pytest.raises(DataError, match="0 TSV files to read in it"):
+        read(folder, split="test")
+
+
 def test_counts_name_only_what_is_there(copy):
     folder = copy("mme")
     for category in sorted(folder.iterdir()):

@@ -8,6 +8,7 @@ import csv
 import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from ...files import DataError, regular
@@ -38,7 +39,7 @@ def read_mmbench(source: DataSource, language: str = "en", split: str = "dev") -
     """Return the questions with all their rotations.
 
     Args:
-        source: TSV file, folder with one TSV, or a mirror.
+        source: TSV file, folder with one TSV of that language and split, or a mirror.
         language: ``en`` or ``cn``: the instruction to answer with a letter.
         split: ``dev`` or ``test``: which table of a mirror.
 
@@ -50,7 +51,9 @@ def read_mmbench(source: DataSource, language: str = "en", split: str = "dev") -
     if split not in SPLITS:
         raise DataError(f"split {split!r} is unknown; choose from {', '.join(SPLITS)}")
     is_mirror = source.repo is not None or bool(source.parquet("**/*.parquet"))
-    rows = list(_mirror_rows(source, language, split) if is_mirror else _tsv_rows(source))
+    rows = list(
+        _mirror_rows(source, language, split) if is_mirror else _tsv_rows(source, language, split)
+    )
     check_counts({"rows": len(rows)}, OFFICIAL, source.folder, "rows")
     _check_language(rows, language, source.name)
     indices = _indices(rows)
@@ -67,12 +70,22 @@ def read_mmbench(source: DataSource, language: str = "en", split: str = "dev") -
     return items
 
 
-def _tsv_rows(source: DataSource) -> Iterator[tuple[str, dict[str, Any]]]:
+def _is_named_for(file: Path, language: str, split: str) -> bool:
+    """Return whether a file's name, such as ``MMBench_DEV_CN.tsv``, says language and split."""
+    words = file.stem.lower().split("_")
+    return split in words and ("cn" in words) is (language == "cn")
+
+
+def _tsv_rows(
+    source: DataSource, language: str, split: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
     file = source.downloaded
     if file.is_dir():
         files = sorted(file.glob("*.tsv"))
+        if len(files) > 1:
+            files = [each for each in files if _is_named_for(each, language, split)]
         if len(files) != 1:
-            raise DataError(f"{file}: {len(files)} TSV files in it; name the one to read")
+            raise DataError(f"{file}: {len(files)} TSV files to read in it; name the one")
         file = files[0]
     csv.field_size_limit(sys.maxsize)
     with regular(file).open(encoding="utf-8-sig", newline="") as stream:
