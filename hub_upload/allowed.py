@@ -30,6 +30,11 @@ PROCESSOR_FILES = (
     "chat_template.jinja",
     "chat_template.json",
 )
+# Words by number, and parts of words: anything at all may be among them.
+TOKEN_LISTS = (
+    *VOCABULARIES,
+    *("tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.txt", "merges.txt"),
+)
 MORE_TEMPLATES = re.compile(r"additional_chat_templates/[\w.-]+\.jinja")
 NOTICES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE", "NOTICE.txt", "USE_POLICY.md")
 WRITTEN = ("README.md", "config.json", "generation_config.json")
@@ -143,7 +148,7 @@ def _check_content(file: BuiltFile) -> None:
         raise ECSOInputError(
             f"{file.source}: a link, since it has another name elsewhere; put a copy there"
         )
-    refuse_secret(file.source)
+    refuse_secret(file.source, is_vocabulary=file.path in TOKEN_LISTS)
     if file.path == "README.md" and HOME_FOLDER.search(file.source.read_bytes()):
         raise ECSOInputError(
             f"{file.source}: names a folder in somebody's home; take it out of the card, or of the "

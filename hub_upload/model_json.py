@@ -32,14 +32,22 @@ CODE_KEYS = {
 ORIGIN_KEYS = {"_name_or_path", "name_or_path", "_commit_hash"}
 ATTENTION_KEY = re.compile(r"_?(attn|experts)_implementation(_internal|_autoset)?")
 
-# The texts of tokens are anything at all, and a thin repository may be tried out from a folder.
+# The texts of tokens may look like code or a path, and a thin repository may be tried out from a
+# folder. What is found under these keys by its own name is still code.
 FREE_KEY = re.compile(r"added_tokens_decoder|.*_tokens?|.*_special_tokens|content|weights_from")
+SOURCE_KEY = "weights_from"
 
 OTHER_CODE = re.compile(r"[\w./-]+--[\w./-]+\.\w+")
 OWN_CODE = re.compile(r"[a-z_]+_ecso\.[A-Za-z_]\w*")
 LOCAL_PATH = re.compile(
     r"(file:)?/{1,3}[^\s/<>{}]+/[^\n<>{}]*|(~[\w.-]*|\.{1,2})[\\/][^\n<>{}]*|"
     r"([A-Za-z]:|\\)[\\/][^\n<>{}]+"
+)
+# A path in the midst of a text, by the places where people keep their files.
+PLACE = re.compile(
+    r"(?<![\w.<])(/(home|Users|root)/[\w.-]+|"
+    r"/(mnt|media|tmp|var|opt|srv|data|workspace|scratch|gpfs|lustre|nfs|Volumes|private)(/[\w.-]+){2}|"
+    r"[A-Za-z]:[\\/]+Users[\\/]+[\w.-]+)"
 )
 # What `_name_or_path` may say of where a model is from.
 HUB_NAME = re.compile(r"([\w.-]+/)?[\w.-]*")
@@ -94,21 +102,34 @@ def cleaned(content: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     return rest, sorted(set(left_out))
 
 
-def _rest(value: Any, left_out: list[str]) -> Any:
+def _rest(value: Any, left_out: list[str], is_free: bool = False) -> Any:
     if isinstance(value, list):
-        return [_rest(each, left_out) for each in value]
+        return [_rest(each, left_out, is_free) for each in value]
     if not isinstance(value, dict):
         return value
     rest = {}
     for key, each in value.items():
-        names_code = key in CODE_KEYS or (isinstance(each, str) and OTHER_CODE.fullmatch(each))
+        names_code = key in CODE_KEYS or (not is_free and _is_other_code(each))
         if names_code:
             left_out.append(key)
-        elif key in ORIGIN_KEYS or ATTENTION_KEY.fullmatch(key) or _is_local(key, each):
-            continue
-        else:
-            rest[key] = each if FREE_KEY.fullmatch(key) else _rest(each, left_out)
+        elif key == SOURCE_KEY:
+            rest[key] = each
+        elif not _names_place(key, each, is_free):
+            rest[key] = _rest(each, left_out, is_free or bool(FREE_KEY.fullmatch(key)))
     return rest
+
+
+def _is_other_code(value: Any) -> bool:
+    return isinstance(value, str) and bool(OTHER_CODE.fullmatch(value))
+
+
+def _names_place(key: str, value: Any, is_free: bool) -> bool:
+    """Return whether a setting says where something lies here, and nothing else that matters."""
+    if key in ORIGIN_KEYS or ATTENTION_KEY.fullmatch(key) or PLACE.search(key):
+        return True
+    # A template is not left out for a word in it: it is refused, later.
+    is_text = isinstance(value, str) and key != "chat_template"
+    return is_text and (bool(PLACE.search(value)) or not is_free and _is_local(key, value))
 
 
 def refuse_foreign_code(file: Path, name: str) -> None:
@@ -132,10 +153,10 @@ def refuse_foreign_code(file: Path, name: str) -> None:
                     "repository; build again"
                 )
     for key, found in _foreign(content, ""):
-        raise ECSOInputError(f"{file}: {key} {found}; take it out, or build again")
+        raise ECSOInputError(f"{file}: {key[:80]} {found}; take it out, or build again")
 
 
-def _foreign(value: Any, key: str) -> Iterator[tuple[str, str]]:
+def _foreign(value: Any, key: str, is_free: bool = False) -> Iterator[tuple[str, str]]:
     """Yield each key that may not be there, and why."""
     if isinstance(value, dict):
         for name, each in value.items():
@@ -145,14 +166,16 @@ def _foreign(value: Any, key: str) -> Iterator[tuple[str, str]]:
                 yield name, "names a kernel of another repository"
             elif name in ORIGIN_KEYS and not HUB_NAME.fullmatch(str(each)):
                 yield name, "names a path of this machine"
-            elif not FREE_KEY.fullmatch(name):
-                yield from _foreign(each, name)
+            elif PLACE.search(name):
+                yield name, "is the name of a setting and a path of this machine"
+            elif name != SOURCE_KEY:
+                yield from _foreign(each, name, is_free or bool(FREE_KEY.fullmatch(name)))
     elif isinstance(value, list):
         for each in value:
-            yield from _foreign(each, key)
-    elif isinstance(value, str) and OTHER_CODE.fullmatch(value):
+            yield from _foreign(each, key, is_free)
+    elif not is_free and _is_other_code(value):
         yield key, f"names code of another repository ({value[:80]})"
-    elif _is_local(key, value):
+    elif isinstance(value, str) and (PLACE.search(value) or not is_free and _is_local(key, value)):
         yield key, "names a path of this machine"
 
 

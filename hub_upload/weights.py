@@ -9,7 +9,7 @@ from typing import Any
 
 from modeling_ecso.errors_ecso import ECSOInputError
 
-from .model_json import LOCAL_PATH, refuse_lfs_pointer
+from .model_json import LOCAL_PATH, PLACE, refuse_lfs_pointer
 
 
 SINGLE = "model.safetensors"
@@ -89,7 +89,8 @@ def refuse_local_metadata(file: Path) -> None:
     with _opened(file) as tensors:
         metadata = tensors.metadata() or {}
     for key, value in metadata.items():
-        if any(LOCAL_PATH.fullmatch(word) for word in re.split(r"[\s\"',;=]+", value)):
+        words = re.split(r"[\s\"',;=]+", f"{key} {value}")
+        if PLACE.search(key) or any(LOCAL_PATH.fullmatch(word) for word in words):
             raise ECSOInputError(
                 f"{file}: its metadata names a path of this machine under {key[:40]!r}; {RESAVE}"
             )

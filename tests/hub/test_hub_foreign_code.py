@@ -33,6 +33,9 @@ FOREIGN = [
     {"vision_config": {"attn_implementation": "other/kernel"}},
     {"_attn_implementation": {"vision_config": "other/kernel"}},
     {"somewhere": OTHER},
+    {"content": {"auto_map": {"AutoProcessor": OTHER}}},
+    {"special_tokens": {"auto_map": {"AutoProcessor": OTHER}}},
+    {"extra_special_tokens": {"auto_map": {"AutoProcessor": "module.Class"}}},
 ]
 FILES = [
     "config.json",

@@ -1,5 +1,6 @@
 """No secret goes up: not in a file, not in its name, not behind a link, not in weights."""
 
+import base64
 import json
 import os
 import pickle
@@ -9,6 +10,7 @@ import pytest
 
 from hub_upload.allowed import files_of
 from hub_upload.build import build
+from hub_upload.model_json import cleaned
 from hub_upload.push import PushTarget, plan_push
 from hub_upload.recipe import load_recipe
 from hub_upload.secret_patterns import kind_of_secret
@@ -62,6 +64,37 @@ SECRETS = {
     "vault": "hv" + "s." + of(WORD, 90),
     "netrc": "machine api.example.org login me password " + of(HEX, 40),
     "address": "https://me:" + of(WORD, 12) + "@example.org/model",
+    "hugging face oauth": "hf" + "_oauth_" + of(WORD, 34),
+    "hugging face jwt": "hf" + "_jwt_" + of(WORD, 30) + "." + of(WORD, 30),
+    "kaggle": "KG" + "AT_" + of(HEX, 32),
+    "tavily": "tv" + "ly-" + of(WORD, 32),
+    "jina": "ji" + "na_" + of(WORD, 60),
+    "supabase": "sb" + "_secret_" + of(WORD, 31),
+    "modal": "a" + "k-" + of(WORD, 22),
+    "bitbucket": "AT" + "BB" + of(WORD, 32),
+    "confluence": "AT" + "CTT3" + of(WORD, 180),
+    "dropbox": "s" + "l." + of(WORD, 130),
+    "meta": "EA" + "AC" + of(WORD, 100),
+    "mapbox": "s" + "k.ey" + "J" + of(WORD, 60) + "." + of(WORD, 22),
+    "sonarqube": "sq" + "u_" + of(HEX, 40),
+    "plaid": "access-" + "sandbox-0a1b2c3d-4e5f-6789-0a1b-2c3d4e5f6789",
+    "alibaba": "LT" + "AI5t" + of(WORD, 18),
+    "yandex": "AQ" + "VN" + of(WORD, 36),
+    "nuget": "oy" + "2" + of("a1b2c3d4e5f6g7h8i9", 43),
+    "clojars": "CLO" + "JARS_" + of(HEX, 60),
+    "circle": "CCI" + "PAT_" + of(WORD, 22) + "_" + of(HEX, 40),
+    "buildkite": "bk" + "ua_" + of(HEX, 40),
+    "dynatrace": "dt" + "0c01." + of(UPPER, 24) + "." + of(UPPER, 64),
+    "brevo": "xkey" + "sib-" + of(HEX, 64) + "-" + of(WORD, 16),
+    "shippo": "shippo" + "_live_" + of(HEX, 40),
+    "readme": "rd" + "me_" + of("xn8s9hc2d4k6", 70),
+    "prefect": "pn" + "u_" + of(WORD, 36),
+    "okta": "SS" + "WS 00" + of(WORD, 40),
+    "cloudflare": "v1" + ".0-" + of(HEX, 24) + "-" + of(HEX, 146),
+    "google account's key": '"private_key' + '_id": "' + of(HEX, 40) + '"',
+    "a service of tomorrow": "zz" + "9_" + of(WORD, 40),
+    "another, of one case": "foo" + "-live-" + of(HEX, 32),
+    "without a prefix": of(WORD, 32),
     "whatever is called a key": '"api_key": "' + of(WORD, 32) + '"',
 }
 ORDINARY = [
@@ -70,6 +103,10 @@ ORDINARY = [
     "task-specific-fine-tuning-of-large-language-models-with-images, risk-aware",
     "sha256: " + of(HEX, 64) + ", revision " + of(HEX, 40),
     "https://huggingface.co/owner/name/resolve/main/model.safetensors?download=true",
+    "T5Gemma2ForConditionalGeneration, Wav2Vec2CTCTokenizer, Glm46VImageProcessorPil, BF16",
+    "ECSO-LLaVA-v1.5-7B-hf-Q4_K_M-GGUF, as-described-in-section-2-of-the-paper, sl.abc",
+    "sha256-" + of(HEX, 64) + " model-" + of(HEX, 40) + ".bin commit_" + of(HEX, 40),
+    "![dot](data:image/png;base64," + of(WORD, 200) + ")",
 ]
 
 
@@ -112,6 +149,16 @@ def test_every_kind_of_secret_is_found_however_it_is_written(kind):
 @pytest.mark.parametrize("text", ORDINARY)
 def test_ordinary_texts_are_no_secrets(text):
     assert kind_of_secret(text.encode()) is None
+
+
+def test_what_looks_random_in_base64_is_no_secret_in_a_list_of_tokens(folder):
+    words = [
+        base64.b64encode(word).decode() for word in (b" responsibilities", b" 12 Internationals")
+    ]
+    (folder / "tekken.json").write_text(json.dumps({"vocab": words}), "utf-8")
+    files_of(folder)
+    (folder / "tekken.json").write_text(json.dumps({"vocab": [SECRETS["github"]]}), "utf-8")
+    refused(folder, "GitHub token")
 
 
 @pytest.mark.parametrize(
@@ -257,6 +304,39 @@ def test_a_local_origin_in_a_built_folder_is_refused(folder, key, value):
     refused(folder, f"{key} names a path of this machine")
     (folder / "config.json").write_text(json.dumps({key: "llava-hf/llava-1.5-7b-hf"}), "utf-8")
     files_of(folder)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"/home/me/x": 1},
+        {"note": {"C:\\Users\\me\\x": 1}},
+        {"note": "It was trained from /home/me/run 3, then merged."},
+        {"note": ["of /scratch/me/run"]},
+        {"image_token": "/home/me/x"},
+        {"extra_special_tokens": ["<a>", "/root/x"]},
+        {"added_tokens_decoder": {"5": {"content": "/Users/me/x"}}},
+    ],
+    ids=str,
+)
+def test_a_path_of_this_machine_is_found_wherever_it_stands_in_settings(folder, more):
+    (folder / "tokenizer_config.json").write_text(json.dumps(more), "utf-8")
+    refused(folder, "a path of this machine")
+    rest, left_out = cleaned(more)
+    assert "me" not in str(rest) or isinstance(list(more.values())[0], list)
+    assert not left_out
+
+
+def test_what_is_no_path_stays_in_settings(folder):
+    settings = {
+        "extra_special_tokens": ["</s>", "/a/", "<a/b>", "https://example.org/home/me"],
+        "pad_token": "~/x",
+        "note": "See https://example.org/data/a/b; and/or either/or/both.",
+        "chat_template": "{% if a %}</home/x>{% endif %} in /tmp",
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings), "utf-8")
+    files_of(folder)
+    assert cleaned(settings) == (settings, [])
 
 
 @pytest.mark.parametrize("path", ["/home/me/data", "/Users/me/x", "/root/x", "C:\\Users\\me"])
