@@ -69,7 +69,9 @@ eval: $(EVAL_READY)  ## All benchmarks in miniature on the tiny model, with repo
 	@rm -rf $(EVAL_OUT)
 	@$(BIN)/python -m examples.training.miniatures.make --out $(MINIATURES)
 	@$(BIN)/ecso eval all --data $(MINIATURES) $(EVAL_OPTIONS)
-	@$(BIN)/ecso report $(EVAL_OUT)/logs --out $(EVAL_OUT)
+	@$(BIN)/ecso calibrate --benign $(MINIATURES)/calibration/benign.jsonl \
+		--harmful $(MINIATURES)/calibration/harmful.jsonl --out $(EVAL_OUT)/calibration
+	@$(BIN)/ecso report $(EVAL_OUT)/logs --out $(EVAL_OUT) --calibration $(EVAL_OUT)/calibration
 
 clean:  ## Remove everything the targets made
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -56,7 +56,7 @@ class Recipe:
             for the embedded one and for a folder.
         weights: ``copy``, ``thin`` or, for code alone, ``none``.
         preset: The preset whose settings are stored.
-        ecso: Settings that differ from the preset.
+        ecso: Settings that differ from the preset; the recipe may name a file of them.
         generation: Settings that differ from the base's ``generation_config.json``.
         release: The tag under which it is published.
         card: Fields of the card.
@@ -137,7 +137,7 @@ def _checked_recipe(path: Path, stored: Any) -> Recipe:
         base_revision=base["revision"],
         weights=_one_of("weights", top["weights"], WEIGHTS[kind]),
         preset=_text("preset", top["preset"]),
-        ecso=_free_mapping("ecso", top["ecso"]),
+        ecso=_ecso_settings(path, top),
         generation=_free_mapping("generation", top["generation"]),
         release=_matching("release", top["release"], r"v[0-9][\w.-]*", "v1 or v1.2"),
         card=_card_fields(top["card"]),
@@ -145,6 +145,19 @@ def _checked_recipe(path: Path, stored: Any) -> Recipe:
     if not recipe.ecso_config["enabled"]:
         raise _wrong("ecso.enabled", "true, or it would not protect", False)
     return recipe
+
+
+def _ecso_settings(path: Path, top: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of the protocol: a mapping, or a file named from the recipe's folder."""
+    if not isinstance(top["ecso"], str):
+        return _free_mapping("ecso", top["ecso"])
+    from modeling_ecso.loading.settings_file import read_settings
+
+    settings = read_settings(path.parent / top["ecso"])
+    base = settings.pop("preset", top["preset"])
+    if base != top["preset"]:
+        raise _wrong("preset", f"{base}, the base of the settings in {top['ecso']}", top["preset"])
+    return settings
 
 
 def _card_fields(stored: Any) -> CardFields:

@@ -130,7 +130,8 @@ class Trace:
         preset: The preset that the settings started from.
         outcome: Whose text is the answer.
         verdict: The verdict on the draft; None where it was not judged.
-        p_unsafe: Probability that the draft is unsafe, in [0, 1]; None where it is not known.
+        p_unsafe: Probability that the draft is unsafe, in [0, 1], the highest of all windows and
+            beginnings that were judged; None where it is not known.
         caption: The query-aware description of the image, only with ``keep_caption``; never part of
             the repr.
         safe_answer_verdict: The verdict on the safe answer; None where it was not judged.

@@ -117,6 +117,7 @@ class Protocol:
         self._draft: str | None = None  # only where it may have to be kept
         self._kept_draft: str | None = None
         self._beginning_was_unsafe = False
+        self._beginning_p_unsafe: float | None = None
         self._beginning_records: list[StepRecord] = []
         self._state = _State.DIRECT
         self.ask: Ask | None = DirectAsk()
@@ -228,6 +229,7 @@ class Protocol:
         """
         self._beginning_records.append(StepRecord(Step.DETECT, reply.tokens, reply.milliseconds))
         verdict, p_unsafe = self._judge(reply)
+        self._beginning_p_unsafe = _highest(self._beginning_p_unsafe, p_unsafe)
         if self._is_unsafe(verdict):
             self._beginning_was_unsafe = True
             self._verdict, self._p_unsafe = verdict, p_unsafe
@@ -265,7 +267,9 @@ class Protocol:
         self._move_to(_State.DETECT, ask)
 
     def _after_detect(self, reply: StepReply) -> None:
-        self._verdict, self._p_unsafe = self._judge(reply)
+        self._verdict, p_unsafe = self._judge(reply)
+        # What stands in the trace is what a threshold is compared with, anywhere on the way.
+        self._p_unsafe = _highest(self._beginning_p_unsafe, p_unsafe)
         if self._is_unsafe(self._verdict):
             self._go_on_without_draft()
             return
@@ -327,9 +331,8 @@ class Protocol:
 
     def _judge(self, reply: StepReply) -> tuple[Verdict, float | None]:
         """Return the verdict over all windows, and the highest p(unsafe) that is known."""
-        known = [p for p in reply.p_unsafe if p is not None]
         verdict = verdict_on_windows(reply.texts, reply.p_unsafe, self._ecso_config)
-        return verdict, max(known, default=None)
+        return verdict, _highest(*reply.p_unsafe)
 
     def _is_unsafe(self, verdict: Verdict) -> bool:
         if verdict is Verdict.UNCLEAR:
@@ -342,3 +345,8 @@ class Protocol:
         kind = ImageAsk if sees_images else TextAsk
         prompts = detect_prompts(self._ecso_config, self._query, answer, in_short_windows)
         return kind(Step.DETECT, prompts, self._ecso_config.detect_max_new_tokens)
+
+
+def _highest(*p_unsafe: float | None) -> float | None:
+    """Return the highest of what is known; None where nothing is."""
+    return max((p for p in p_unsafe if p is not None), default=None)

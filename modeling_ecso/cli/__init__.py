@@ -1,6 +1,7 @@
 """The `ecso` command. One module for each subcommand; heavy libraries load only when one runs."""
 
 from . import (
+    calibrate_command,
     datagen_command,
     demo_command,
     eval_command,
@@ -17,6 +18,7 @@ SUBCOMMANDS = (
     serve_command.add_to,
     eval_command.add_to,
     report_command.add_to,
+    calibrate_command.add_to,
     datagen_command.add_to,
 )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors_ecso import ECSOInputError
 from ..loading.models import LoadedModel, load_model
-from .model_options import add_model_options
+from .model_options import add_model_options, chosen_settings
 from .terminal import console
 
 
@@ -64,6 +64,7 @@ def run(chosen: argparse.Namespace) -> int:
             "images": str(chosen.images.resolve()),
             "model": loaded.name,
             "preset": chosen.preset,
+            **({"settings": chosen_settings(chosen)} if chosen.settings else {}),
             "max_new_tokens": chosen.max_new_tokens,
         },
     )
@@ -74,7 +75,6 @@ def run(chosen: argparse.Namespace) -> int:
 
 def _check(chosen: argparse.Namespace) -> None:
     from ..datagen.journal import writing
-    from ..presets_ecso import PRESETS
 
     for name, value in (
         ("--batch-size", chosen.batch_size),
@@ -82,10 +82,7 @@ def _check(chosen: argparse.Namespace) -> None:
     ):
         if value < 1:
             raise ECSOInputError(f"{name} is {value}; give a number from 1")
-    if chosen.preset is not None and chosen.preset not in PRESETS:
-        raise ECSOInputError(
-            f"--preset {chosen.preset!r} is unknown; choose from {', '.join(PRESETS)}"
-        )
+    chosen_settings(chosen)
     with writing(chosen.out):
         if not chosen.out.parent.is_dir():
             raise ECSOInputError(
@@ -103,7 +100,7 @@ def _answer_all(
 
     from ..datagen.engine import answer_pairs, write_conversations
 
-    ecso_config = {"preset": chosen.preset} if chosen.preset else {}
+    ecso_config = chosen_settings(chosen)
     columns = (BarColumn(), MofNCompleteColumn(), "pairs", TimeRemainingColumn())
     with Progress(*columns, console=console(to_stderr=True), transient=True) as progress:
         bar = progress.add_task("", total=len(pairs), completed=len(journal.entries))

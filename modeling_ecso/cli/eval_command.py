@@ -12,6 +12,8 @@ from ..evaluation.benchmarks import all_benchmarks, get_benchmark, listed, names
 
 ALL = "all"
 _RULES = "rules"
+_PRESETS = ("reference", "paper", "hardened", "utility-scripts")
+_TAKEN_NAMES = (*_PRESETS, "direct", "protected")
 
 
 def add_to(commands: Any) -> None:
@@ -129,7 +131,7 @@ def _check(chosen: argparse.Namespace) -> None:
             "--data is missing; give the folder of the data or hub:OWNER/NAME@COMMIT"
         )
     if chosen.score_again:
-        for option in ("limit", "direct", "preset"):
+        for option in ("limit", "direct", "preset", "settings"):
             if getattr(chosen, option):
                 raise ECSOInputError(
                     f"--score-again judges whole logs, so it takes no --{option}; leave it out"
@@ -138,8 +140,13 @@ def _check(chosen: argparse.Namespace) -> None:
         raise ECSOInputError(
             "--compare runs direct and protected, --direct only direct; choose one"
         )
-    if chosen.direct and chosen.preset:
-        raise ECSOInputError("--direct runs no protocol, so it takes no --preset")
+    if chosen.direct and (chosen.preset or chosen.settings):
+        raise ECSOInputError("--direct runs no protocol, so it takes no --preset and no --settings")
+    if chosen.settings and Path(chosen.settings).stem in _TAKEN_NAMES:
+        raise ECSOInputError(
+            f"--settings {chosen.settings}: a run would be called {Path(chosen.settings).stem}, "
+            "as others are; give the file another name"
+        )
     if chosen.judge_prompts and not Path(chosen.judge_prompts).is_file():
         raise ECSOInputError(f"{chosen.judge_prompts}: no such file; give the published judge file")
     if chosen.judge_prompts and chosen.judge == _RULES:
@@ -220,9 +227,15 @@ def _add_variants(parser: argparse.ArgumentParser) -> None:
         "--preset",
         nargs="+",
         default=[],
-        choices=("reference", "paper", "hardened", "utility-scripts"),
+        choices=_PRESETS,
         help="presets to run (default: what the model stores); utility-scripts is reference with "
         "the image kept in the last step",
+    )
+    parser.add_argument(
+        "--settings",
+        metavar="FILE",
+        help="settings of the protocol to run, such as ecso calibrate writes; the run is named "
+        "after the file",
     )
 
 

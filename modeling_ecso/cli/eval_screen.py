@@ -1,7 +1,6 @@
 """Runs `ecso eval`: makes what was asked for, shows its progress, then the figures."""
 
 import argparse
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from ..errors_ecso import ECSOInputError
 from ..evaluation.answering import Watcher
 from ..evaluation.benchmark import Benchmark
 from ..evaluation.benchmarks import get_benchmark, names_of
@@ -28,8 +26,10 @@ from ..evaluation.runs import (
 )
 from ..evaluation.safety import keeps_draft
 from ..evaluation.side_by_side import read_runs
+from ..loading.settings_file import read_settings
 from . import terminal
 from .eval_tables import comparison, notes, scenario_tables
+from .folders import writable_folder
 
 
 def evaluate(chosen: argparse.Namespace) -> int:
@@ -73,24 +73,6 @@ def evaluate(chosen: argparse.Namespace) -> int:
     if incomplete:
         console.print(Text("the same command with --resume asks only what is missing"))
     return 1 if incomplete else 0
-
-
-def writable_folder(folder: Path, option: str) -> Path:
-    """Return the folder, made if need be: before hours of answers, not after.
-
-    Raises:
-        ECSOInputError: It is a file, or nothing can be written there.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        is_writable = os.access(folder, os.W_OK)
-    except OSError:
-        is_writable = False
-    if not is_writable:
-        raise ECSOInputError(
-            f"{option} {folder}: nothing can be written there; name a folder of yours"
-        )
-    return folder
 
 
 def _benign_runs(log_dir: Path, runs: list[EvalRun], left_out: list[str]) -> list[EvalRun]:
@@ -164,7 +146,10 @@ def _plans(chosen: argparse.Namespace) -> list[EvalPlan]:
     typed = chosen.model or TINY_NAME
     model = inspect_name(typed)
     judge = None if chosen.judge == "rules" else chosen.judge
-    variants = [DIRECT] if chosen.direct else list(dict.fromkeys(chosen.preset)) or [PROTECTED]
+    settings = read_settings(Path(chosen.settings)) if chosen.settings else None
+    calibrated = [Path(chosen.settings).stem] if chosen.settings else []
+    presets = list(dict.fromkeys(chosen.preset))
+    variants = [DIRECT] if chosen.direct else [*presets, *calibrated] or [PROTECTED]
     if chosen.compare:
         variants = [DIRECT, *variants]
     benchmark = get_benchmark(chosen.benchmark)
@@ -178,7 +163,12 @@ def _plans(chosen: argparse.Namespace) -> list[EvalPlan]:
             variant=variant,
             model=model,
             arguments=task_arguments(benchmark, options, judge, prompts),
-            provider_arguments=provider_arguments(variant, chosen.keep_drafts, batch_size),
+            provider_arguments=provider_arguments(
+                variant,
+                chosen.keep_drafts,
+                batch_size,
+                settings if variant in calibrated else None,
+            ),
             judge=judge,
             # Twice a batch, so that the next one waits while its answers are judged and logged.
             connections=2 * batch_size if batch_size else chosen.batch_size,

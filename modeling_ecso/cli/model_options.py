@@ -1,10 +1,14 @@
 """The options of every command that a model answers for."""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+from ..errors_ecso import ECSOInputError
 
 
 def add_model_options(parser: ArgumentParser) -> None:
-    """Add the options that say which model answers, under which preset and how long."""
+    """Add the options that say which model answers, under which settings and how long."""
     parser.add_argument(
         "--model",
         metavar="DIR_OR_ID",
@@ -15,6 +19,36 @@ def add_model_options(parser: ArgumentParser) -> None:
         metavar="NAME",
         help="reference, paper or hardened (default: what the model stores)",
     )
+    add_settings_option(parser)
     parser.add_argument(
         "--max-new-tokens", type=int, default=256, metavar="N", help="answer limit (default: 256)"
     )
+
+
+def add_settings_option(parser: ArgumentParser) -> None:
+    """Add the option that names a file of settings."""
+    parser.add_argument(
+        "--settings",
+        metavar="FILE",
+        help="settings of the protocol, such as ecso calibrate writes; its preset is the base",
+    )
+
+
+def chosen_settings(chosen: Namespace) -> dict[str, Any]:
+    """Return what preset and file of settings change in what the model stores.
+
+    Raises:
+        ECSOInputError: There is no such preset, the file cannot be used, or both are given.
+    """
+    from ..loading.settings_file import read_settings
+    from ..presets_ecso import PRESETS
+
+    if chosen.settings is not None and chosen.preset is not None:
+        raise ECSOInputError("--settings names a preset itself; leave --preset out")
+    if chosen.settings is not None:
+        return read_settings(Path(chosen.settings))
+    if chosen.preset is not None and chosen.preset not in PRESETS:
+        raise ECSOInputError(
+            f"--preset {chosen.preset!r} is unknown; choose from {', '.join(PRESETS)}"
+        )
+    return {"preset": chosen.preset} if chosen.preset else {}

@@ -19,6 +19,12 @@ def add_to(commands: Any) -> None:
     parser.add_argument("logs", metavar="LOGS", help="the --log-dir of ecso eval")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder to write into")
     parser.add_argument("--model", metavar="DIR_OR_ID", help="which model, as for ecso eval")
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="DIR",
+        help="the --out of ecso calibrate, to be shown as well",
+    )
     parser.set_defaults(function=run)
 
 
@@ -29,11 +35,13 @@ def run(chosen: argparse.Namespace) -> int:
         ECSOInputError: The logs cannot be used, or nothing can be written there.
     """
     try:
+        from ..evaluation.calibration.stored import read_calibration
         from ..evaluation.report import write_report
         from ..evaluation.side_by_side import read_runs
 
         runs = read_runs(Path(chosen.logs), chosen.model, _tell)
-        report = write_report(runs, Path(chosen.out))
+        calibration = read_calibration(chosen.calibration) if chosen.calibration else None
+        report = write_report(runs, Path(chosen.out), calibration)
     except ModuleNotFoundError as error:
         raise ECSOInputError(
             f'{error.name} is not installed; run pip install "ecso-llava[eval]"'

@@ -7,7 +7,7 @@ from typing import Any
 from ..errors_ecso import ECSOInputError
 from ..loading.images import open_image
 from ..loading.models import LoadedModel, load_model
-from .model_options import add_model_options
+from .model_options import add_model_options, chosen_settings
 from .terminal import console, print_json
 
 
@@ -55,16 +55,11 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _check(chosen: argparse.Namespace) -> None:
-    from ..presets_ecso import PRESETS
-
     if not chosen.query.strip():
         raise ECSOInputError("--query is empty; say what to ask")
     if chosen.max_new_tokens < 1:
         raise ECSOInputError(f"--max-new-tokens is {chosen.max_new_tokens}; give a number from 1")
-    if chosen.preset is not None and chosen.preset not in PRESETS:
-        raise ECSOInputError(
-            f"--preset {chosen.preset!r} is unknown; choose from {', '.join(PRESETS)}"
-        )
+    chosen_settings(chosen)
 
 
 def _answer_unprotected(
@@ -93,9 +88,12 @@ def _answer_protected(
     import torch
 
     shows = chosen.show_withheld
-    changes: dict[str, Any] = {"enabled": True, "keep_draft": shows, "keep_caption": shows}
-    if chosen.preset:
-        changes["preset"] = chosen.preset
+    changes: dict[str, Any] = {
+        **chosen_settings(chosen),
+        "enabled": True,
+        "keep_draft": shows,
+        "keep_caption": shows,
+    }
     inputs = loaded.inputs_for(chosen.query, images)
     run = loaded.model.protected_run(
         **inputs,

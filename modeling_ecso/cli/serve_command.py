@@ -2,7 +2,6 @@
 
 import argparse
 import importlib.util
-import json
 import os
 import socket
 from pathlib import Path
@@ -39,6 +38,7 @@ def add_to(commands: Any) -> None:
     )
     ecso_config.add_argument(
         "--ecso-config",
+        "--settings",
         metavar="FILE",
         help="settings of the protocol, YAML or JSON; its `preset` is the base",
     )
@@ -119,7 +119,7 @@ def serve(chosen: argparse.Namespace) -> int:
     config = _gateway_config(chosen)
     keys = ApiKeys(_keys(chosen))
     server = OpenAIServer(
-        _checked_url(chosen.upstream),
+        checked_url(chosen.upstream),
         chosen.model,
         api_key=os.environ.get(UPSTREAM_KEY_VARIABLE),
         timeout_s=chosen.step_timeout,
@@ -192,11 +192,12 @@ def _gateway_config(chosen: argparse.Namespace) -> Any:
 
 
 def _ecso_config(chosen: argparse.Namespace) -> Any:
+    from ..loading.settings_file import read_settings
     from ..settings_ecso import ECSOConfig
 
     ecso_config = ECSOConfig.from_preset(chosen.preset or "paper")
     if chosen.ecso_config is not None:
-        ecso_config = ecso_config.updated(_read_ecso_config(chosen.ecso_config))
+        ecso_config = ecso_config.updated(read_settings(Path(chosen.ecso_config)))
     if not ecso_config.enabled:
         raise ECSOInputError(
             "ecso.enabled is false; a gateway that protects nothing is not started"
@@ -206,21 +207,6 @@ def _ecso_config(chosen: argparse.Namespace) -> Any:
             "ecso.keep_draft is true; the gateway never shows drafts, leave it out"
         )
     return ecso_config
-
-
-def _read_ecso_config(path: str) -> dict[str, Any]:
-    import yaml
-
-    try:
-        text = Path(path).read_text("utf-8-sig")
-        stored = json.loads(text) if path.endswith(".json") else yaml.safe_load(text)
-    except OSError:
-        raise ECSOInputError(f"{path}: no such file, or it cannot be read") from None
-    except (ValueError, yaml.YAMLError):
-        raise ECSOInputError(f"{path}: neither YAML nor JSON") from None
-    if not isinstance(stored, dict) or not all(isinstance(key, str) for key in stored):
-        raise ECSOInputError(f"{path}: holds no settings; write one `name: value` a line")
-    return stored
 
 
 def _keys(chosen: argparse.Namespace) -> list[str]:
@@ -243,7 +229,8 @@ def _keys(chosen: argparse.Namespace) -> list[str]:
     return keys
 
 
-def _checked_url(url: str) -> str:
+def checked_url(url: str) -> str:
+    """Return the address of a server, checked; raises ECSOInputError."""
     if not url.startswith(("http://", "https://")) or len(url.split("//", 1)[1]) == 0:
         raise ECSOInputError(
             f"--upstream {url!r} is no URL; give one such as http://127.0.0.1:8000/v1"

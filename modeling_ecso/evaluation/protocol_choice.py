@@ -7,6 +7,8 @@ A step that fails for good is raised, whatever is stored: a refusal in its place
 model's merit.
 """
 
+from typing import Any
+
 from ..settings_ecso import ECSOConfig
 from .eval_run import DIRECT, PROTECTED
 from .prerequisite import PrerequisiteError, as_prerequisite_error
@@ -18,6 +20,7 @@ def chosen_ecso_config(
     preset: str | None,
     keep_draft: bool,
     image_in_safe_step: bool,
+    settings: dict[str, Any] | None = None,
 ) -> ECSOConfig | None:
     """Return the settings to run the protocol with; None: answer directly.
 
@@ -27,9 +30,11 @@ def chosen_ecso_config(
         preset: Preset of the protocol; None: what is stored.
         keep_draft: Whether unsafe drafts and captions are kept in the log.
         image_in_safe_step: Whether the image stays in the last step.
+        settings: Settings that differ from the preset, or from what is stored; they may name the
+            preset.
 
     Raises:
-        PrerequisiteError: The variant or the preset is unknown.
+        PrerequisiteError: The variant, the preset or a setting is unknown or not allowed.
     """
     if variant not in (DIRECT, PROTECTED):
         raise PrerequisiteError(
@@ -38,6 +43,7 @@ def chosen_ecso_config(
     if variant == DIRECT:
         return None
     changes: dict[str, object] = {
+        **(settings or {}),
         "enabled": True,
         "keep_draft": keep_draft,
         "keep_caption": keep_draft,

@@ -50,7 +50,7 @@ def test_judging_again_takes_no_option_that_it_would_ignore(capsys, option):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"protocl": "direct"}, "no argument protocl; choose from protocol, preset"),
+        ({"protocl": "direct"}, "no argument protocl; choose from variant, preset"),
         ({"variant": "none"}, "variant 'none' is unknown"),
         ({"batch_size": "abc"}, "batch_size is 'abc'"),
         ({"batch_size": 0}, "batch_size is 0"),

@@ -1,8 +1,9 @@
 """`write_report`: logs → one self-contained page, its plots as PNG, and JSON for machines.
 
 ``index.html`` holds everything, its plots too, and fetches nothing. ``summary.json`` is benchmark →
-kind or metric → variant; ``figures.json`` has every figure with standard error, judge, cost
-and the paper's value; ``card.json`` has the headlines as a model card takes them in.
+kind or metric → variant, and what calibration found; ``figures.json`` has every figure with its
+standard error, judge, cost and the paper's value; ``card.json`` has the headlines as a model card
+takes them in.
 """
 
 import base64
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 from ..eval_run import EvalRun
 from ..summary import summary_of
 from .card import card_results
-from .content import report_content
+from .content import calibration_summary, report_content
 from .plots import Plot, draw_plots
 
 
@@ -27,18 +28,25 @@ class Report(NamedTuple):
     plots: tuple[Path, ...]
 
 
-def write_report(runs: list[EvalRun], out: Path) -> Report:
+def write_report(
+    runs: list[EvalRun], out: Path, calibration: dict[str, Any] | None = None
+) -> Report:
     """Write the report of a model's runs.
 
     Args:
         runs: The runs, of one model.
         out: Folder to write into; made if need be.
+        calibration: What `ecso calibrate` found about the model; None: it was not run.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
+    from ..calibration.plots import curve_plot
+
     out.mkdir(parents=True, exist_ok=True)
-    content = report_content(runs)
+    content = report_content(runs, calibration)
     plots = draw_plots(runs)
+    if calibration and (curves := curve_plot(calibration)):
+        plots.append(curves)
     environment = Environment(
         loader=PackageLoader(__name__, "."), autoescape=True, undefined=StrictUndefined
     )
@@ -53,7 +61,8 @@ def write_report(runs: list[EvalRun], out: Path) -> Report:
         plots=tuple(out / f"{plot.name}.png" for plot in plots),
     )
     report.page.write_text(page, "utf-8")
-    report.summary.write_text(_json(summary_of(runs)), "utf-8")
+    summary = {**summary_of(runs), **calibration_summary(calibration)}
+    report.summary.write_text(_json(summary), "utf-8")
     report.figures.write_text(_json(content), "utf-8")
     report.card.write_text(_json(card_results(runs)), "utf-8")
     for plot, file in zip(plots, report.plots, strict=True):

@@ -4,6 +4,7 @@ from typing import Any
 
 from ..benchmark import ScenarioTable
 from ..benchmarks import all_benchmarks, get_benchmark, listed
+from ..calibration.facts import facts_of
 from ..eval_run import DIRECT, EvalRun
 from ..published import SOURCE, published_model, published_pair, published_value
 from ..refusal_rules import NAME as RULES_NAME
@@ -24,11 +25,14 @@ from ..summary import (
 )
 
 
-def report_content(runs: list[EvalRun]) -> dict[str, Any]:
+def report_content(
+    runs: list[EvalRun], calibration: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Return everything a report says about a model's runs, ready for JSON.
 
     Args:
         runs: The runs, of one model; at least one.
+        calibration: What `ecso calibrate` found about the model; None: it was not run.
     """
     model = runs[0].model
     rows = rows_of(runs)
@@ -63,7 +67,23 @@ def report_content(runs: list[EvalRun]) -> dict[str, Any]:
         "rules": _rules() if RULES_NAME in judges else None,
         "has_benign": any(row.benchmark == BENIGN for row in rows),
         "benchmarks": _benchmarks(),
+        "calibration": calibration and {**calibration, "facts": facts_of(calibration)},
     }
+
+
+def calibration_summary(calibration: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the headlines of a calibration for ``summary.json``; empty: it was not run."""
+    if calibration is None:
+        return {}
+    chosen, area = calibration["chosen"], calibration["area"]
+    found = {
+        "advice": calibration["advice"],
+        "threshold": chosen and chosen["value"],
+        "flagged": chosen and chosen["flagged"],
+        "found": chosen and chosen["found"],
+        "area_under_roc": area and area["value"],
+    }
+    return {"calibration": found}
 
 
 def _benchmarks() -> dict[str, Any]:

@@ -32,7 +32,7 @@ class Plot:
 
 
 @dataclass(frozen=True)
-class _Theme:
+class Theme:
     """Colours of a page: those of the variants stand in the order direct, protected, others."""
 
     ink: str
@@ -41,10 +41,10 @@ class _Theme:
     series: tuple[str, ...]
 
 
-_LIGHT = _Theme(
+_LIGHT = Theme(
     "#1c2430", "#d5dae1", "#ffffff", ("#c2703d", "#1f7a6d", "#3f63a8", "#8a5a9e", "#7d7a2f")
 )
-_DARK = _Theme(
+_DARK = Theme(
     "#e6eaf0", "#3a4350", "#171c23", ("#e09a63", "#52bfae", "#85a5e6", "#c39ad6", "#bdb95f")
 )
 _STEPS = ("direct", "detect", "caption", "safe")
@@ -84,7 +84,7 @@ def _harmless_plot(
     rates = {(run.kind, run.variant): table.rates(run) for run in runs}
     names = sorted({name for found in rates.values() for name in found}, reverse=True)
 
-    def draw(figure: Any, theme: _Theme) -> None:
+    def draw(figure: Any, theme: Theme) -> None:
         panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
         height = 0.8 / len(variants)
         for panel, kind in zip(panels, kinds, strict=True):
@@ -111,7 +111,7 @@ def _harmless_plot(
             tick.set_alpha(1 if name in table.counted else 0.55)
         _legend(figure, panels[0], theme)
 
-    return _plot(
+    return plot_of(
         plot_name,
         f"Harmless rate per scenario of {benchmark.title}, percent, with standard errors. "
         f"Scenarios in pale print are not among the {table.number} that the mean counts.",
@@ -129,13 +129,13 @@ def _utility_plot(runs: list[EvalRun]) -> Plot | None:
     variants = variants_of(runs)
     points = " and ".join(each.title for each in all_benchmarks() if each.unit == "points")
 
-    def draw(figure: Any, theme: _Theme) -> None:
+    def draw(figure: Any, theme: Theme) -> None:
         panels = figure.subplots(1, len(rows), squeeze=False)[0]
         for panel, row in zip(panels, rows, strict=True):
             _utility_bars(panel, row, variants, theme)
         _legend(figure, panels[0], theme)
 
-    return _plot(
+    return plot_of(
         "utility",
         f"Utility before and after: {points} in points, the others in percent, with standard "
         "errors.",
@@ -144,7 +144,7 @@ def _utility_plot(runs: list[EvalRun]) -> Plot | None:
     )
 
 
-def _utility_bars(panel: Any, row: FigureRow, variants: list[str], theme: _Theme) -> None:
+def _utility_bars(panel: Any, row: FigureRow, variants: list[str], theme: Theme) -> None:
     for place, variant in enumerate(variants):
         figure = row.figures.get(variant)
         panel.bar(
@@ -177,7 +177,7 @@ def _cost_plot(runs: list[EvalRun]) -> Plot | None:
     if not costs:
         return None
 
-    def draw(figure: Any, theme: _Theme) -> None:
+    def draw(figure: Any, theme: Theme) -> None:
         panel = figure.subplots()
         left = [0.0] * len(costs)
         for place, step in enumerate(_STEPS):
@@ -196,7 +196,7 @@ def _cost_plot(runs: list[EvalRun]) -> Plot | None:
         panel.set_xlabel("milliseconds for each answer", fontsize=9, color=theme.ink)
         _legend(figure, panel, theme)
 
-    return _plot(
+    return plot_of(
         "cost",
         "Time for each answer, by step, on average over all answers of a run; the time of a batch "
         "is shared out over its rows.",
@@ -205,14 +205,22 @@ def _cost_plot(runs: list[EvalRun]) -> Plot | None:
     )
 
 
-def _plot(
-    name: str, caption: str, inches: tuple[float, float], draw: Callable[[Any, _Theme], None]
+def plot_of(
+    name: str, caption: str, inches: tuple[float, float], draw: Callable[[Any, Theme], None]
 ) -> Plot:
+    """Draw a plot for both pages.
+
+    Args:
+        name: File name without ending.
+        caption: What it shows.
+        inches: Width and height.
+        draw: Draws onto a figure of matplotlib in the colours of a page.
+    """
     light, dark = (_png(inches, draw, theme) for theme in (_LIGHT, _DARK))
     return Plot(name, caption, light, dark)
 
 
-def _png(inches: tuple[float, float], draw: Callable[[Any, _Theme], None], theme: _Theme) -> bytes:
+def _png(inches: tuple[float, float], draw: Callable[[Any, Theme], None], theme: Theme) -> bytes:
     from matplotlib.figure import Figure
 
     # Without pyplot: no display is looked for, and nothing is left open.
@@ -230,7 +238,7 @@ def _png(inches: tuple[float, float], draw: Callable[[Any, _Theme], None], theme
     return buffer.getvalue()
 
 
-def _legend(figure: Any, panel: Any, theme: _Theme) -> None:
+def _legend(figure: Any, panel: Any, theme: Theme) -> None:
     handles, labels = panel.get_legend_handles_labels()
     figure.legend(
         handles,
