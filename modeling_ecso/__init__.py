@@ -16,6 +16,7 @@ _HOMES = {
         "ECSOInputError",
         "ECSOProcessorError",
         "ECSOProtocolError",
+        "ECSORequirementError",
         "ECSOStepError",
         "ECSOWeightsError",
     ),

@@ -7,6 +7,7 @@
     │   ├── DataError                    the data of a benchmark (evaluation)
     │   └── RequestError                 a request to the gateway (gateway)
     ├── ECSOWeightsError (OSError)       the surroundings: weights that are elsewhere, out of reach
+    ├── ECSORequirementError (ImportError)  the surroundings: a transformers that will not do
     ├── ModelServerError (RuntimeError)  a model server that gives no usable answer (endpoint)
     ├── ECSOStepError (RuntimeError)     the model: a step after the draft failed
     └── ECSOProtocolError (RuntimeError) this package: an illegal transition, a bug
@@ -39,6 +40,10 @@ class ECSOProcessorError(ECSOInputError):
 
 class ECSOWeightsError(ECSOError, OSError):
     """The weights are in another repository and cannot be had; the message says which one."""
+
+
+class ECSORequirementError(ECSOError, ImportError):
+    """This transformers lacks what the protocol needs; the message says which to install."""
 
 
 class ECSOStepError(ECSOError, RuntimeError):

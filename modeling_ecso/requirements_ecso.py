@@ -9,6 +9,8 @@ from importlib import import_module
 
 import transformers
 
+from .errors_ecso import ECSORequirementError
+
 
 NEEDED = "transformers 5.23 or a later 5.x"
 
@@ -31,11 +33,11 @@ def check_requirements(version: str = transformers.__version__) -> None:
         version: That of transformers.
 
     Raises:
-        ImportError: It is another version, or an inner part is gone; says which and what to do.
+        ECSORequirementError: It is another version, or an inner part is gone; says which and what to do.
     """
     major, minor = (int(part) for part in version.split(".")[:2])
     if (major, minor) < (5, 23) or major > 5:
-        raise ImportError(
+        raise ECSORequirementError(
             f"ECSO needs {NEEDED}, and this is {version}; run: pip install 'transformers>=5.23,<6'"
         )
     for module, owner, name in _INNER_PARTS:
@@ -44,7 +46,7 @@ def check_requirements(version: str = transformers.__version__) -> None:
         except (ImportError, AttributeError):
             found = False
         if not found:
-            raise ImportError(
+            raise ECSORequirementError(
                 f"ECSO needs {owner}.{name} of transformers, which {version} no longer has; "
                 "run: pip install 'transformers>=5.23,<5.24'"
             )

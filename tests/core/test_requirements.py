@@ -29,11 +29,20 @@ def test_an_inner_part_that_is_gone_is_named(monkeypatch, part, gone):
         check_requirements()
 
 
-def test_it_comes_before_anything_else_fails():
-    code = (
-        "import transformers; transformers.__version__ = '4.57.1'\n"
-        "import modeling_ecso.configuration_ecso"
-    )
+def test_it_comes_before_anything_else_and_is_one_line_of_the_command():
+    code = """
+import sys
+from transformers import LlavaProcessor  # puts another module in the place of transformers
+import transformers
+transformers.__version__ = "4.57.1"
+try:
+    import modeling_ecso.configuration_ecso
+except ImportError as error:
+    print(type(error).__name__)
+from modeling_ecso.cli import main
+sys.exit(main(["run", "--query", "What?"]))
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    last = done.stderr.strip().splitlines()[-1]
-    assert done.returncode == 1 and last.startswith("ImportError: ECSO needs transformers 5.23")
+    assert done.returncode == 2 and done.stdout == "ECSORequirementError\n"
+    assert done.stderr.startswith("ecso: ECSO needs transformers 5.23")
+    assert len(done.stderr.splitlines()) == 1
