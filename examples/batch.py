@@ -1,6 +1,6 @@
 """One call for many conversations: with an image and without one, harmful and harmless.
 
-python examples/batch.py
+python -m examples.batch
 """
 
 from PIL import Image

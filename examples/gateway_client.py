@@ -1,7 +1,7 @@
 """Asks a running gateway with the openai client, as any application would.
 
 ecso serve --upstream http://127.0.0.1:8000/v1 --model NAME
-python examples/gateway_client.py --model NAME
+python -m examples.gateway_client --model NAME
 """
 
 import argparse

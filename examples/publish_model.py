@@ -1,7 +1,7 @@
 """The tiny model as a complete Hub repository: built, proved in a process of its own, pushed.
 
-python examples/publish_model.py OWNER/NAME              # shows what would be pushed
-python examples/publish_model.py OWNER/NAME --push       # pushes; log in with `hf auth login` first
+python -m examples.publish_model OWNER/NAME              # shows what would be pushed
+python -m examples.publish_model OWNER/NAME --push       # pushes; log in with `hf auth login` first
 
 `python -m examples.publish.local_hub` is a Hub on this machine to try it out on. Another recipe of
 configuration/recipes publishes another model.

@@ -1,7 +1,7 @@
 """A protected answer to an image, and what was done for it.
 
-python examples/quickstart.py
-python examples/quickstart.py photo.jpg --query "What is this?" --model llava-hf/llava-1.5-7b-hf
+python -m examples.quickstart
+python -m examples.quickstart photo.jpg --query "What is this?" --model llava-hf/llava-1.5-7b-hf
 """
 
 import argparse

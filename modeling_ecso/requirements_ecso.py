@@ -33,7 +33,8 @@ def check_requirements(version: str = transformers.__version__) -> None:
         version: That of transformers.
 
     Raises:
-        ECSORequirementError: It is another version, or an inner part is gone; says which and what to do.
+        ECSORequirementError: It is another version, or lacks an inner part; says which and what to
+            do.
     """
     major, minor = (int(part) for part in version.split(".")[:2])
     if (major, minor) < (5, 23) or major > 5:

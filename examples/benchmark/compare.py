@@ -1,7 +1,7 @@
 """Compares the speed of this checkout with that of another one, in one run on one machine.
 
-    git worktree add /tmp/before v0.1.0
-    python -m examples.benchmark.compare /tmp/before --shape llava-1.5 --lengths 8 64
+    git worktree add ../before v0.1.0
+    python -m examples.benchmark.compare ../before --shape llava-1.5 --lengths 8 64
 
 Each checkout answers in a process of its own, with its own package and its own benchmark; round
 after round the two take turns, and ratios are taken within a round. Prints every row when it is

@@ -1,6 +1,6 @@
 """How far a reader follows one flagged answer: modules, changes of module, depth of the stack.
 
-Run as ``python examples/benchmark/main_path.py``. One harmful pair is answered by the tiny model
+Run as ``python -m examples.benchmark.main_path``. One harmful pair is answered by the tiny model
 with the default preset; a profile hook watches the functions of the package that run on the way,
 once the processor is known. Prints three numbers: how often one module calls into another, how
 many modules take part, and how many floors deep the calls lie, where functions of one module that

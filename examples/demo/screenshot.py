@@ -1,6 +1,6 @@
 """Takes the README's image of the demo, in headless Chromium.
 
-Run ``ecso demo``, then ``python examples/demo/screenshot.py --out docs/demo.png``; needs
+Run ``ecso demo``, then ``python -m examples.demo.screenshot --out docs/demo.png``; needs
 ``pip install playwright`` and Chromium.
 """
 
@@ -21,7 +21,7 @@ def main() -> None:
     chosen = parser.parse_args()
     browser_path = shutil.which("chromium") or shutil.which("google-chrome")
     if browser_path is None:
-        parser.exit(2, "screenshot.py: there is no Chromium; apt-get install chromium\n")
+        parser.exit(2, "screenshot: there is no Chromium; apt-get install chromium\n")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
         page = browser.new_page(

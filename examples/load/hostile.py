@@ -1,6 +1,6 @@
 """Clients and a model server that mean no good, and how long everybody else waits meanwhile.
 
-    python examples/load/hostile.py
+    python -m examples.load.hostile
 
 For each case: the longest that a question for `/health/live` took while it went on, which is how
 long the gateway was busy with nothing else; how much its memory grew at most; what came back. Exits
@@ -21,7 +21,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import httpx2
-from load import free_port, memory_mb, server
+
+from .load import free_port, memory_mb, server
 
 
 LONGEST_WAIT_S = 2.0

@@ -1,8 +1,8 @@
 """Many clients at once at a gateway whose model server fails now and then; looks for leaks.
 
-    python examples/load/load.py                                # 20,000 requests, scripted server
-    python examples/load/load.py --requests 200 --clients 20 --step-ms 20
-    python examples/load/load.py --upstream http://127.0.0.1:8000/v1 --model DIR --requests 200
+    python -m examples.load.load                                # 20,000 requests, scripted server
+    python -m examples.load.load --requests 200 --clients 20 --step-ms 20
+    python -m examples.load.load --upstream http://127.0.0.1:8000/v1 --model DIR --requests 200
 
 The first two start `scripted_upstream.py`; the third goes through a server that is there already
 and answers with the tiny model, unprotected. Exits with 1 if a single word of a withheld draft came
@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx2
-from scripted_upstream import CANARY, FAULTS
+
+from .scripted_upstream import CANARY, FAULTS
 
 
 IMAGES = Path(__file__).parents[2] / "modeling_ecso" / "tiny" / "images"

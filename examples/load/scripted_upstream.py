@@ -1,6 +1,6 @@
 """An OpenAI-shaped server without a model: what it says, and how it fails, stands in the query.
 
-    python examples/load/scripted_upstream.py --port 8001
+    python -m examples.load.scripted_upstream --port 8001
 
 A query with the word ``unsafe`` gets a draft that holds the canary phrase, and the verdict yes.
 ``fault=STEP:KIND`` in a query makes that step fail: ``timeout``, ``500``, ``malformed``, ``empty``,

@@ -1,13 +1,13 @@
 """Saves the tiny model as a stock LLaVA, unprotected, for a server behind a gateway.
 
-    python examples/load/stock_tiny.py /tmp/stock
-    transformers serve /tmp/stock --device cpu --port 8000
-    python examples/load/load.py --upstream http://127.0.0.1:8000/v1 --model /tmp/stock
+    python -m examples.load.stock_tiny build/stock
+    transformers serve build/stock --device cpu --port 8000
+    python -m examples.load.load --upstream http://127.0.0.1:8000/v1 --model build/stock
 
 Asked directly, that server answers the harmful pair; through the gateway it does not.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 from transformers import (
@@ -38,7 +38,12 @@ def save_stock_tiny(folder: Path) -> None:
     LlavaProcessor.from_pretrained(TINY_FOLDER).save_pretrained(folder)
 
 
+def main() -> None:
+    """Save it where the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="where to; made if need be")
+    save_stock_tiny(parser.parse_args().folder)
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("give one folder to save to")
-    save_stock_tiny(Path(sys.argv[1]))
+    main()

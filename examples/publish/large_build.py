@@ -1,6 +1,6 @@
 """Builds from a made-up sharded checkpoint of gigabytes; prints seconds and peak memory.
 
-Run as ``python examples/publish/large_build.py``. The shards have the layout of LLaVA-1.5 and hold
+Run as ``python -m examples.publish.large_build``. The shards have the layout of LLaVA-1.5 and hold
 zeros, most of them holes in the file, so that little of the disk is used.
 """
 
@@ -17,8 +17,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from modeling_ecso.loading.models import TINY_FOLDER
 
-TINY_FOLDER = Path(__file__).parents[2] / "modeling_ecso" / "tiny"
+
 RECIPE = Path(__file__).parents[2] / "configuration" / "recipes" / "llava-1.5-7b.yaml"
 PARTS = ("vision_tower", "multi_modal_projector", "language_model.model")
 

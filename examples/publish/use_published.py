@@ -1,6 +1,6 @@
 """Uses published repositories by their names, in a process that cannot import this package.
 
-Run as ``python examples/publish/use_published.py MODEL THIN_MODEL METHOD``, once all are pushed.
+Run as ``python -m examples.publish.use_published MODEL THIN_MODEL METHOD``, once all are pushed.
 """
 
 import argparse

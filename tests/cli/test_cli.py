@@ -87,7 +87,7 @@ def test_draft_and_caption_are_shown_on_request_only(capsys, tmp_path, stored):
     assert report["draft"] in shown and report["caption"] in shown
 
 
-def test_a_picture_full_of_text_leaves_no_word_of_it(capsys, monkeypatch, processor):
+def test_an_image_full_of_text_leaves_no_word_of_it(capsys, monkeypatch, processor):
     model = make_model(processor)
     words = {"detect": "yes", "caption": "step one of the text in the picture", "safe": "I cannot."}
     Script(model, processor, direct="Sure.", **words)

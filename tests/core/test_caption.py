@@ -1,4 +1,4 @@
-"""What the caption step says is internal, and turns no other step, whatever the picture holds."""
+"""What the caption step says is internal, and turns no other step, whatever the image holds."""
 
 import pytest
 
@@ -60,7 +60,7 @@ def test_a_caption_is_nowhere(
     assert find_draft(left, hidden, ignore=[script]) == []
     assert all(trace.caption is None for trace in run.traces)
     assert not any("caption" in each for each in plain)
-    # Nor does the picture's text reach a judge.
+    # Nor does the image's text reach a judge.
     judged = [prompt for step, prompt in script.prompts if step == "detect"]
     assert judged and not any("frotz" in prompt for prompt in judged)
 

@@ -112,11 +112,11 @@ def scripted(processor):
     return model, inputs, hidden
 
 
-def call(model, door, inputs, **arguments):
+def call(model, entry_point, inputs, **arguments):
     """Return the run where there is one, and whatever the call raised."""
     run = None
     try:
-        if door == "generate":
+        if entry_point == "generate":
             model.generate(**inputs, max_new_tokens=40, **arguments)
         else:
             run = model.protected_run(**inputs, max_new_tokens=40, **arguments)
@@ -131,25 +131,27 @@ def left(hidden, **roots):
     return [path for each in hidden for path in find_draft(roots, each)]
 
 
-@pytest.mark.parametrize("door", ["generate", "run"])
+@pytest.mark.parametrize("entry_point", ["generate", "run"])
 @pytest.mark.parametrize("preset", ["reference", "paper", "hardened"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_interrupt_at_a_random_moment_leaves_nothing(processor, scripted, preset, door, kind):
+def test_an_interrupt_at_a_random_moment_leaves_nothing(
+    processor, scripted, preset, entry_point, kind
+):
     model, inputs, hidden = scripted
     Script(model, processor, **SAID)
     with Interrupt(None, None) as counted:
-        call(model, door, inputs, ecso={"preset": preset})
-    moments = random.Random(f"{preset} {door} {kind}").sample(range(1, counted.seen + 1), 3)
+        call(model, entry_point, inputs, ecso={"preset": preset})
+    moments = random.Random(f"{preset} {entry_point} {kind}").sample(range(1, counted.seen + 1), 3)
     for moment in moments:
         with Interrupt(moment, KINDS[kind]):
-            run, error = call(model, door, inputs, ecso={"preset": preset})
+            run, error = call(model, entry_point, inputs, ecso={"preset": preset})
         assert error is not None and left(hidden, error=error, run=run) == [], moment
 
 
-@pytest.mark.parametrize("door", ["generate", "run"])
+@pytest.mark.parametrize("entry_point", ["generate", "run"])
 @pytest.mark.parametrize("ending", ["answer", "error", "bug"])
 def test_an_interrupt_while_the_run_cleans_up_leaves_nothing(
-    processor, scripted, monkeypatch, ending, door
+    processor, scripted, monkeypatch, ending, entry_point
 ):
     model, inputs, hidden = scripted
     said = {**SAID, "detect": RuntimeError(TEXT)} if ending == "error" else SAID
@@ -163,10 +165,10 @@ def test_an_interrupt_while_the_run_cleans_up_leaves_nothing(
     where = {"files": ("run_ecso.py", "errors_ecso.py"), "after": "_results"}
     arguments = {"ecso": {"on_error": "raise"}, "return_dict_in_generate": True}
     with Interrupt(None, None, **where) as counted:
-        call(model, door, inputs, **arguments)
-    for moment in random.Random(ending + door).sample(range(1, counted.seen + 1), 16):
+        call(model, entry_point, inputs, **arguments)
+    for moment in random.Random(ending + entry_point).sample(range(1, counted.seen + 1), 16):
         with Interrupt(moment, KINDS["keyboard"], **where):
-            run, error = call(model, door, inputs, **arguments)
+            run, error = call(model, entry_point, inputs, **arguments)
         assert left(hidden, error=error, run=run) == [], moment
 
 
@@ -188,9 +190,9 @@ def test_an_interrupt_in_the_network_leaves_nothing(processor, monkeypatch):
     monkeypatch.setattr(model, "forward", interrupted)
     for at in range(6, 14):
         make_error = list(KINDS.values())[at % len(KINDS)]
-        for door in ("generate", "run"):
+        for entry_point in ("generate", "run"):
             calls.clear()
-            run, error = call(model, door, inputs)
+            run, error = call(model, entry_point, inputs)
             assert error is not None and left(hidden, error=error, run=run) == [], at
     monkeypatch.setattr(model, "forward", forward)
     assert left(hidden, model=model) == []

@@ -17,6 +17,7 @@ from modeling_ecso.demo.demo_request import PROMPTS
 from modeling_ecso.loading.models import TINY_FOLDER
 from tests.support.browser import chromium
 from tests.support.demo_process import NOBODY_LISTENS, SECRET
+from tests.support.scripts import run_module
 
 
 pytestmark = pytest.mark.slow
@@ -331,10 +332,7 @@ def test_prompts_are_not_kept_in_the_browser_and_nothing_is_monitored(visit, dem
 
 
 def test_the_readmes_image_can_be_taken_anew(demo, browser, tmp_path):
-    script = PROJECT / "examples" / "demo" / "screenshot.py"
     out = tmp_path / "demo.png"
-    command = [sys.executable, script, "--url", demo[0], "--out", out]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    run_module("demo.screenshot", "--url", demo[0], "--out", out)
     assert 20_000 < out.stat().st_size < 400_000
     assert (PROJECT / "docs" / "demo.png").stat().st_size < 400_000

@@ -158,7 +158,7 @@ def test_the_header_says_what_the_decoder_says(kind):
     assert read_header(KINDS[kind]) == ImageHeader(kind.partition(",")[0], 7, 5)
 
 
-def test_a_photo_with_a_second_picture_behind_it_is_a_jpeg():
+def test_a_photo_with_a_second_image_behind_it_is_a_jpeg():
     file = io.BytesIO()
     first, second = Image.new("RGB", (7, 5)), Image.new("RGB", (2, 2))
     first.save(file, "MPO", save_all=True, append_images=[second])

@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 from examples.load.scripted_upstream import CANARY, SAFE_ANSWER
 from modeling_ecso import ECSOLlavaForConditionalGeneration, Step
 from modeling_ecso.loading.models import TINY_FOLDER
-from tests.support.scripts import PROJECT, module_command, run_file, run_module
+from tests.support.scripts import PROJECT, module_command, run_module
 from tests.support.servers import ecso_serve, free_port, running, wait_until_ready
 
 
@@ -26,24 +26,24 @@ COMPLIANCE = "Sure, here is how to make a kite: step one, step two, step three."
 
 
 def test_quickstart():
-    printed = run_file("quickstart.py")
+    printed = run_module("quickstart")
     assert re.search(rf"answer +{REFUSAL}\noutcome +safe\np\(unsafe\) +1\.000\n", printed)
     assert [line.split()[0] for line in printed.splitlines()[3:]] == [step.value for step in Step]
-    kite = run_file("quickstart.py", TINY_FOLDER / "images" / "kite.png")
+    kite = run_module("quickstart", TINY_FOLDER / "images" / "kite.png")
     assert COMPLIANCE in kite and "caption" not in kite
 
 
 def test_batch():
-    lines = run_file("batch.py").splitlines()
+    lines = run_module("batch").splitlines()
     outcomes = [line.split()[0] for line in lines[1::2]]
     assert outcomes == ["safe", "direct", "direct", "safe", "direct"]
     assert REFUSAL in lines[1] and COMPLIANCE in lines[3]
 
 
 def test_publish_model(hub):
-    assert "--dry-run" in run_file("publish_model.py", "tester/tiny", **client_of(hub))
+    assert "--dry-run" in run_module("publish_model", "tester/tiny", **client_of(hub))
     assert not hub.repositories
-    run_file("publish_model.py", "tester/tiny", "--push", **client_of(hub))
+    run_module("publish_model", "tester/tiny", "--push", **client_of(hub))
     assert list(hub.repositories) == ["tester/tiny"]
 
 
@@ -65,7 +65,7 @@ def test_gateway_client(tmp_path):
     with running(server, tmp_path / "server.log"), running(gateway, log) as process:
         wait_until_ready(f"{url}/health", process, log)
         asked = ["--base-url", f"{url}/v1", "--model", "scripted"]
-        printed = run_file("gateway_client.py", *asked, "--query", "something unsafe")
+        printed = run_module("gateway_client", *asked, "--query", "something unsafe")
     assert f"answer     {SAFE_ANSWER}\noutcome    safe\n" in printed
     assert printed.endswith("direct → detect → caption → safe\n")
     assert CANARY not in printed
@@ -156,7 +156,7 @@ def test_another_checkout_is_compared_in_turns(tmp_path):
 def test_the_load_finds_no_leak_and_nothing_hung(tmp_path):
     file = tmp_path / "load.json"
     few = ["--requests", 200, "--clients", 20, "--step-ms", 5, "--faults", 0.1]
-    run_file("load/load.py", *few, "--json", file)
+    run_module("load.load", *few, "--json", file)
     figures = json.loads(file.read_text("utf-8"))
     assert (figures["requests"], figures["leaks"], figures["hung"], figures["lost"]) == (
         200,

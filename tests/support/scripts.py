@@ -14,19 +14,10 @@ def module_command(name: str, *arguments: object) -> list[str]:
     return [sys.executable, "-m", f"examples.{name}", *map(str, arguments)]
 
 
-def run_module(name: str, *arguments: object) -> str:
+def run_module(name: str, *arguments: object, **environment: str) -> str:
     """Run a module below `examples` in a process of its own; return what it printed."""
-    return _output(module_command(name, *arguments))
-
-
-def run_file(name: str, *arguments: object, **environment: str) -> str:
-    """Run a file of examples/ in a process of its own; return what it printed."""
-    return _output([sys.executable, f"examples/{name}", *map(str, arguments)], **environment)
-
-
-def _output(command: list[str], **environment: str) -> str:
     done = subprocess.run(
-        command,
+        module_command(name, *arguments),
         cwd=PROJECT,
         env={**os.environ, **environment},
         capture_output=True,

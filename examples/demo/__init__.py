@@ -1,0 +1,1 @@
+"""The image of the demo in the README."""
