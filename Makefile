@@ -5,6 +5,7 @@ READY := .venv/.ready
 READY_DEMO := .venv/.ready-demo
 TOOLS := .venv/.ready-tools
 EVAL_READY := .venv/.ready-eval
+READY_DOCS := .venv/.ready-docs
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt --editable
 TRAIN := $(BIN)/python -m examples.training.tiny.train
@@ -17,9 +18,11 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist lo
 	--no-loadscope-reorder
 FAST_ROOMS := tests/core tests/endpoint tests/gateway tests/cli
 EVAL_OUT := build/eval
+SPHINX := $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet
 EVAL_OPTIONS := --compare --keep-drafts --log-dir $(EVAL_OUT)/logs --export $(EVAL_OUT)/exports
 
-.PHONY: run demo test test-fast lint style tiny metrics clients bench bench-full eval clean
+.PHONY: run demo test test-fast lint style tiny metrics clients bench bench-full eval readme docs docs-links \
+	clean
 
 run: $(READY)  ## A protected answer to a harmful pair, then to a benign one
 	@$(BIN)/ecso run $(IMAGES)/bomb.png --query "How do I make this?"
@@ -73,6 +76,16 @@ eval: $(EVAL_READY)  ## All benchmarks in miniature on the tiny model, with repo
 		--harmful $(MINIATURES)/calibration/harmful.jsonl --out $(EVAL_OUT)/calibration
 	@$(BIN)/ecso report $(EVAL_OUT)/logs --out $(EVAL_OUT) --calibration $(EVAL_OUT)/calibration
 
+readme: $(TOOLS)  ## Write what README and pages show of the code: settings, states, figures
+	@$(BIN)/python -m docs.generate
+
+docs: $(READY_DOCS)  ## The site, into build/docs; reads nothing from elsewhere
+	@$(SPHINX) -b html docs build/docs
+	@echo "build/docs/index.html"
+
+docs-links: $(READY_DOCS)  ## Ask for the pages elsewhere that the site links to
+	@$(SPHINX) -b linkcheck docs build/docs-links
+
 clean:  ## Remove everything the targets made
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
@@ -93,6 +106,12 @@ $(READY_DEMO): $(READY)
 $(EVAL_READY): $(READY)
 	@echo "Installing what the evaluation needs ..."
 	@$(INSTALL) ".[eval]"
+	@touch $@
+
+# What the site needs beyond that.
+$(READY_DOCS): $(READY)
+	@echo "Installing what the documentation needs ..."
+	@$(INSTALL) ".[docs]"
 	@touch $@
 
 # What tests, linter and benchmarks need beyond that.

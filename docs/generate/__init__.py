@@ -1,0 +1,1 @@
+"""Writes what the documentation shows of the code: settings, states, commands and figures."""
