@@ -41,12 +41,13 @@ def run(chosen: argparse.Namespace) -> int:
     _check(chosen)
     images = [open_image(path) for path in chosen.images]
     loaded = load_model(chosen.model)
-    show = _RunScreen(chosen, loaded)
     with loaded.one_line_errors():
+        inputs = loaded.inputs_for(chosen.query, images, chosen.max_new_tokens)
+        show = _RunScreen(chosen, loaded)
         if chosen.no_ecso:
-            report = _answer_unprotected(chosen, loaded, images)
+            report = _answer_unprotected(chosen, loaded, inputs)
         else:
-            report = _answer_protected(chosen, loaded, images, show.step)
+            report = _answer_protected(chosen, loaded, inputs, show.step)
     if chosen.json:
         print_json(report)
     else:
@@ -63,9 +64,8 @@ def _check(chosen: argparse.Namespace) -> None:
 
 
 def _answer_unprotected(
-    chosen: argparse.Namespace, loaded: LoadedModel, images: list[Any]
+    chosen: argparse.Namespace, loaded: LoadedModel, inputs: Any
 ) -> dict[str, Any]:
-    inputs = loaded.inputs_for(chosen.query, images)
     ids = loaded.model.generate(**inputs, ecso=False, max_new_tokens=chosen.max_new_tokens)
     answer = loaded.text_of(ids[0, inputs["input_ids"].shape[1] :])
     return {
@@ -82,7 +82,7 @@ def _answer_unprotected(
 def _answer_protected(
     chosen: argparse.Namespace,
     loaded: LoadedModel,
-    images: list[Any],
+    inputs: Any,
     on_step: Callable[[Any], None],
 ) -> dict[str, Any]:
     import torch
@@ -94,7 +94,6 @@ def _answer_protected(
         "keep_draft": shows,
         "keep_caption": shows,
     }
-    inputs = loaded.inputs_for(chosen.query, images)
     run = loaded.model.protected_run(
         **inputs,
         ecso=changes,

@@ -67,7 +67,8 @@ class _LocalRun(StepwiseRun):
 
     def __init__(self, loaded: LoadedModel, thread: ThreadPoolExecutor, request: DemoRequest):
         image = open_image(request.image, "the image") if request.image else None
-        inputs = loaded.inputs_for(request.query, [image] if image else [])
+        images = [image] if image else []
+        inputs = loaded.inputs_for(request.query, images, request.max_new_tokens)
         self._loaded = loaded
         self._thread = thread
         self._prompt_length = inputs["input_ids"].shape[1]

@@ -1,5 +1,6 @@
 """Makes sure that the weights, the configuration and the processor of a LLaVA belong together."""
 
+import math
 from typing import Any
 
 from ..errors_ecso import ECSOInputError
@@ -49,6 +50,68 @@ def check_weights(loading: dict[str, Any]) -> None:
             raise ECSOInputError(
                 f"the weights do not fit config.json: {len(keys)} {fault}, such as {first}; get "
                 "both again from one place"
+            )
+
+
+def check_stored_numbers(small: str | None) -> None:
+    """Refuse weights that were stored in so few bits that they need scales to mean something.
+
+    Args:
+        small: A tensor of such numbers, if there is one.
+
+    Raises:
+        ECSOInputError: There is one.
+    """
+    if small is not None:
+        raise ECSOInputError(
+            f"its weights are quantized, such as {small}, and config.json has no "
+            "quantization_config that says how; get both again from one place"
+        )
+
+
+def check_numbers(model: Any) -> None:
+    """Refuse a model with weights that are no numbers: it would answer nothing, or anything.
+
+    Args:
+        model: The model; each of its weights is read once.
+
+    Raises:
+        ECSOInputError: A weight is NaN or infinite; the message names its tensor.
+    """
+    import torch
+
+    for name, weights in model.named_parameters():
+        if not weights.is_floating_point() or weights.is_meta:
+            continue
+        # One pass without a copy; what is no number makes a sum that is none.
+        if not math.isfinite(weights.detach().sum(dtype=torch.float32).item()):
+            raise ECSOInputError(
+                f"its weights hold NaN or infinity in {name}; get them again, or save them in a "
+                "wider type such as bfloat16"
+            )
+
+
+def check_answer_length(settings: Any, prompt_tokens: int, max_new_tokens: int | None) -> None:
+    """Refuse a limit below what the model's own settings want of an answer.
+
+    Args:
+        settings: The model's generation config.
+        prompt_tokens: Tokens of the prompt.
+        max_new_tokens: Token limit of the answer; None: not known.
+
+    Raises:
+        ECSOInputError: It is below.
+    """
+    if max_new_tokens is None:
+        return
+    for name, asked, least in (
+        ("min_new_tokens", settings.min_new_tokens, settings.min_new_tokens),
+        ("min_length", settings.min_length, (settings.min_length or 0) - prompt_tokens),
+    ):
+        if (least or 0) > max_new_tokens:
+            raise ECSOInputError(
+                f"generation_config.json has {name} {asked}, and answers may have {max_new_tokens} "
+                "tokens; raise that limit, or take it out of the file"
             )
 
 
@@ -111,15 +174,20 @@ def _check_template(processor: Any) -> None:
 
 
 def check_image_inputs(inputs: Any, config: Any) -> None:
-    """Refuse a processor that makes images of another size than the model takes.
+    """Refuse a processor that makes images that the model does not take.
 
     Args:
         inputs: The model's inputs for one image.
         config: The model's configuration.
 
     Raises:
-        ECSOInputError: The size is another.
+        ECSOInputError: The size is another, or pixels are no numbers.
     """
+    if not inputs["pixel_values"].isfinite().all():
+        raise ECSOInputError(
+            "the processor makes images whose pixels are no numbers; see image_mean, image_std and "
+            "rescale_factor in its files, or get them again"
+        )
     if config.vision_config.model_type not in _CLASS_FEATURES:
         return
     expected = config.vision_config.image_size

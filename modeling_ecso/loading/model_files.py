@@ -31,6 +31,37 @@ def fault_of_folder(folder: Path) -> str | None:
     return None
 
 
+def small_numbers(location: str) -> str | None:
+    """Return a tensor whose stored numbers are of 8 bits or fewer, and their type, if there is one.
+
+    Args:
+        location: Folder or Hub id of a model that has been loaded.
+    """
+    from safetensors import safe_open
+    from transformers.utils import cached_file
+
+    def found(name: str) -> str | None:
+        return cached_file(
+            location,
+            name,
+            local_files_only=True,
+            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=False,
+        )
+
+    index = found(_INDEX)
+    names = ["model.safetensors"]
+    if index is not None:
+        names = sorted(set(_object(Path(index))["weight_map"].values()))
+    for file in filter(None, map(found, names)):
+        with safe_open(file, framework="pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118, it is no dictionary
+                kind = tensors.get_slice(name).get_dtype()
+                if kind.startswith(("I8", "U8", "F8", "F4")):
+                    return f"{name} ({kind})"
+    return None
+
+
 def fault_of_error(error: Exception) -> str:
     """Return an error of a library as one line; for errors that no conversation has gone into."""
     said = textwrap.shorten(str(error), 200, placeholder=" …")

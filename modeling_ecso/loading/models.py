@@ -1,5 +1,6 @@
 """Loads the model that a user names: the embedded one, a folder or a Hub id."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,13 +10,16 @@ from ..errors_ecso import ECSOError, ECSOInputError, describe_error
 from ..events_ecso import Trace
 from ..settings_ecso import ECSOConfig
 from .fitting import (
+    check_answer_length,
     check_image_inputs,
+    check_numbers,
     check_parts,
     check_processor,
+    check_stored_numbers,
     check_weights,
     complete_processor,
 )
-from .model_files import fault_of_error, fault_of_folder
+from .model_files import fault_of_error, fault_of_folder, small_numbers
 
 
 TINY_FOLDER = Path(__file__).parent.parent / "tiny"
@@ -45,16 +49,17 @@ class LoadedModel(NamedTuple):
     processor: Any
     name: str
 
-    def inputs_for(self, query: str, images: list[Any]) -> Any:
+    def inputs_for(self, query: str, images: list[Any], max_new_tokens: int | None = None) -> Any:
         """Return the model's inputs for one user turn.
 
         Args:
             query: What is asked.
             images: RGB images, perhaps none.
+            max_new_tokens: Token limit of the answer, where it is known.
 
         Raises:
             ECSOInputError: The query spells out the model's image token, or is longer than the
-                model reads.
+                model reads; or the model's own settings want a longer answer than the limit.
         """
         if self.processor.image_token in query:
             raise ECSOInputError(
@@ -72,6 +77,7 @@ class LoadedModel(NamedTuple):
                 f"query and images take {tokens} tokens and the model reads {longest}, the answer "
                 "included; shorten the query"
             )
+        check_answer_length(self.model.generation_config, tokens, max_new_tokens)
         return inputs.to(self.model.device, dtype=self.model.dtype)
 
     def answers(
@@ -90,7 +96,8 @@ class LoadedModel(NamedTuple):
             **generation: Further arguments of `generate()`.
 
         Raises:
-            ECSOError: As from `generate()`.
+            ECSOError: As from `generate()`, or the model's own settings want longer answers than
+                ``max_new_tokens``.
             ValueError: The turns want another number of images.
         """
         import torch
@@ -106,6 +113,11 @@ class LoadedModel(NamedTuple):
             padding_side="left",  # some checkpoints store "right", which only training wants
             return_tensors="pt",
         ).to(self.model.device, dtype=self.model.dtype)
+        check_answer_length(
+            self.model.generation_config,
+            inputs["input_ids"].shape[1],
+            generation.get("max_new_tokens"),
+        )
         with torch.inference_mode():
             output = self.model.generate(
                 **inputs,
@@ -137,7 +149,8 @@ class LoadedModel(NamedTuple):
             ECSOError: In place of any other error.
         """
         try:
-            yield
+            with _quiet_transformers():
+                yield
         except ECSOError:
             raise
         except Exception as error:
@@ -171,6 +184,7 @@ def load_model(source: str | None) -> LoadedModel:
         if loaded.model.device.type != device:  # quantized ones are there already
             loaded.model.to(device)
         loaded.model.eval()
+        check_numbers(loaded.model)
     if source is None:
         # So small a model gains nothing from threads, and on a busy machine they wait for each
         # other far longer than they compute.
@@ -195,6 +209,8 @@ def _load(location: str, name: str) -> LoadedModel:
         output_loading_info=True,
     )
     check_weights(loading)
+    if "quantization_config" not in stored:
+        check_stored_numbers(small_numbers(location))
     processor = LlavaProcessor.from_pretrained(location, trust_remote_code=False)
     complete_processor(processor, model.config)
     check_processor(processor, model.config, model.get_input_embeddings().num_embeddings)
@@ -228,13 +244,15 @@ def _explained(name: str, location: str) -> Iterator[None]:
 
 @contextmanager
 def _quiet_transformers() -> Iterator[None]:
-    """Keep what transformers would print of a model, which is an error here or of no use."""
+    """Keep back what transformers and NumPy would print, which is an error here or of no use."""
     from transformers.utils import logging
 
     verbosity = logging.get_verbosity()
     logging.disable_progress_bar()
     logging.set_verbosity(logging.CRITICAL)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logging.set_verbosity(verbosity)

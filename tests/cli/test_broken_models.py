@@ -4,12 +4,15 @@ import logging
 import shutil
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from modeling_ecso.cli import main
 from modeling_ecso.errors_ecso import ECSOError
 from modeling_ecso.loading.images import open_image
+from modeling_ecso.loading.model_files import small_numbers
 from modeling_ecso.loading.models import TINY_FOLDER, load_model
-from tests.support.broken_models import BROKEN, FAILING, MENDED
+from tests.support.broken_models import BROKEN, FAILING, MENDED, edited
 
 
 KITE = str(TINY_FOLDER / "images" / "kite.png")
@@ -59,6 +62,23 @@ def test_a_model_that_cannot_answer_is_one_line(folder, capfd, name, options):
     out, err = capfd.readouterr()
     assert not out and err.startswith(f"ecso: {folder}: the model could not answer (")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("options", [[], ["--no-ecso"]], ids=["protected", "unprotected"])
+@pytest.mark.parametrize("name", ["min_new_tokens", "min_length"])
+def test_a_stored_least_length_above_the_limit_is_one_line(folder, capfd, name, options):
+    edited("generation_config.json", name, to=500)(folder)
+    assert main(["run", *ASK, *options, "--model", str(folder)]) == 2
+    out, err = capfd.readouterr()
+    assert not out and err.count("\n") == 1
+    assert err.startswith(f"ecso: generation_config.json has {name} 500, and answers may have 12")
+
+
+def test_whole_numbers_that_are_no_weights_are_no_fault(folder):
+    file = folder / "model.safetensors"
+    positions = {"model.vision_tower.embeddings.position_ids": torch.arange(37)[None]}
+    save_file({**load_file(file), **positions}, file, metadata={"format": "pt"})
+    assert small_numbers(str(folder)) is None
 
 
 def test_a_file_that_may_not_be_read_is_named(folder, monkeypatch):

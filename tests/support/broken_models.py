@@ -55,6 +55,17 @@ def edited(name, *keys, to=None):
     return break_
 
 
+def reweighted(change):
+    """Put other tensors in place of those of the weights."""
+
+    def break_(folder):
+        file = folder / WEIGHTS
+        tensors = {name: change(name, weights) for name, weights in load_file(file).items()}
+        save_file(tensors, file, metadata={"format": "pt"})
+
+    return break_
+
+
 def all_of(*breaks):
     def break_(folder):
         for one in breaks:
@@ -270,6 +281,22 @@ BROKEN = {
     "template of texts": (
         written("chat_template.jinja", ROLES + TEXTS + ANSWER),
         "the chat template does not put in images and texts",
+    ),
+    "pixels by nought": (
+        edited(PROCESSOR, "image_processor", "image_std", to=[0, 0, 0]),
+        "images whose pixels are no numbers; see image_mean, image_std",
+    ),
+    "NaN": (
+        reweighted(lambda name, weights: weights * float("nan")),
+        "its weights hold NaN or infinity in ",
+    ),
+    "infinite": (
+        reweighted(lambda name, weights: weights / (0.0 if "vision_tower" in name else 1.0)),
+        r"its weights hold NaN or infinity in model\.vision_tower",
+    ),
+    "of 8 bits": (
+        reweighted(lambda name, weights: (weights * 100).to(torch.int8)),
+        r"its weights are quantized, such as \S+ \(I8\)",
     ),
     "beams": (
         edited("generation_config.json", "num_beams", to="many"),
