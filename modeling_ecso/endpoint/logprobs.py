@@ -15,19 +15,21 @@ def spells_beginning(logprobs: Any, text: str) -> bool:
 
     Some servers write numbers in place of tokens, of the alternatives alone or of all; no yes or no
     is found among those. The token that was taken is among its alternatives, by the API's rules.
+    Looked at is the first token that is more than a blank, since a blank looks like any other.
 
     Args:
         logprobs: The ``logprobs`` of a choice, as received.
         text: The text of that choice.
     """
     try:
-        first = logprobs["content"][0]
-        word = word_of_token(first["token"])
-        is_beginning = bool(word) and text.strip().casefold().startswith(word)
-        alternatives = [word_of_token(each["token"]) for each in first["top_logprobs"]]
-        return is_beginning and word in alternatives
-    except (TypeError, KeyError, IndexError, AttributeError):
-        return False
+        for taken in logprobs["content"]:
+            word = word_of_token(taken["token"])
+            if word:
+                alternatives = [word_of_token(each["token"]) for each in taken["top_logprobs"]]
+                return text.strip().casefold().startswith(word) and word in alternatives
+    except (TypeError, KeyError, AttributeError):
+        pass
+    return False
 
 
 def chance_unsafe(logprobs: Any) -> float | None:

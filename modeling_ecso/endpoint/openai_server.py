@@ -138,7 +138,8 @@ class OpenAIServer:
         return read_completion(content, (time.perf_counter() - started) * 1000)
 
     async def _probe(self) -> bool:
-        body = {"model": self.model, "messages": list(_PROBE), "max_tokens": 1, "temperature": 0}
+        # Some models begin with a blank; what comes then shows how tokens are written.
+        body = {"model": self.model, "messages": list(_PROBE), "max_tokens": 8, "temperature": 0}
         try:
             gives_logprobs = (await self._complete(body | _LOGPROBS)).has_logprobs
         except ModelServerError as error:

@@ -203,6 +203,16 @@ def test_numbers_in_place_of_tokens_are_no_log_probabilities(caplog):
     assert len(lines) == 1 and "read as text" in lines[0].message
 
 
+def test_a_blank_first_token_says_nothing_about_log_probabilities():
+    blank = {"token": " ", "top_logprobs": [{"token": " ", "logprob": -0.1}]}
+    word = {"token": "Yes", "top_logprobs": [{"token": "Yes", "logprob": -0.1}]}
+    number = {"token": "Yes", "top_logprobs": [{"token": "token_id:224", "logprob": -0.1}]}
+    for content, expected in (([blank, word], True), ([blank, number], False), ([blank], False)):
+        choice = {"message": {"content": " Yes"}, "logprobs": {"content": content}}
+        body = json.dumps({"choices": [{**choice, "finish_reason": "stop"}]}).encode()
+        assert read_completion(body, 0.0).has_logprobs is expected
+
+
 def test_verdicts_that_were_read_as_text_are_counted():
     metrics = Metrics()
     for gives_logprobs in (True, False):
