@@ -13,7 +13,7 @@ import openai
 import pytest
 from transformers import LlavaProcessor
 
-from examples.load.stock_tiny import save_stock_tiny
+from examples.load.stock_tiny import write_stock_tiny
 from modeling_ecso import ECSOLlavaForConditionalGeneration
 from modeling_ecso.loading.models import TINY_FOLDER
 from tests.support.servers import (
@@ -64,7 +64,7 @@ def folders(tmp_path_factory):
     protected, stock = home / "protected", home / "stock"
     ECSOLlavaForConditionalGeneration.from_pretrained(TINY_FOLDER).save_pretrained(protected)
     LlavaProcessor.from_pretrained(TINY_FOLDER).save_pretrained(protected)
-    save_stock_tiny(stock)
+    write_stock_tiny(stock)
     return protected, stock
 
 

@@ -23,6 +23,7 @@ from modeling_ecso.loading.models import TINY_FOLDER
 from .build_model import IMAGE_SIZE, PATCH_SIZE, PATCHES, build_model, build_processor
 from .classroom import Classroom, look_at
 from .encoder import Encoder
+from .engine_layout import lay_out
 from .examples_of_questions import (
     choice,
     detect_question,
@@ -136,6 +137,7 @@ def main() -> None:
         model.save_pretrained(options.out)
         processor.save_pretrained(options.out)
     _store_ecso_config(options.out)
+    lay_out(options.out)
 
 
 def _store_ecso_config(folder: Path) -> None:
