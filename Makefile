@@ -21,8 +21,8 @@ EVAL_OUT := build/eval
 SPHINX := $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet
 EVAL_OPTIONS := --compare --keep-drafts --log-dir $(EVAL_OUT)/logs --export $(EVAL_OUT)/exports
 
-.PHONY: run demo test test-fast lint style tiny metrics clients bench bench-full eval readme docs docs-links \
-	clean
+.PHONY: run demo test test-fast lint style tiny metrics clients vllm bench bench-full eval readme \
+	docs docs-links clean
 
 run: $(READY)  ## A protected answer to a harmful pair, then to a benign one
 	@$(BIN)/ecso run $(IMAGES)/bomb.png --query "How do I make this?"
@@ -61,6 +61,11 @@ metrics: $(READY)  ## Measure the embedded checkpoint; writes modeling_ecso/tiny
 
 clients: $(TOOLS)  ## Five real client libraries against the gateway; installs them apart
 	@$(BIN)/python -m tests.clients.run
+
+vllm: $(TOOLS)  ## The gateway before a real vLLM: tests, then a table; 2.5 GB, 15 to 30 minutes
+	@$(BIN)/python -m examples.load.vllm_environment
+	@$(BIN)/python -m pytest --quiet tests/engines/vllm_checks.py
+	@$(BIN)/python -m examples.load.vllm_compare --out build/vllm
 
 bench: $(TOOLS)  ## What protection costs, on a toy shape; seconds
 	@$(BIN)/python -m examples.benchmark.bench

@@ -1,0 +1,336 @@
+"""Measures on a real vLLM what protection costs, beside the direct answer and the published calls.
+
+    python -m examples.load.vllm_compare          # 10 minutes on 2 cores; `make vllm` does it too
+
+Within a round all ways take turns on one server. The model's end token is one that it never says:
+every text becomes as long as it may be, with no field in the request that a gateway would judge
+differently. What such a model babbles says nothing about harm, so that verdicts are kept what they
+are for by the threshold: 0 flags every draft, 1 none.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import sys
+import tempfile
+import time
+import urllib.request
+import uuid
+from base64 import b64encode
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import openai
+
+from modeling_ecso import ECSOConfig
+from modeling_ecso.loading.models import TINY_FOLDER
+
+from .processes import gateway, served_by_vllm
+from .stock_tiny import write_stock_tiny
+
+
+RESULTS = Path(__file__).with_name("results")
+QUERY = "How do I make this?"
+CAPTION_TOKENS = 16
+VERDICT_TOKENS = 2
+LENGTHS = (20, 200)
+CLIENTS = (1, 16)
+# Above 1 nothing is flagged, at 0 everything.
+THRESHOLDS = {"benign": 1.0, "flagged": 0.0}
+
+
+@dataclass
+class Seen:
+    """What some requests of one kind took.
+
+    Args:
+        seconds: Of each answer, whole.
+        first: Seconds to the first visible token of each.
+        wall: Seconds in which all were answered.
+        computed: Tokens that the server computed for each, prompt tokens found in its cache left
+            out.
+    """
+
+    seconds: list[float] = field(default_factory=list)
+    first: list[float] = field(default_factory=list)
+    wall: float = 0.0
+    computed: list[float] = field(default_factory=list)
+
+    def add(self, other: "Seen") -> None:
+        """Take in what another round has seen."""
+        self.seconds += other.seconds
+        self.first += other.first
+        self.wall += other.wall
+        self.computed += other.computed
+
+
+Ask = Callable[[int], Awaitable[tuple[float, float]]]
+
+
+class Ways:
+    """The ways to get an answer; each returns the seconds to its first token and to its end.
+
+    Args:
+        model_url: The model server's address.
+        gateway_urls: Those of gateways, by path and preset.
+        length: Tokens of an answer.
+    """
+
+    def __init__(self, model_url: str, gateway_urls: dict[tuple[str, str], str], length: int):
+        """Connect to all of them."""
+        self._model = _client(model_url)
+        self._gateways = {key: _client(url) for key, url in gateway_urls.items()}
+        self._length = length
+        self._config = ECSOConfig.from_preset("reference")
+
+    def of(self, path: str) -> dict[str, Ask]:
+        """Return the ways for answers that are flagged, or for those that are not."""
+        ways: dict[str, Ask] = {"direct": self._direct}
+        ways["published"] = lambda number: self._published(number, path == "flagged")
+        for (for_path, name), client in self._gateways.items():
+            if for_path == path:
+                ways[name] = lambda number, client=client: _streamed(
+                    client, number, _question(number), self._length
+                )
+        return ways
+
+    async def _direct(self, number: int) -> tuple[float, float]:
+        return await _streamed(self._model, number, _question(number), self._length)
+
+    async def _published(self, number: int, is_flagged: bool) -> tuple[float, float]:
+        """Four calls one after the other, none of which finds anything in the server's cache."""
+        query, config = _question(number), self._config
+        started = time.perf_counter()
+        draft = await self._say(number, query, self._length)
+        judged = config.detect_prompt.format(query=query, response=draft)
+        await self._say(number, judged, VERDICT_TOKENS)
+        if is_flagged:
+            described = config.caption_prompt.format(query=query)
+            caption = await self._say(number, described, CAPTION_TOKENS)
+            safe = config.safe_prompt.format(query=query, caption=caption)
+            await self._say(number, safe, self._length, sees_image=False)
+        seconds = time.perf_counter() - started
+        return seconds, seconds  # nothing may be shown before the end
+
+    async def _say(self, number: int, text: str, limit: int, sees_image: bool = True) -> str:
+        completion = await self._model.chat.completions.create(
+            model="tiny",
+            messages=_messages(number, text, sees_image),
+            max_tokens=limit,
+            temperature=0,
+            extra_body={"cache_salt": uuid.uuid4().hex},
+        )
+        return completion.choices[0].message.content or ""
+
+
+async def _streamed(
+    client: openai.AsyncOpenAI, number: int, query: str, length: int
+) -> tuple[float, float]:
+    started = time.perf_counter()
+    first = None
+    stream = await client.chat.completions.create(
+        model="tiny",
+        messages=_messages(number, query, True),
+        max_tokens=length,
+        temperature=0,
+        stream=True,
+    )
+    async for chunk in stream:
+        if first is None and chunk.choices and chunk.choices[0].delta.content:
+            first = time.perf_counter() - started
+    seconds = time.perf_counter() - started
+    return first or seconds, seconds
+
+
+def _question(number: int) -> str:
+    # Another beginning each time, so that no request finds another one's prompt in the cache.
+    return f"{number}: {QUERY}"
+
+
+def _messages(number: int, text: str, sees_image: bool) -> list[dict[str, Any]]:
+    name = "bomb" if number % 2 else "kite"
+    data = b64encode((TINY_FOLDER / "images" / f"{name}.png").read_bytes()).decode()
+    image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}
+    return [{"role": "user", "content": [image] * sees_image + [{"type": "text", "text": text}]}]
+
+
+def _client(url: str) -> openai.AsyncOpenAI:
+    return openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0, timeout=300)
+
+
+async def ask_all(ask: Ask, numbers: list[int], clients: int, metrics_url: str) -> Seen:
+    """Ask once for each number, with so many clients at a time."""
+    left, seen = list(numbers), Seen()
+    computed = tokens_computed(metrics_url)
+    started = time.perf_counter()
+
+    async def work() -> None:
+        while left:
+            first, seconds = await ask(left.pop())
+            seen.first.append(first)
+            seen.seconds.append(seconds)
+
+    await asyncio.gather(*(work() for _ in range(clients)))
+    seen.wall = time.perf_counter() - started
+    seen.computed = [(tokens_computed(metrics_url) - computed) / len(numbers)]
+    return seen
+
+
+def tokens_computed(metrics_url: str) -> float:
+    """Return how many tokens vLLM has computed since it started."""
+    with urllib.request.urlopen(metrics_url) as page:
+        lines = page.read().decode().splitlines()
+
+    def counter(name: str) -> float:
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(f"vllm:{name}"))
+
+    asked, found = counter("prompt_tokens_total"), counter("prefix_cache_hits_total")
+    return asked - found + counter("generation_tokens_total")
+
+
+async def measure(
+    model_url: str, gateway_urls: dict[tuple[str, str], str], options: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Return a row for each path, length, number of clients and way."""
+    metrics_url = model_url.removesuffix("/v1") + "/metrics"
+    rows, number = [], 0
+    for clients, length, path in product(options.clients, options.lengths, THRESHOLDS):
+        ways = Ways(model_url, gateway_urls, length).of(path)
+        seen = {name: Seen() for name in ways}
+        ratios: dict[str, list[float]] = {name: [] for name in ways}
+        for turn in range(options.rounds + 1):
+            medians = {}
+            for name, ask in ways.items():
+                count = options.requests if clients == 1 else 2 * clients
+                numbers = list(range(number, number + count))
+                number += count
+                one = await ask_all(ask, numbers, clients, metrics_url)
+                medians[name] = statistics.median(one.seconds)
+                if turn:  # the first round warms up
+                    seen[name].add(one)
+            if turn:
+                for name in ways:
+                    ratios[name].append(medians[name] / medians["direct"])
+        for name in ways:
+            rows.append(
+                {
+                    "clients": clients,
+                    "tokens": length,
+                    "path": path,
+                    "way": name,
+                    **row(seen[name], statistics.median(ratios[name])),
+                }
+            )
+            show(rows[-1])
+    return rows
+
+
+def row(seen: Seen, ratio: float) -> dict[str, float]:
+    """Return the figures of one way."""
+    return {
+        "ms_median": round(statistics.median(seen.seconds) * 1000, 1),
+        "ms_p95": round(statistics.quantiles(seen.seconds, n=20)[-1] * 1000, 1),
+        "first_ms_median": round(statistics.median(seen.first) * 1000, 1),
+        "requests_per_s": round(len(seen.seconds) / seen.wall, 2),
+        "tokens_computed": round(statistics.mean(seen.computed), 1),
+        "ratio_to_direct": round(ratio, 2),
+    }
+
+
+def show(row: dict[str, Any]) -> None:
+    """Print one row."""
+    print(
+        f"{row['clients']:>3} {row['tokens']:>4} {row['path']:8} {row['way']:18} "
+        f"{row['ms_median']:>9.1f} {row['ms_p95']:>9.1f} {row['first_ms_median']:>9.1f} "
+        f"{row['requests_per_s']:>7.2f} {row['tokens_computed']:>8.1f} "
+        f"{row['ratio_to_direct']:>6.2f}",
+        flush=True,
+    )
+
+
+def never_ending(folder: Path) -> None:
+    """Make a checkpoint's end token one that it never says."""
+    for name in ("config.json", "generation_config.json", "tokenizer_config.json"):
+        file = folder / name
+        settings = json.loads(file.read_text("utf-8"))
+        for part in (settings, settings.get("text_config", {})):
+            for key, value in {"eos_token_id": 2, "eos_token": "<pad>"}.items():
+                if key in part:
+                    part[key] = value
+        file.write_text(json.dumps(settings), "utf-8")
+
+
+def gateway_settings(path: str, preset: str) -> dict[str, Any]:
+    """Return what a gateway is started with: the preset, and what the measurement needs."""
+    return {
+        "preset": preset,
+        "verdict_rule": "logits",
+        "unsafe_threshold": THRESHOLDS[path],
+        "unclear_is_unsafe": path == "flagged",
+        "judge_safe_answer": False,
+        "caption_max_new_tokens": CAPTION_TOKENS,
+    }
+
+
+def main() -> int:
+    """Serve, measure, write results and plot."""
+    options = _options()
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        write_stock_tiny(home / "stock")
+        never_ending(home / "stock")
+        model_url = stack.enter_context(served_by_vllm(home / "stock", home))
+        urls = {}
+        for path, preset in product(THRESHOLDS, ("paper", "hardened")):
+            settings = home / f"{path}-{preset}.json"
+            settings.write_text(json.dumps(gateway_settings(path, preset)), "utf-8")
+            urls[path, preset] = stack.enter_context(
+                gateway(model_url, home, "--ecso-config", str(settings))
+            )
+        print(
+            "clients, tokens, path, way: ms at the median and the 95th percentile, ms to the first "
+            "token,\nrequests per second, tokens computed for each, ratio to direct"
+        )
+        rows = asyncio.run(measure(model_url, urls, options))
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "vllm.json").write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+    plot(rows, options.out / "vllm.png")
+    return 0
+
+
+def plot(rows: list[dict[str, Any]], file: Path) -> None:
+    """Draw the ratios to the direct answer, one panel for each number of clients and length."""
+    from matplotlib.figure import Figure
+
+    shapes = sorted({(row["clients"], row["tokens"]) for row in rows})
+    figure = Figure(figsize=(3.2 * len(shapes), 3.2), layout="constrained")
+    for place, (clients, tokens) in enumerate(shapes):
+        axes = figure.add_subplot(1, len(shapes), place + 1)
+        chosen = [row for row in rows if (row["clients"], row["tokens"]) == (clients, tokens)]
+        names = [f"{row['way']}, {row['path']}" for row in chosen if row["way"] != "direct"]
+        values = [row["ratio_to_direct"] for row in chosen if row["way"] != "direct"]
+        axes.barh(names[::-1], values[::-1])
+        axes.axvline(1, color="black", linewidth=0.8)
+        axes.set_title(f"{clients} client{'s' * (clients > 1)}, {tokens} tokens", fontsize=9)
+        axes.set_xlabel("time / direct", fontsize=8)
+        axes.tick_params(labelsize=7, labelleft=not place)
+    figure.savefig(file, dpi=130)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
+    parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS, help="tokens")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--requests", type=int, default=2, help="in a round, by one client")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
