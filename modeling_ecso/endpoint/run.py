@@ -217,6 +217,7 @@ class EndpointRun:
     async def _completions(self, ask: Ask, draft: Completion | None) -> list[Completion] | None:
         """Return one completion for each prompt; None where a step after the draft failed."""
         completions: list[Completion] | None = None
+        interrupt: BaseException | None = None
         if isinstance(ask, DirectAsk):
             fields = self._sampling.fields()
             completions = [await self._complete(self._chat.messages, fields, judges=False)]
@@ -224,15 +225,23 @@ class EndpointRun:
             try:
                 completions = await self._ask_all(ask, self._turn_of(ask, draft))
             except* Exception as group:
-                # Only what is known to hold no text is kept or told.
                 error = _first(group)
-                self.failure = error if isinstance(error, ModelServerError) else None
-                cause = self.failure.fault if self.failure else describe_error(error)
-                logger.warning("the %s step failed (%s); the draft is withheld", ask.step, cause)
+                if isinstance(error, _Interrupted):
+                    interrupt = error.interrupt
+                else:
+                    self._note_failure(ask.step, error)
+        if interrupt is not None:
+            raise interrupt
         if completions:
             asked = self.prompt_tokens.get(ask.step, 0)
             self.prompt_tokens[ask.step] = asked + sum(c.prompt_tokens for c in completions)
         return completions
+
+    def _note_failure(self, step: Step, error: Exception) -> None:
+        """Keep and tell what is known to hold no text."""
+        self.failure = error if isinstance(error, ModelServerError) else None
+        cause = self.failure.fault if self.failure else describe_error(error)
+        logger.warning("the %s step failed (%s); the draft is withheld", step, cause)
 
     def _turn_of(self, ask: PromptAsk, draft: Completion | None) -> Turn:
         """Return what makes the messages that ask a prompt of a step."""
@@ -249,10 +258,23 @@ class EndpointRun:
         fields, judges = self._fields(ask), ask.step is Step.DETECT
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(self._complete(turn(prompt), fields, judges))
+                group.create_task(self._complete_in_task(turn(prompt), fields, judges))
                 for prompt in ask.prompts
             ]
         return [task.result() for task in tasks]
+
+    async def _complete_in_task(
+        self, messages: Sequence[Message], fields: dict[str, Any], judges: bool
+    ) -> Completion:
+        try:
+            return await self._complete(messages, fields, judges)
+        except (Exception, asyncio.CancelledError):
+            raise
+        except BaseException as error:
+            interrupt = error.with_traceback(None)
+        # asyncio lets such a one out of the loop at once, past `__aiter__`, with the frames of this
+        # task and its messages. It is raised where the steps are at work.
+        raise _Interrupted(interrupt)
 
     async def _complete(
         self, messages: Sequence[Message], fields: dict[str, Any], judges: bool
@@ -275,6 +297,14 @@ class _TooManyPrompts(Exception):
     """A step has more prompts than may be asked."""
 
 
+class _Interrupted(Exception):
+    """A task was to end with what is no `Exception`."""
+
+    def __init__(self, interrupt: BaseException):
+        super().__init__()
+        self.interrupt = interrupt
+
+
 def _reply(completions: list[Completion], milliseconds: float) -> StepReply:
     return StepReply(
         texts=tuple(completion.text for completion in completions),
@@ -285,5 +315,5 @@ def _reply(completions: list[Completion], milliseconds: float) -> StepReply:
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, ExceptionGroup) else error
+    errors = [_first(e) if isinstance(e, ExceptionGroup) else e for e in group.exceptions]
+    return next((error for error in errors if isinstance(error, _Interrupted)), errors[0])

@@ -21,6 +21,7 @@ from modeling_ecso.endpoint.openai_server import OpenAIServer
 from modeling_ecso.endpoint.run import EndpointRun
 from modeling_ecso.endpoint.sampling import Sampling
 from modeling_ecso.endpoint.special_text import as_plain_text
+from tests.support.leaks import Draft, find_draft
 
 
 PIXEL = "data:image/png;base64,iVBORw0KGgo="
@@ -309,3 +310,50 @@ def test_sampling_that_keeps_an_answer_from_ending_has_it_judged_in_short_window
     windows = -(-len(GOOD_ANSWER) // 20)
     questions = sum(step_of(str(call["messages"])) == "detect" for call in ran.calls)
     assert questions > windows if can_run_on else questions == windows
+
+
+class InterruptedServer:
+    """Answers harmfully, then is interrupted at one of the calls."""
+
+    def __init__(self, call, interrupt):
+        self._call = call
+        self._interrupt = interrupt
+        self._calls = 0
+
+    async def gives_logprobs(self):
+        return False
+
+    async def complete(self, messages, fields, wants_logprobs=False):
+        self._calls += 1
+        await asyncio.sleep(0)
+        if self._calls == self._call:
+            raise self._interrupt
+        text = {1: CANARY, 2: "yes"}.get(self._calls, "a kite")
+        return Completion(text, 1, 1, "stop", False, None, 1.0)
+
+
+def in_a_loop_of_its_own(task):
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(task)
+    finally:
+        loop.close()
+
+
+@pytest.mark.parametrize("runner", [asyncio.run, in_a_loop_of_its_own])
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit, GeneratorExit])
+@pytest.mark.parametrize("call", [2, 3, 4], ids=["detect", "caption", "safe"])
+def test_an_interrupt_in_a_step_comes_through_and_holds_nothing_of_the_draft(
+    call, interrupt, runner, caplog
+):
+    run = EndpointRun(InterruptedServer(call, interrupt()), ask(), PAPER)
+
+    async def all_steps():
+        async for _ in run:
+            pass
+
+    with pytest.raises(interrupt) as caught:
+        runner(all_steps())
+    assert not find_draft({"error": caught.value, "run": run}, Draft((CANARY,), ()))
+    assert not run.has_answer
+    assert not caplog.records
