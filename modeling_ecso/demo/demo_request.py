@@ -70,6 +70,7 @@ def read_request(form: DemoForm, stored: ECSOConfig) -> DemoRequest:
     _check_text("query", form.query, LONGEST_QUERY_CHARS)
     if not form.query.strip():
         raise ECSOInputError("there is no query yet; write one, or take one of the examples")
+    _check_text("preset", form.preset, LONGEST_PROMPT_CHARS)
     for name in PROMPTS:
         _check_text(name, getattr(form, name), LONGEST_PROMPT_CHARS)
     if form.image is not None:
@@ -97,6 +98,8 @@ def _check_text(name: str, value: object, longest: int) -> None:
         raise ECSOInputError(
             f"the {name} has {len(value)} characters; shorten it to {longest} at most"
         )
+    if any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise ECSOInputError(f"the {name} holds half a character (a lone surrogate); take it out")
 
 
 def _check_number(name: str, value: Any, least: float, most: float) -> None:
