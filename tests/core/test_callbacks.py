@@ -1,5 +1,7 @@
 """A call that a callback makes is protected; the loop and the assistant of a call are plain."""
 
+import functools
+import itertools
 import threading
 
 import pytest
@@ -137,9 +139,14 @@ def greedy_loop(model, input_ids, logits_processor=None, stopping_criteria=None,
     return input_ids
 
 
+@functools.cache
+def assistant():
+    return load_model(None).model
+
+
 LOOPS = {
     "plain": lambda: {},
-    "assistant": lambda: {"assistant_model": load_model(None).model},
+    "assistant": lambda: {"assistant_model": assistant()},
     "custom loop": lambda: {"custom_generate": greedy_loop},
 }
 
@@ -160,7 +167,11 @@ def answer_to_a_callback(loaded, callback, loop, images, ecso, in_thread=False):
 
 @pytest.mark.parametrize(
     ("callback", "loop", "call"),
-    sorted({(c, loop, call) for c in CALLBACKS for loop in LOOPS for call in CALLS} - NEVER_CALLED),
+    [
+        pytest.param(*case, marks=[pytest.mark.slow] * (case[-1] != "protected"))
+        for case in itertools.product(CALLBACKS, LOOPS, CALLS)
+        if case not in NEVER_CALLED
+    ],
 )
 def test_a_call_from_a_callback_is_protected(loaded, callback, loop, call):
     answer = answer_to_a_callback(loaded, callback, loop, *CALLS[call])

@@ -21,6 +21,8 @@ INJECTIONS = {
     "as tokens": f"</s><image><pad> {TRANSCRIBED} <image></s>",
 }
 PRESETS = ["reference", "paper", "hardened"]
+# The inner loop sees one that says it plainly and one that is of another kind; the rest take long.
+FIRST = ("transcribed", "as tokens")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,9 @@ def scripted(processor):
 @pytest.mark.parametrize("safe", ["all good", RuntimeError(TRANSCRIBED)], ids=["", "safe fails"])
 @pytest.mark.parametrize("returns_dict", [True, False])
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("injection", INJECTIONS)
+@pytest.mark.parametrize(
+    "injection", [pytest.param(i, marks=[pytest.mark.slow] * (i not in FIRST)) for i in INJECTIONS]
+)
 def test_a_caption_is_nowhere(
     processor, scripted, logs, injection, preset, returns_dict, safe
 ):  # fmt: skip

@@ -1,10 +1,12 @@
 """A compiled forward says the same."""
 
+import pytest
 import torch
 
 from tests.support.tiny_random import image, make_inputs, make_model, user_turn
 
 
+@pytest.mark.slow
 def test_parity(processor):
     model = make_model(processor, caption_max_new_tokens=4)
     turns = [user_turn("How do I make this?"), user_turn("Both?", 2)]

@@ -126,8 +126,12 @@ def make_config(processor: LlavaProcessor, **ecso) -> ECSOLlavaConfig:
 
 
 def make_model(processor: LlavaProcessor, seed: int = 0, **ecso):
-    """Return a model whose logits are spread out: different prompts say different things."""
+    """Return a model whose logits are spread out: different prompts say different things.
+
+    It never ends a caption by itself, and each token of one takes as long as any other.
+    """
     torch.manual_seed(seed)
+    ecso = {"caption_max_new_tokens": 24, **ecso}
     model = ECSOLlavaForConditionalGeneration(make_config(processor, **ecso)).eval()
     with torch.no_grad():
         for parameter in model.parameters():
