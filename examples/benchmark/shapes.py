@@ -98,8 +98,11 @@ def build(shape: Shape, device: str) -> tuple[ECSOLlavaForConditionalGeneration,
         torch.set_default_dtype(shape.dtype)
         model = ECSOLlavaForConditionalGeneration(config).eval()
         torch.set_default_dtype(torch.float32)
-    settings = model.generation_config
-    settings.eos_token_id, settings.pad_token_id = tokenizer.eos_token_id, tokenizer.pad_token_id
-    settings.bos_token_id = tokenizer.bos_token_id
+    generation_config = model.generation_config
+    generation_config.eos_token_id, generation_config.pad_token_id = (
+        tokenizer.eos_token_id,
+        tokenizer.pad_token_id,
+    )
+    generation_config.bos_token_id = tokenizer.bos_token_id
     model.processor = processor
     return model, processor

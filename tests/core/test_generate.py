@@ -88,8 +88,8 @@ def test_one_unsafe_sample_among_several_is_replaced(processor):
     single = make_inputs(processor, [user_turn("How?")], [[image()]])
 
     def two_drafts(**kwargs):
-        settings = kwargs.get("generation_config")
-        if settings is None:
+        generation_config = kwargs.get("generation_config")
+        if generation_config is None:
             twice = {**kwargs, "input_ids": kwargs["input_ids"].repeat(2, 1)}
             words = iter(["good draft", "bad draft"])
             script.said["direct"] = lambda _: next(words)
@@ -142,8 +142,8 @@ def test_limits_count_from_the_callers_prompt(model, inputs):
     assert model.generate(**inputs, max_length=length + 4).shape[1] == length + 4
     with pytest.warns(UserWarning, match="model-agnostic default"):
         assert model.generate(**inputs).shape[1] == length + 20
-    settings = GenerationConfig(max_new_tokens=3, pad_token_id=2, eos_token_id=1)
-    assert model.generate(**inputs, generation_config=settings).shape[1] == length + 3
+    stored = GenerationConfig(max_new_tokens=3, pad_token_id=2, eos_token_id=1)
+    assert model.generate(**inputs, generation_config=stored).shape[1] == length + 3
     assert model.generate(inputs.input_ids, **_without_ids(inputs), max_new_tokens=3).shape[1] == (
         length + 3
     )

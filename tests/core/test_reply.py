@@ -16,7 +16,7 @@ END = 1
 
 
 @pytest.fixture
-def settings():
+def generation_config():
     return GenerationConfig(
         max_new_tokens=6,
         eos_token_id=END,
@@ -39,7 +39,7 @@ def passes(model, monkeypatch):
     return read
 
 
-def read(model, settings, rows, guess, is_settled, ends=()):
+def read(model, generation_config, rows, guess, is_settled, ends=()):
     """Return replies by row and the first logits, from a cache of the prompts' first tokens."""
     prompts, mask = PROMPTS[rows], MASK[rows]
     cache = DynamicCache(config=model.config.get_text_config())
@@ -57,7 +57,7 @@ def read(model, settings, rows, guess, is_settled, ends=()):
         reader = ReplyReader.__new__(ReplyReader)
         reader._model, reader._speculated, reader._end_ids = model, guess, list(ends)
         reader._is_settled = is_settled
-        start = reader.start(inputs, settings)
+        start = reader.start(inputs, generation_config)
         sequences, logits = start.sequences, start.first_logits
         if sequences is None:
             config = copy.deepcopy(start.config)
@@ -77,60 +77,60 @@ def after_two(ids):
 
 
 @pytest.mark.parametrize("rows", [[0], [1], [0, 1]], ids=str)
-def test_a_wrong_guess_changes_nothing(model, settings, rows):
-    expected, logits = read(model, settings, rows, [], after_two)
-    found, first = read(model, settings, rows, [333], after_two)
+def test_a_wrong_guess_changes_nothing(model, generation_config, rows):
+    expected, logits = read(model, generation_config, rows, [], after_two)
+    found, first = read(model, generation_config, rows, [333], after_two)
     assert found == expected
     assert torch.allclose(first, logits, atol=1e-4)
 
 
-def test_a_right_guess_takes_one_pass(model, settings, passes):
-    expected, logits = read(model, settings, [1], [], after_two)
+def test_a_right_guess_takes_one_pass(model, generation_config, passes):
+    expected, logits = read(model, generation_config, [1], [], after_two)
     assert passes == [3, 1]
     passes.clear()
-    found, first = read(model, settings, [1], expected[0][:1], after_two)
+    found, first = read(model, generation_config, [1], expected[0][:1], after_two)
     assert passes == [4]
     assert found == expected
     assert torch.allclose(first, logits, atol=1e-4)
 
 
-def test_a_right_guess_that_does_not_settle_it_is_generated_on(model, settings):
+def test_a_right_guess_that_does_not_settle_it_is_generated_on(model, generation_config):
     def after_four(ids):
         return len(ids) >= 4
 
-    expected, _ = read(model, settings, [0], [], after_four)
+    expected, _ = read(model, generation_config, [0], [], after_four)
     assert len(expected[0]) == 4
-    found, _ = read(model, settings, [0], expected[0][:1], after_four)
+    found, _ = read(model, generation_config, [0], expected[0][:1], after_four)
     assert found == expected
 
 
-def test_a_guess_of_several_words(model, settings, passes):
+def test_a_guess_of_several_words(model, generation_config, passes):
     def after_three(ids):
         return len(ids) >= 3
 
-    expected, _ = read(model, settings, [0], [], after_three)
+    expected, _ = read(model, generation_config, [0], [], after_three)
     passes.clear()
-    found, _ = read(model, settings, [0], expected[0][:2], after_three)
+    found, _ = read(model, generation_config, [0], expected[0][:2], after_three)
     assert (found, passes) == (expected, [5])
 
 
-def test_one_wrong_row_leaves_the_others_right(model, settings):
-    expected, _ = read(model, settings, [0, 1], [], after_two)
-    found, _ = read(model, settings, [0, 1], expected[0][:1], after_two)
+def test_one_wrong_row_leaves_the_others_right(model, generation_config):
+    expected, _ = read(model, generation_config, [0, 1], [], after_two)
+    found, _ = read(model, generation_config, [0, 1], expected[0][:1], after_two)
     assert found == expected
 
 
-def test_the_end_token_ends_a_reply_that_is_the_guess(model, settings, passes):
+def test_the_end_token_ends_a_reply_that_is_the_guess(model, generation_config, passes):
     def never(ids):
         return False
 
-    (said,), _ = read(model, settings, [0], [], after_two)
+    (said,), _ = read(model, generation_config, [0], [], after_two)
     passes.clear()
-    found, _ = read(model, settings, [0], said[:1], never, ends=[said[1]])
+    found, _ = read(model, generation_config, [0], said[:1], never, ends=[said[1]])
     assert (found, passes) == ([said], [4])
 
 
-def test_no_more_is_guessed_than_may_be_said(model, settings, passes):
-    settings.max_new_tokens = 1
-    read(model, settings, [0], [333], after_two)
+def test_no_more_is_guessed_than_may_be_said(model, generation_config, passes):
+    generation_config.max_new_tokens = 1
+    read(model, generation_config, [0], [333], after_two)
     assert passes == [3]

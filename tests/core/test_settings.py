@@ -18,9 +18,9 @@ def test_prompts_are_the_published_ones_character_for_character(name):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_is_complete_and_valid(name):
-    settings = ECSOConfig.from_preset(name)
-    assert settings.preset == name
-    assert ECSOConfig.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+    ecso_config = ECSOConfig.from_preset(name)
+    assert ecso_config.preset == name
+    assert ECSOConfig.from_dict(json.loads(json.dumps(ecso_config.to_dict()))) == ecso_config
 
 
 def test_what_the_presets_promise():
@@ -85,12 +85,12 @@ def test_a_missing_or_unknown_key_is_an_error_that_names_it():
 
 
 def test_settings_can_be_set_and_are_checked():
-    settings = ECSOConfig.from_preset("paper")
-    settings.enabled = False
-    assert settings.enabled is False
+    ecso_config = ECSOConfig.from_preset("paper")
+    ecso_config.enabled = False
+    assert ecso_config.enabled is False
     with pytest.raises(ECSOConfigError, match=r"ecso\.enabled"):
-        settings.enabled = "no"
-    assert settings.updated({"preset": "hardened", "refusal": "No."}).verdict_rule == "logits"
+        ecso_config.enabled = "no"
+    assert ecso_config.updated({"preset": "hardened", "refusal": "No."}).verdict_rule == "logits"
 
 
 def test_config_round_trips_through_a_folder(tmp_path):

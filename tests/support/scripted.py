@@ -53,14 +53,14 @@ class Script:
         if streamer is not None:
             streamer.put(sequences)
             streamer.end()
-        settings = kwargs.get("generation_config")
+        generation_config = kwargs.get("generation_config")
         wants_output = kwargs.get("return_dict_in_generate") or getattr(
-            settings, "return_dict_in_generate", False
+            generation_config, "return_dict_in_generate", False
         )
         if not wants_output:
             return sequences
         logits = None
-        if getattr(settings, "output_logits", False):
+        if getattr(generation_config, "output_logits", False):
             one_hot = torch.nn.functional.one_hot(padded.T, len(self.tokenizer))
             logits = tuple(one_hot.float() * 50)  # one (rows, vocabulary) for each position
         return GenerateDecoderOnlyOutput(
