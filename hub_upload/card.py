@@ -4,7 +4,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from modeling_ecso.cli.command_line import package_version
+from modeling_ecso import __version__
 
 from .base import BaseCheckpoint
 from .recipe import EMBEDDED, Recipe
@@ -43,7 +43,7 @@ def write_card(recipe: Recipe, base: BaseCheckpoint, results: list[ResultTable])
         base_revision=base.revision or recipe.base_revision,
         weights_from=_pinned(base),
         results=results,
-        version=package_version(),
+        version=__version__,
     )
     return f"---\n{_metadata(recipe, base)}\n---\n\n{text}"
 

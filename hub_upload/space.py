@@ -5,9 +5,9 @@ that stands in its ``requirements.txt`` and starts the page from it, without vot
 does not last, and its visitors are strangers.
 """
 
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from modeling_ecso import __version__
 from modeling_ecso.errors_ecso import ECSOInputError
 
 
@@ -51,17 +51,8 @@ TINY_DESCRIPTION = "the tiny teaching model, whose harmful “instructions” ar
 
 
 def default_requirement() -> str:
-    """Return the requirement for this version of the package, with what the demo needs.
-
-    Raises:
-        ECSOInputError: The package is not installed, so it has no version.
-    """
-    try:
-        return f"ecso-llava[demo]=={version('ecso-llava')}"
-    except PackageNotFoundError:
-        raise ECSOInputError(
-            "ecso-llava is not installed; say which requirement to write"
-        ) from None
+    """Return the requirement for this version of the package, with what the demo needs."""
+    return f"ecso-llava[demo]=={__version__}"
 
 
 def write_space(folder: Path, *, requirement: str | None = None, model: str | None = None) -> None:

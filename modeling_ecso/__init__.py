@@ -8,6 +8,8 @@ from importlib import import_module
 from typing import Any
 
 
+__version__ = "0.1.0"
+
 _HOMES = {
     "configuration_ecso": ("ECSOLlavaConfig",),
     "errors_ecso": (

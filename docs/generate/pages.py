@@ -4,6 +4,7 @@ from pathlib import Path
 
 from .commands_page import commands_page
 from .figures import with_figures
+from .schemas import schema_files
 from .settings_page import settings_page
 from .state_diagram import state_diagram, transition_table
 from .transitions import explored_transitions
@@ -27,6 +28,7 @@ def generated_files() -> dict[Path, str]:
         how_it_works: between_marks(
             how_it_works.read_text("utf-8"), "transitions", transition_table(transitions)
         ),
+        **{DOCS / "schemas" / name: content for name, content in schema_files().items()},
         **{page: with_figures(page.read_text("utf-8")) for page in _WITH_FIGURES},
     }
 

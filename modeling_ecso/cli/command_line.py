@@ -2,9 +2,9 @@
 
 import argparse
 from collections.abc import Callable, Iterable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
+from .. import __version__
 from ..errors_ecso import ECSOError
 from .terminal import print_error
 
@@ -33,7 +33,7 @@ def run_program(
         arguments: What was typed after the name; None for those of the process.
     """
     parser = _CommandParser(prog=name, description=description)
-    parser.add_argument("--version", action="version", version=package_version())
+    parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add_to in subcommands:
         add_to(commands)
@@ -46,11 +46,3 @@ def run_program(
     except KeyboardInterrupt:
         print_error(name, "interrupted")
         return 130
-
-
-def package_version() -> str:
-    """Return the version of the installed package."""
-    try:
-        return version("ecso-llava")
-    except PackageNotFoundError:
-        return "not installed"

@@ -23,7 +23,14 @@ from .image_fetch import ImageFetcher
 from .images import ImageGuard
 from .keys import ApiKeys
 from .limits import BodyReader, ConcurrencyLimit
-from .routes import list_models, show_alive, show_metrics, show_model, show_ready
+from .routes import (
+    list_models,
+    show_alive,
+    show_metrics,
+    show_model,
+    show_openapi,
+    show_ready,
+)
 
 
 # Everything that can be read. What is asked with a body, `ChatRoute`, sends its responses itself.
@@ -33,6 +40,7 @@ ROUTES: dict[str, Callable[[GatewayContext, Request], Awaitable[Response]]] = {
     "/health": show_ready,
     "/health/live": show_alive,
     "/metrics": show_metrics,
+    "/openapi.json": show_openapi,
 }
 
 

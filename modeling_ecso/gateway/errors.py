@@ -70,6 +70,11 @@ def status_of(code: str) -> int:
     return _CODES[code].status
 
 
+def statuses() -> list[int]:
+    """Return every HTTP status that an error may have."""
+    return sorted({sent.status for sent in _CODES.values()})
+
+
 class RequestError(ECSOInputError):
     """A request that gets no answer. The message never quotes a prompt, an image or a draft.
 

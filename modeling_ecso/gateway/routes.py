@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from ..endpoint.reason import Reason
 from .context import GatewayContext
 from .errors import RequestError, status_of
+from .openapi import openapi_document
 
 
 _STARTED = int(time.time())
@@ -51,6 +52,12 @@ async def show_ready(context: GatewayContext, request: Request) -> Response:
 async def show_alive(context: GatewayContext, request: Request) -> Response:
     """`GET /health/live`: whether the gateway runs."""
     return JSONResponse({"status": "ok"})
+
+
+async def show_openapi(context: GatewayContext, request: Request) -> Response:
+    """`GET /openapi.json`: what all routes take and give."""
+    context.keys.check(request.headers.get("authorization"))
+    return JSONResponse(openapi_document())
 
 
 def _model(context: GatewayContext) -> dict[str, str | int]:

@@ -6,6 +6,7 @@ import re
 import pytest
 import yaml
 
+from modeling_ecso import __version__
 from modeling_ecso.presets_ecso import PRESETS
 from tests.support.scripts import PROJECT
 
@@ -20,7 +21,7 @@ def test_the_citation_is_of_this_version():
     setup = configparser.ConfigParser()
     setup.read(PROJECT / "setup.cfg", "utf-8")
     citation = yaml.safe_load((PROJECT / "CITATION.cff").read_text("utf-8"))
-    assert citation["version"] == setup["metadata"]["version"]
+    assert citation["version"] == __version__
     assert citation["license"] == setup["metadata"]["license"]
 
 
