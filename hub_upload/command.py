@@ -9,11 +9,18 @@ from modeling_ecso.cli.command_line import run_program
 from modeling_ecso.errors_ecso import ECSOInputError
 
 
+_EXAMPLES = """
+ecso-hub build tiny --out build/tiny
+ecso-hub verify build/tiny
+ecso-hub push build/tiny --repo-id OWNER/NAME --dry-run
+"""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status, 1 where a check has failed."""
     description = "Publish ECSO models on the Hub: build, verify, push."
     commands = (_add_build, _add_verify, _add_push, _add_build_space)
-    return run_program("ecso-hub", description, commands, arguments)
+    return run_program("ecso-hub", description, commands, arguments, _EXAMPLES)
 
 
 def _add_build(commands: Any) -> None:

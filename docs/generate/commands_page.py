@@ -55,7 +55,7 @@ def parser_of(main: Any) -> argparse.ArgumentParser:
     found: list[argparse.ArgumentParser] = []
     with patch.object(argparse.ArgumentParser, "parse_args", catch):
         try:
-            main([])
+            main(["--help"])
         except Caught:
             pass
     return found[0]

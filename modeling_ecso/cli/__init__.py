@@ -23,6 +23,15 @@ SUBCOMMANDS = (
 )
 
 
+_EXAMPLES = """
+ecso run --query "How do I make a kite?"
+ecso run image.png --query "What is this?" --model llava-hf/llava-1.5-7b-hf
+ecso demo --open
+ecso serve --upstream http://127.0.0.1:8000/v1 --model NAME --preset hardened
+"""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    return run_program("ecso", "Eyes Closed, Safety On: protected answers.", SUBCOMMANDS, arguments)
+    description = "Eyes Closed, Safety On: protected answers."
+    return run_program("ecso", description, SUBCOMMANDS, arguments, _EXAMPLES)

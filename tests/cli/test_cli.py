@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import struct
 import subprocess
@@ -254,3 +255,15 @@ def test_as_a_process_it_has_the_same_exit_status_and_starts_fast(tmp_path):
     )
     assert loaded.returncode == 0
     assert "torch" not in loaded.stderr
+
+
+def test_without_arguments_it_shows_what_one_can_do_with_examples_that_are_understood(capsys):
+    from docs.generate.commands_page import parser_of
+
+    assert main([]) == 0
+    said, _, examples = capsys.readouterr().out.partition("examples:")
+    assert "serve" in said
+    lines = examples.strip().splitlines()
+    assert len(lines) >= 3
+    for line in lines:
+        parser_of(main).parse_args(shlex.split(line)[1:])
