@@ -93,7 +93,14 @@ class SentErrorReason(_Sent):
     reason: Reason | Blame
 
 
-class SentMessage(_Sent):
+class _SentThought(_Sent):
+    reasoning_content: str = Field("", json_schema_extra=_without_default)
+    """What the model thought first, where its server says so under this name."""
+    reasoning: str = Field("", json_schema_extra=_without_default)
+    """The same, where its server says so under this one."""
+
+
+class SentMessage(_SentThought):
     """An answer."""
 
     role: Literal["assistant"]
@@ -130,7 +137,7 @@ class SentCompletion(_Sent):
     """What was done for each choice, in their order."""
 
 
-class SentDelta(_Sent):
+class SentDelta(_SentThought):
     """A piece of an answer."""
 
     role: Literal["assistant"] = Field("assistant", json_schema_extra=_without_default)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from examples.load.scripted_upstream import CANARY
+from examples.load.scripted_upstream import CANARY, Thinking
 from modeling_ecso import ECSOConfig, Protocol, StepReply
 from modeling_ecso.gateway.app import ROUTES
 from modeling_ecso.gateway.openapi import openapi_document
@@ -57,6 +57,16 @@ def test_answers_and_streams_are_as_published(text, preset):
     traces = [event["ecso"] for event in events if "ecso" in event]
     assert len(traces) == 1
     check(published("answer-ecso.json"), traces[0][0])
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+def test_answers_with_a_thought_are_as_published(field):
+    gateway = Gateway(thinking=Thinking(field))
+    got = gateway.ask(request_body()).json
+    assert got["choices"][0]["message"][field]
+    check(of_gateway("SentCompletion"), got)
+    for event in gateway.ask(request_body(stream=True)).events:
+        check(of_gateway("SentChunk"), event)
 
 
 def test_without_traces_there_is_the_reason_alone():
