@@ -1,4 +1,4 @@
-"""`protect()`: any transformers vision-language model object, protected in one line.
+"""`protect()`: a transformers LLaVA object, protected in one line.
 
     model = protect(AutoModelForImageTextToText.from_pretrained(...), processor)
 
@@ -6,15 +6,16 @@ The object is given a class of its own, made from the one it has: same weights, 
 another `generate()`. So whoever calls it from then on, a pipeline or a server, is answered by the
 protocol; there is no second object that could be called by mistake.
 
-Covered: every subclass of transformers' `PreTrainedModel` that generates, quantized, spread over
-devices or wrapped by an adapter alike. What cannot be framed is refused here, before any draft.
+Covered: LLaVA and classes made from it, quantized or spread over devices alike. Models of other
+families are refused here, before any draft: their prompts would be framed wrongly, and a wrong
+prompt judged.
 Not covered: saving. A folder that this object wrote would load unprotected, so it writes none.
 """
 
 from functools import cache
 from typing import Any
 
-from transformers import AutoProcessor, PreTrainedModel
+from transformers import AutoProcessor, LlavaForConditionalGeneration, PreTrainedModel
 
 from .errors_ecso import ECSOInputError
 from .generation_ecso import ECSOGenerationMixin
@@ -60,7 +61,7 @@ def protect(model: Any, processor: Any = None, ecso: Any = None) -> Any:
     """Return the same model object, whose `generate()` protects from now on.
 
     Args:
-        model: A transformers model that answers questions about images.
+        model: A `LlavaForConditionalGeneration`, or of a class made from it.
         processor: Its processor. Without it: the attribute ``processor``, else loaded from where
             the model came from.
         ecso: Settings: the name of a preset, a dictionary of what differs from the ``paper``
@@ -68,7 +69,7 @@ def protect(model: Any, processor: Any = None, ecso: Any = None) -> Any:
             already, what changes; None: nothing.
 
     Raises:
-        ECSOInputError: It is no such model, or not one that can be protected.
+        ECSOInputError: It is no such model, or one that cannot be protected.
         ECSOProcessorError: There is no processor, or none that prompts can be read with.
         ECSOConfigError: The settings are not allowed; the message names the key.
     """
@@ -102,6 +103,11 @@ def _check_can_be_protected(model: Any) -> None:
         raise ECSOInputError(
             f"protect() takes a transformers model that generates, not a {type(model).__name__}; "
             "of a pipeline or an adapter, pass the model inside"
+        )
+    if not isinstance(model, LlavaForConditionalGeneration):
+        raise ECSOInputError(
+            f"protect() takes a LlavaForConditionalGeneration, not a {type(model).__name__}: of "
+            "other families it does not know yet where their images stand in a prompt"
         )
     if hasattr(model, "protected_run"):
         raise ECSOInputError(

@@ -5,7 +5,12 @@ import pickle
 
 import pytest
 import torch
-from transformers import LlavaForConditionalGeneration, pipeline
+from transformers import (
+    LlavaForConditionalGeneration,
+    VipLlavaConfig,
+    VipLlavaForConditionalGeneration,
+    pipeline,
+)
 
 from modeling_ecso import (
     ECSOConfig,
@@ -131,6 +136,19 @@ def test_continuous_batching_does_not_get_around_it(stock):
 def test_what_is_no_model_is_refused(what):
     with pytest.raises(ECSOInputError, match=f"not a {type(what).__name__}"):
         protect(what)
+
+
+def test_a_family_whose_prompts_would_be_framed_wrongly_is_refused():
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1}
+    config = VipLlavaConfig(
+        vision_config={"model_type": "clip_vision_model", "intermediate_size": 16, **sizes},
+        text_config={"model_type": "llama", "intermediate_size": 16, "vocab_size": 99, **sizes},
+        vision_feature_layers=[-1],
+    )
+    other = VipLlavaForConditionalGeneration(config)
+    with pytest.raises(ECSOInputError, match="not a VipLlavaForConditionalGeneration"):
+        protect(other)
+    assert type(other) is VipLlavaForConditionalGeneration
 
 
 def test_a_generate_of_its_own_is_refused_since_it_would_stand_in_front(stock):
