@@ -32,7 +32,7 @@ class Broken(DemoModel, StepwiseRun):
     def start(self, request):
         return self
 
-    def step(self):
+    def step(self, shows_text):
         raise RuntimeError(SECRET)
         yield
 
@@ -42,9 +42,9 @@ class Slow(Broken):
 
     name = "slow"
 
-    def step(self):
+    def step(self, shows_text):
         time.sleep(SLOW_S)
-        yield from super().step()
+        yield from super().step(shows_text)
 
 
 def start_scripted_server():
