@@ -10,7 +10,6 @@ from typing import Any
 
 from .logprobs import chance_unsafe, spells_beginning
 from .model_server import Completion, Fault, ModelServerError
-from .thought import IN_CONTENT, said_in
 
 
 # How servers say that the answer is complete. Whatever else they say, but for the words below, cut
@@ -36,29 +35,23 @@ def read_completion(content: bytes, milliseconds: float) -> Completion:
         if not body["choices"]:
             fault = Fault.EMPTY
         choice = body["choices"][0]
-        message = choice["message"]
-        said = said_in(message)
-        if said is None:
+        text = choice["message"]["content"]
+        if text is None:
             fault = Fault.EMPTY
         elif choice.get("finish_reason") in _BROKEN_OFF:
             fault = Fault.BROKEN_OFF
         else:
-            for text in (said.text, said.thought):
-                text.encode("utf-8")
+            text.encode("utf-8")
             usage = body.get("usage") or {}
-            # The first token of a thought is not that of a verdict.
-            logprobs = None if said.thought else choice.get("logprobs")
+            logprobs = choice.get("logprobs")
             return Completion(
-                text=said.text,
+                text=text.strip(),
                 tokens=_count(usage.get("completion_tokens")),
                 prompt_tokens=_count(usage.get("prompt_tokens")),
                 finish_reason=_finish_reason(choice.get("finish_reason")),
-                has_logprobs=spells_beginning(logprobs, said.text),
+                has_logprobs=spells_beginning(logprobs, text),
                 p_unsafe=chance_unsafe(logprobs),
                 milliseconds=milliseconds,
-                thought=said.thought,
-                thought_field=said.field,
-                whole_content=message["content"].strip() if said.field == IN_CONTENT else None,
             )
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         pass

@@ -8,6 +8,7 @@ Not covered: what the texts mean; that is the protocol's.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -18,9 +19,18 @@ import openai
 from .chat import Message
 from .completion_read import read_completion, read_model_names
 from .limited_response import PLAIN_HEADERS, ResponseTooLarge, limit_response
-from .model_server import Completion, Fault, ModelServerError, ServerTraits
-from .server_traits import LOGPROBS, QUESTION, REFUSALS, learn_traits
+from .logprobs import TOP_LOGPROBS
+from .model_server import Completion, Fault, ModelServerError
 from .shared_call import SharedCall
+
+
+logger = logging.getLogger(__name__)
+
+# Asked to see whether a server gives log-probabilities; what it answers does not matter.
+_PROBE = ({"role": "user", "content": "Is the sky blue? Answer yes or no:"},)
+_LOGPROBS = {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
+# How servers refuse a field that they do not know, or a number above their limit.
+_REFUSALS = (400, 422)
 
 
 class OpenAIServer:
@@ -48,8 +58,8 @@ class OpenAIServer:
         """Prepare; nothing is sent yet."""
         self.model = model
         self._timeout_s = timeout_s
-        self._traits: ServerTraits | None = None
-        self._learning = SharedCall(self._learn)
+        self._gives_logprobs: bool | None = None
+        self._probing = SharedCall(self._probe)
         # Nothing from the environment: no proxy, no key that was meant for another server.
         self._client = openai.AsyncOpenAI(
             base_url=base_url,
@@ -82,33 +92,30 @@ class OpenAIServer:
             ModelServerError: There is no usable answer.
         """
         body = {"model": self.model, "messages": list(messages), **fields}
-        if not wants_logprobs or not (await self.traits()).gives_logprobs:
+        if not wants_logprobs or not await self.gives_logprobs():
             return await self._complete(body)
         completion = None
         try:
-            completion = await self._complete(body | LOGPROBS)
+            completion = await self._complete(body | _LOGPROBS)
         except ModelServerError as error:
-            if error.status not in REFUSALS:
+            if error.status not in _REFUSALS:
                 raise
         if completion is None:
             # It may have been started anew without them. If it was not, this is refused as well.
             completion = await self._complete(body)
         if not completion.has_logprobs:
-            self._traits = None
+            self._gives_logprobs = None
         return completion
 
-    async def traits(self, anew: bool = False) -> ServerTraits:
-        """Return what the server does; probed by the first who asks.
-
-        Args:
-            anew: Whether what was found before may be wrong.
+    async def gives_logprobs(self) -> bool:
+        """Return whether the server gives log-probabilities; probed by the first who asks.
 
         Raises:
-            ModelServerError: The server does not answer.
+            ModelServerError: The server answers neither way.
         """
-        if anew:
-            self._traits = None
-        return self._traits or await self._learning.result()
+        if self._gives_logprobs is None:
+            return await self._probing.result()
+        return self._gives_logprobs
 
     async def model_names(self, timeout_s: float = 5.0) -> list[str]:
         """Return the names of the models that the server lists.
@@ -130,12 +137,23 @@ class OpenAIServer:
         content = await self._request("/chat/completions", body)
         return read_completion(content, (time.perf_counter() - started) * 1000)
 
-    async def _learn(self) -> ServerTraits:
-        async def ask(fields: dict[str, Any]) -> Completion:
-            return await self._complete({"model": self.model, "messages": list(QUESTION), **fields})
-
-        self._traits = await learn_traits(ask)
-        return self._traits
+    async def _probe(self) -> bool:
+        # Some models begin with a blank; what comes then shows how tokens are written.
+        body = {"model": self.model, "messages": list(_PROBE), "max_tokens": 8, "temperature": 0}
+        try:
+            gives_logprobs = (await self._complete(body | _LOGPROBS)).has_logprobs
+        except ModelServerError as error:
+            # Some do not know the field, others think before they say anything.
+            if error.status not in _REFUSALS and error.fault is not Fault.EMPTY:
+                raise
+            gives_logprobs = False
+        self._gives_logprobs = gives_logprobs
+        if not gives_logprobs:
+            logger.warning(
+                "the model server gives no log-probabilities of tokens written as text; verdicts "
+                "that would be read from them are read as text"
+            )
+        return gives_logprobs
 
     async def _request(
         self, path: str, body: dict[str, Any] | None, timeout_s: float | None = None
