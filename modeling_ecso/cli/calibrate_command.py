@@ -22,8 +22,8 @@ def add_to(commands: Any) -> None:
         "calibrate",
         help="find the threshold that fits your traffic",
         description="Draw each draft once, read p(unsafe), and find the threshold that keeps "
-        "false alarms within a budget. Writes settings.json, which --settings, recipes and ecso= "
-        "take, and calibration.json, which ecso report shows.",
+        "false alarms within a budget. Writes ecso_config.json, which --ecso-config, recipes and "
+        "ecso= take, and calibration.json, which ecso report shows.",
     )
     pairs = "JSON lines or a JSON list of objects with image, query and perhaps id"
     parser.add_argument(
@@ -191,9 +191,9 @@ def _write(folder: Path, plain: dict[str, Any]) -> list[Path]:
     """Write what was found; the plot where there is a library that draws."""
     files = {folder / "calibration.json": plain}
     if plain["settings"] is not None:
-        files[folder / "settings.json"] = plain["settings"]
+        files[folder / "ecso_config.json"] = plain["settings"]
     else:  # those of an earlier call would pass for these
-        (folder / "settings.json").unlink(missing_ok=True)
+        (folder / "ecso_config.json").unlink(missing_ok=True)
     for file, content in files.items():
         file.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     try:

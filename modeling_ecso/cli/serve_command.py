@@ -38,7 +38,6 @@ def add_to(commands: Any) -> None:
     )
     ecso_config.add_argument(
         "--ecso-config",
-        "--settings",
         metavar="FILE",
         help="settings of the protocol, YAML or JSON; its `preset` is the base",
     )
@@ -192,12 +191,12 @@ def _gateway_config(chosen: argparse.Namespace) -> Any:
 
 
 def _ecso_config(chosen: argparse.Namespace) -> Any:
-    from ..loading.settings_file import read_settings
+    from ..loading.ecso_config_file import read_ecso_config
     from ..settings_ecso import ECSOConfig
 
     ecso_config = ECSOConfig.from_preset(chosen.preset or "paper")
     if chosen.ecso_config is not None:
-        ecso_config = ecso_config.updated(read_settings(Path(chosen.ecso_config)))
+        ecso_config = ecso_config.updated(read_ecso_config(Path(chosen.ecso_config)))
     if not ecso_config.enabled:
         raise ECSOInputError(
             "ecso.enabled is false; a gateway that protects nothing is not started"

@@ -140,7 +140,7 @@ def test_the_tiny_model_is_calibrated_and_everything_takes_the_settings(
     assert (calibration / "calibration.png").read_bytes().startswith(b"\x89PNG")
     text = (calibration / "calibration.json").read_text("utf-8")
     assert "step one" not in text and "How" not in text  # neither drafts nor queries
-    file = calibration / "settings.json"
+    file = calibration / "ecso_config.json"
     settings = json.loads(file.read_text("utf-8"))
     assert set(settings) == {"preset", "unsafe_threshold"}
 
@@ -149,7 +149,7 @@ def test_the_tiny_model_is_calibrated_and_everything_takes_the_settings(
     loaded.model.protected_run(**inputs, ecso=settings, processor=loaded.processor)
 
     text = Path("configuration/recipes/tiny.yaml").read_text("utf-8")
-    text = text.replace("ecso: {}", "ecso: settings.json")
+    text = text.replace("ecso: {}", "ecso: ecso_config.json")
     (calibration / "mine.yaml").write_text(text, "utf-8")
     with pytest.raises(ECSOInputError, match="preset must be hardened, the base of the settings"):
         load_recipe(str(calibration / "mine.yaml"))
@@ -160,14 +160,14 @@ def test_the_tiny_model_is_calibrated_and_everything_takes_the_settings(
 
     monkeypatch.chdir(tmp_path)
     data = ["--data", str(miniatures / "figstep"), "--limit", "2"]
-    assert main(["eval", "figstep", *data, "--compare", "--settings", str(file)]) == 0
+    assert main(["eval", "figstep", *data, "--compare", "--ecso-config", str(file)]) == 0
     assert "figstep settings" in capsys.readouterr().out
     options = ["--out", "report", "--calibration", str(calibration)]
     assert main(["report", "eval-logs", *options]) == 0
     page = Path("report/index.html").read_text("utf-8")
     assert "Which threshold" in page and plain["advice"] in page
     summary = json.loads(Path("report/summary.json").read_text("utf-8"))
-    assert summary["figstep"]["SafeBench"] == {"direct": 0.0, "settings": 100.0}
+    assert summary["figstep"]["SafeBench"] == {"direct": 0.0, "ecso_config": 100.0}
     assert summary["calibration"]["found"]["value"] == 100
 
 
@@ -238,9 +238,9 @@ def test_a_mistake_is_one_line_before_anything_runs(capsys, miniatures, tmp_path
         ('{"unsafe_threshold": 0}', "unsafe_threshold must be a number above 0"),
     ],
 )
-def test_a_broken_settings_file_is_one_line(capsys, tmp_path, text, says):
+def test_a_broken_ecso_config_file_is_one_line(capsys, tmp_path, text, says):
     file = tmp_path / "mine.json"
     file.write_text(text, "utf-8")
-    assert main(["run", "--query", "Hello", "--settings", str(file)]) == 2
+    assert main(["run", "--query", "Hello", "--ecso-config", str(file)]) == 2
     err = capsys.readouterr().err
     assert "mine.json" in err and says in err
