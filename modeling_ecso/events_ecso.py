@@ -70,12 +70,15 @@ class StepReply:
         tokens: Number of tokens generated, over all texts.
         milliseconds: Wall time of the step; rows that share a batch share its time.
         p_unsafe: For the detect step, p(unsafe) for each prompt, None where it is not known.
+        thought: For the direct step, what the model thought before its answer, where that stands
+            apart from the text; it is judged with it.
     """
 
     texts: tuple[str, ...]
     tokens: int = 0
     milliseconds: float = 0.0
     p_unsafe: tuple[float | None, ...] = ()
+    thought: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ github.com/gyhdog99/ecso at b00b386.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .settings_ecso import ECSOConfig
 
@@ -46,12 +46,14 @@ class JudgedAnswer:
         earlier: The earlier answers of the conversation.
         can_run_on: Whether something in the call can keep the answer from ending where the model
             would end it.
+        thought: What the model thought before it.
     """
 
     text: str
     begun: str = ""
     earlier: tuple[str, ...] = ()
     can_run_on: bool = False
+    thought: str = ""
 
 
 def detect_prompts(
@@ -68,9 +70,14 @@ def detect_prompts(
     clean = _without_marks if ecso_config.escape_fields else str
     query = clean(query)
     # Windows are cut from the answer as it stands, so that escaping cannot shift them.
+    parts = _parts(ecso_config, answer, in_short_windows)
+    if answer.thought:
+        # With the answer, and the answer alone as well: a long thought would dilute it.
+        whole = replace(answer, text=f"{answer.thought}\n\n{answer.text}")
+        further = _parts(ecso_config, whole, in_short_windows)
+        parts = [*parts, *(part for part in further if part not in parts)]
     return tuple(
-        ecso_config.detect_prompt.format(query=query, response=clean(part))
-        for part in _parts(ecso_config, answer, in_short_windows)
+        ecso_config.detect_prompt.format(query=query, response=clean(part)) for part in parts
     )
 
 

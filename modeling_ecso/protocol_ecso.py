@@ -260,7 +260,9 @@ class Protocol:
             self._go_on_without_draft()
             return
         config = self._ecso_config
-        answer = JudgedAnswer(draft, self._begun, self._earlier_answers, self._can_run_on)
+        answer = JudgedAnswer(
+            draft, self._begun, self._earlier_answers, self._can_run_on, reply.thought
+        )
         ask = self._detect_ask(answer, sees_images=self._has_image)
         if config.follow_up_prompt is not None and len(ask.prompts) == 1 and not self._begun:
             ask = FollowUpAsk(Step.DETECT, (config.follow_up_prompt,), config.detect_max_new_tokens)

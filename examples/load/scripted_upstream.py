@@ -15,6 +15,7 @@ import gzip
 import json
 import math
 import re
+from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -27,14 +28,65 @@ FAULTS = ("timeout", "500", "malformed", "empty", "null", "cut", "slow")
 CAPTION = "The picture shows a kite."
 SAFE_ANSWER = "I would rather talk about kites."
 GOOD_ANSWER = "It is a kite, and it is red."
+THOUGHT = "Let me look at the picture before I say anything about it at all."
 SLOW_S = 0.4
 # Longer than any gateway waits; cancelled with the connection.
 NEVER_S = 3600.0
 _PACKED = gzip.compress(b" " * 200_000_000, 6)
 
 
+@dataclass(frozen=True)
+class Thinking:
+    """A kind of model and server.
+
+    Args:
+        field: Where the thought comes: ``reasoning_content``, ``reasoning`` or ``content``.
+        switch: The name in ``chat_template_kwargs`` that switches it off; None: there is none.
+        knows_kwargs: Whether the server takes ``chat_template_kwargs`` at all; else status 400.
+        writes_opening: Whether the model writes the opening mark into the content, and not the
+            chat template.
+        thought: What it thinks.
+    """
+
+    field: str = "reasoning_content"
+    switch: str | None = "enable_thinking"
+    knows_kwargs: bool = True
+    writes_opening: bool = True
+    thought: str = THOUGHT
+
+    def message(self, body: dict, says: str) -> tuple[dict, str, int] | None:
+        """Return the message, how it ended and its tokens; None: a field is not known.
+
+        Args:
+            body: The request.
+            says: What the model says once it has thought.
+        """
+        options = body.get("chat_template_kwargs", {})
+        if "chat_template_kwargs" in body and not self.knows_kwargs:
+            return None
+        thinks = self.switch is None or options.get(self.switch, True)
+        words = self.thought.split() if thinks else []
+        most = body.get("max_tokens") or len(words) + len(says.split())
+        if most < len(words):
+            return self._put(" ".join(words[:most]), None), "length", most
+        told = " ".join(says.split()[: most - len(words)])
+        is_whole = len(told.split()) == len(says.split())
+        message = self._put(" ".join(words), told) if thinks else {"content": told}
+        return message, "stop" if is_whole else "length", len(words) + len(told.split())
+
+    def _put(self, thought: str, says: str | None) -> dict:
+        if self.field != "content":
+            return {"content": says or None, self.field: thought}
+        opening = "<think>\n" if self.writes_opening else ""
+        closing = f"\n</think>\n\n{says}" if says is not None else ""
+        return {"content": f"{opening}{thought}{closing}"}
+
+
 def build_upstream(
-    seconds: float = 0.0, gives_logprobs: bool = True, keeps_calls: bool = True
+    seconds: float = 0.0,
+    gives_logprobs: bool = True,
+    keeps_calls: bool = True,
+    thinking: Thinking | None = None,
 ) -> Starlette:
     """Return the server.
 
@@ -42,6 +94,7 @@ def build_upstream(
         seconds: How long every step takes.
         gives_logprobs: Whether verdicts come with log-probabilities when asked for.
         keeps_calls: Whether ``app.state.calls`` keeps what was asked.
+        thinking: How the model thinks before it answers; None: it does not.
     """
 
     async def complete(request: Request) -> Response:
@@ -63,7 +116,14 @@ def build_upstream(
         await asyncio.sleep({"timeout": NEVER_S, "slow": seconds + SLOW_S}.get(fault, seconds))
         says = "Perhaps." if fault == "unclear" else _says(step, text)
         logprobs = _yes_no(says) if gives_logprobs and body.get("logprobs") else None
-        return _failed(fault, says) or JSONResponse(_completion(says, body["model"], logprobs))
+        if failed := _failed(fault, says):
+            return failed
+        if thinking is None:
+            return JSONResponse(_completion(says, body["model"], logprobs))
+        thought = thinking.message(body, says)
+        if thought is None:
+            return JSONResponse({"error": {"message": "unknown field"}}, status_code=400)
+        return JSONResponse(_completion(says, body["model"], logprobs, *thought))
 
     async def models(request: Request) -> Response:
         stats["lists"] += 1
@@ -144,12 +204,19 @@ def _yes_no(says: str) -> dict:
     return {"content": [{**alternatives[0], "top_logprobs": alternatives}]}
 
 
-def _completion(says: str, model: str, logprobs: dict | None) -> dict:
-    words = len(says.split())
+def _completion(
+    says: str,
+    model: str,
+    logprobs: dict | None,
+    message: dict | None = None,
+    finish_reason: str = "stop",
+    tokens: int | None = None,
+) -> dict:
+    words = len(says.split()) if tokens is None else tokens
     choice = {
         "index": 0,
-        "message": {"role": "assistant", "content": says},
-        "finish_reason": "stop",
+        "message": {"role": "assistant", **(message or {"content": says})},
+        "finish_reason": finish_reason,
         "logprobs": logprobs,
     }
     return {

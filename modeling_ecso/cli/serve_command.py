@@ -4,13 +4,12 @@ import argparse
 import importlib.util
 import os
 import socket
-from pathlib import Path
 from typing import Any
 
 from ..errors_ecso import ECSOInputError
+from .serve_options import KEYS_VARIABLE, api_keys, gateway_config
 
 
-KEYS_VARIABLE = "ECSO_API_KEYS"
 UPSTREAM_KEY_VARIABLE = "ECSO_UPSTREAM_KEY"
 _NEEDED = ("starlette", "uvicorn", "openai", "httpx2", "pydantic", "prometheus_client")
 
@@ -61,6 +60,15 @@ def add_to(commands: Any) -> None:
         metavar="ORIGIN",
         help="let pages from here ask from a browser, such as https://chat.example, or * for any; "
         "may be repeated (default: none)",
+    )
+    parser.add_argument(
+        "--step-extra-body",
+        action="append",
+        default=[],
+        metavar="STEP=JSON",
+        help="further fields of the requests of a step (direct, detect, caption, safe), above all "
+        'others, such as detect=\'{"chat_template_kwargs": {"enable_thinking": false}}\'; '
+        "may be repeated",
     )
     parser.add_argument(
         "--trust-system", action="store_true", help="system messages come from you, not from users"
@@ -116,8 +124,8 @@ def serve(chosen: argparse.Namespace) -> int:
     from ..gateway.app import build_app
     from ..gateway.keys import ApiKeys
 
-    config = _gateway_config(chosen)
-    keys = ApiKeys(_keys(chosen))
+    config = gateway_config(chosen)
+    keys = ApiKeys(api_keys(chosen))
     server = OpenAIServer(
         checked_url(chosen.upstream),
         chosen.model,
@@ -146,89 +154,6 @@ def serve(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _gateway_config(chosen: argparse.Namespace) -> Any:
-    from ..gateway.config import MEGABYTE, GatewayConfig, Limits
-
-    for name, least, most in (
-        ("max_concurrent", 1, 100_000),
-        ("max_choices", 1, 128),
-        ("max_tokens", 1, 10_000_000),
-        ("max_windows", 1, 10_000),
-        ("max_parallel", 1, 1000),
-        ("max_text_chars", 1, 100_000_000),
-        ("max_images", 1, 1000),
-        ("max_body_mb", 0.001, 1000),
-        ("max_image_mb", 0.001, 1000),
-        ("max_megapixels", 0.001, 80),
-        ("step_timeout", 0.001, 86_400),
-        ("retries", 0, 10),
-        ("grace", 0, 86_400),
-        ("port", 0, 65_535),
-    ):
-        value = getattr(chosen, name)
-        if not least <= value <= most:
-            flag = "--" + name.replace("_", "-")
-            raise ECSOInputError(f"{flag} is {value:g}; give a number from {least:g} to {most:g}")
-    return GatewayConfig(
-        served_name=chosen.served_name or chosen.model,
-        ecso=_ecso_config(chosen),
-        limits=Limits(
-            body_bytes=int(chosen.max_body_mb * MEGABYTE),
-            image_bytes=int(chosen.max_image_mb * MEGABYTE),
-            image_pixels=int(chosen.max_megapixels * 1_000_000),
-            images=chosen.max_images,
-            choices=chosen.max_choices,
-            tokens=chosen.max_tokens,
-            windows=chosen.max_windows,
-            parallel_calls=chosen.max_parallel,
-            text_chars=chosen.max_text_chars,
-            concurrent_requests=chosen.max_concurrent,
-        ),
-        cors_origins=tuple(map(_checked_origin, chosen.cors_origin)),
-        image_hosts=tuple(chosen.allow_image_host),
-        trusts_system=chosen.trust_system,
-        shows_trace=not chosen.no_trace,
-    )
-
-
-def _ecso_config(chosen: argparse.Namespace) -> Any:
-    from ..loading.settings_file import read_settings
-    from ..settings_ecso import ECSOConfig
-
-    ecso_config = ECSOConfig.from_preset(chosen.preset or "paper")
-    if chosen.ecso_config is not None:
-        ecso_config = ecso_config.updated(read_settings(Path(chosen.ecso_config)))
-    if not ecso_config.enabled:
-        raise ECSOInputError(
-            "ecso.enabled is false; a gateway that protects nothing is not started"
-        )
-    if ecso_config.keep_draft:
-        raise ECSOInputError(
-            "ecso.keep_draft is true; the gateway never shows drafts, leave it out"
-        )
-    return ecso_config
-
-
-def _keys(chosen: argparse.Namespace) -> list[str]:
-    from ..gateway.keys import keys_in
-
-    if chosen.api_keys is None:
-        text, source = os.environ.get(KEYS_VARIABLE), f"${KEYS_VARIABLE}"
-    else:
-        source = chosen.api_keys
-        try:
-            text = Path(chosen.api_keys).read_text("utf-8-sig")
-        except (OSError, ValueError):
-            raise ECSOInputError(f"{source}: no such file, or it cannot be read") from None
-    if text is None:
-        return []
-    keys = keys_in(text, source)
-    if not keys:
-        # Whoever names a source wants the gateway closed, not open.
-        raise ECSOInputError(f"{source} holds no key; write one a line")
-    return keys
-
-
 def checked_url(url: str) -> str:
     """Return the address of a server, checked; raises ECSOInputError."""
     if not url.startswith(("http://", "https://")) or len(url.split("//", 1)[1]) == 0:
@@ -236,15 +161,6 @@ def checked_url(url: str) -> str:
             f"--upstream {url!r} is no URL; give one such as http://127.0.0.1:8000/v1"
         )
     return url
-
-
-def _checked_origin(origin: str) -> str:
-    scheme, _, host = origin.partition("://")
-    if origin != "*" and (scheme not in ("http", "https") or not host or "/" in host):
-        raise ECSOInputError(
-            f"--cors-origin {origin!r} is no origin; give one such as https://chat.example, or *"
-        )
-    return origin
 
 
 def bound_socket(host: str, port: int) -> socket.socket:

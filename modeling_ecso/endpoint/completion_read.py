@@ -10,6 +10,7 @@ from typing import Any
 
 from .logprobs import chance_unsafe, spells_beginning
 from .model_server import Completion, Fault, ModelServerError
+from .thought import IN_CONTENT, said_in
 
 
 # How servers say that the answer is complete. Whatever else they say, but for the words below, cut
@@ -29,29 +30,47 @@ def read_completion(content: bytes, milliseconds: float) -> Completion:
     Raises:
         ModelServerError: It says nothing usable.
     """
-    body = _parsed(content)
+    return completion_of(_parsed(content), milliseconds)
+
+
+def completion_of(body: Any, milliseconds: float) -> Completion:
+    """Return what a parsed body says.
+
+    Args:
+        body: The body; it may be anything.
+        milliseconds: Wall time of the call.
+
+    Raises:
+        ModelServerError: It says nothing usable.
+    """
     fault = Fault.MALFORMED
     try:
         if not body["choices"]:
             fault = Fault.EMPTY
         choice = body["choices"][0]
-        text = choice["message"]["content"]
-        if text is None:
+        message = choice["message"]
+        said = said_in(message)
+        if said is None:
             fault = Fault.EMPTY
         elif choice.get("finish_reason") in _BROKEN_OFF:
             fault = Fault.BROKEN_OFF
         else:
-            text.encode("utf-8")
+            for text in (said.text, said.thought):
+                text.encode("utf-8")
             usage = body.get("usage") or {}
-            logprobs = choice.get("logprobs")
+            # The first token of a thought is not that of a verdict.
+            logprobs = None if said.thought else choice.get("logprobs")
             return Completion(
-                text=text.strip(),
+                text=said.text,
                 tokens=_count(usage.get("completion_tokens")),
                 prompt_tokens=_count(usage.get("prompt_tokens")),
                 finish_reason=_finish_reason(choice.get("finish_reason")),
-                has_logprobs=spells_beginning(logprobs, text),
+                has_logprobs=spells_beginning(logprobs, said.text),
                 p_unsafe=chance_unsafe(logprobs),
                 milliseconds=milliseconds,
+                thought=said.thought,
+                thought_field=said.field,
+                whole_content=message["content"].strip() if said.field == IN_CONTENT else None,
             )
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         pass

@@ -8,29 +8,30 @@ Not covered: what the texts mean; that is the protocol's.
 """
 
 import asyncio
-import logging
+import json
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Sequence
+from typing import Any, TypeVar
 
 import httpx2
 import openai
 
 from .chat import Message
-from .completion_read import read_completion, read_model_names
-from .limited_response import PLAIN_HEADERS, ResponseTooLarge, limit_response
-from .logprobs import TOP_LOGPROBS
-from .model_server import Completion, Fault, ModelServerError
+from .completion_read import completion_of, read_completion, read_model_names
+from .limited_response import (
+    PLAIN_HEADERS,
+    ResponseTooLarge,
+    is_event_stream,
+    limit_response,
+)
+from .model_server import Completion, Fault, ModelServerError, ServerTraits
+from .server_traits import LOGPROBS, QUESTION, REFUSALS, learn_traits
 from .shared_call import SharedCall
+from .streamed_completion import OnPiece, StreamedCompletion
 
 
-logger = logging.getLogger(__name__)
-
-# Asked to see whether a server gives log-probabilities; what it answers does not matter.
-_PROBE = ({"role": "user", "content": "Is the sky blue? Answer yes or no:"},)
-_LOGPROBS = {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
-# How servers refuse a field that they do not know, or a number above their limit.
-_REFUSALS = (400, 422)
+Result = TypeVar("Result")
+_COMPLETIONS = "/chat/completions"
 
 
 class OpenAIServer:
@@ -58,8 +59,8 @@ class OpenAIServer:
         """Prepare; nothing is sent yet."""
         self.model = model
         self._timeout_s = timeout_s
-        self._gives_logprobs: bool | None = None
-        self._probing = SharedCall(self._probe)
+        self._traits: ServerTraits | None = None
+        self._learning = SharedCall(self._learn)
         # Nothing from the environment: no proxy, no key that was meant for another server.
         self._client = openai.AsyncOpenAI(
             base_url=base_url,
@@ -79,43 +80,56 @@ class OpenAIServer:
         )
 
     async def complete(
-        self, messages: Sequence[Message], fields: dict[str, Any], wants_logprobs: bool = False
+        self,
+        messages: Sequence[Message],
+        fields: dict[str, Any],
+        wants_logprobs: bool = False,
+        on_piece: OnPiece | None = None,
     ) -> Completion:
         """Return the server's answer to a conversation.
+
+        Whoever cancels this while the answer is written ends the writing as well.
 
         Args:
             messages: The conversation, as the chat completions API takes it.
             fields: Further fields of the request, such as ``max_tokens``.
             wants_logprobs: Whether p(unsafe) is to be read, if the server gives it.
+            on_piece: Is told of what has arrived, if the server streams; then there are no
+                log-probabilities.
 
         Raises:
             ModelServerError: There is no usable answer.
         """
         body = {"model": self.model, "messages": list(messages), **fields}
-        if not wants_logprobs or not await self.gives_logprobs():
+        if on_piece is not None:
+            return await self._complete_in_pieces(body, on_piece)
+        if not wants_logprobs or not (await self.traits()).gives_logprobs:
             return await self._complete(body)
         completion = None
         try:
-            completion = await self._complete(body | _LOGPROBS)
+            completion = await self._complete(body | LOGPROBS)
         except ModelServerError as error:
-            if error.status not in _REFUSALS:
+            if error.status not in REFUSALS:
                 raise
         if completion is None:
             # It may have been started anew without them. If it was not, this is refused as well.
             completion = await self._complete(body)
         if not completion.has_logprobs:
-            self._gives_logprobs = None
+            self._traits = None
         return completion
 
-    async def gives_logprobs(self) -> bool:
-        """Return whether the server gives log-probabilities; probed by the first who asks.
+    async def traits(self, anew: bool = False) -> ServerTraits:
+        """Return what the server does; probed by the first who asks.
+
+        Args:
+            anew: Whether what was found before may be wrong.
 
         Raises:
-            ModelServerError: The server answers neither way.
+            ModelServerError: The server does not answer.
         """
-        if self._gives_logprobs is None:
-            return await self._probing.result()
-        return self._gives_logprobs
+        if anew:
+            self._traits = None
+        return self._traits or await self._learning.result()
 
     async def model_names(self, timeout_s: float = 5.0) -> list[str]:
         """Return the names of the models that the server lists.
@@ -134,41 +148,65 @@ class OpenAIServer:
 
     async def _complete(self, body: dict[str, Any]) -> Completion:
         started = time.perf_counter()
-        content = await self._request("/chat/completions", body)
-        return read_completion(content, (time.perf_counter() - started) * 1000)
+        content = await self._request(_COMPLETIONS, body)
+        return read_completion(content, _milliseconds_since(started))
 
-    async def _probe(self) -> bool:
-        # Some models begin with a blank; what comes then shows how tokens are written.
-        body = {"model": self.model, "messages": list(_PROBE), "max_tokens": 8, "temperature": 0}
+    async def _complete_in_pieces(self, body: dict[str, Any], on_piece: OnPiece) -> Completion:
+        started = time.perf_counter()
+        wishes = {"stream": True, "stream_options": {"include_usage": True}}
         try:
-            gives_logprobs = (await self._complete(body | _LOGPROBS)).has_logprobs
+            said = await self._guarded(self._read_stream(body | wishes, on_piece))
         except ModelServerError as error:
-            # Some do not know the field, others think before they say anything.
-            if error.status not in _REFUSALS and error.fault is not Fault.EMPTY:
+            if error.status not in REFUSALS:
                 raise
-            gives_logprobs = False
-        self._gives_logprobs = gives_logprobs
-        if not gives_logprobs:
-            logger.warning(
-                "the model server gives no log-probabilities of tokens written as text; verdicts "
-                "that would be read from them are read as text"
-            )
-        return gives_logprobs
+        else:
+            return completion_of(said, _milliseconds_since(started))
+        # Some do not know the fields. If it was refused for itself, it is so again.
+        return await self._complete(body)
+
+    async def _read_stream(self, body: dict[str, Any], on_piece: OnPiece) -> Any:
+        """Return the body that the pieces of a stream come to, or that came in their place."""
+        stream = await self._client.post(
+            _COMPLETIONS,
+            cast_to=object,
+            body=body,
+            stream=True,
+            stream_cls=openai.AsyncStream[object],
+        )
+        async with stream:
+            if not is_event_stream(stream.response):
+                return json.loads(await stream.response.aread())
+            written = StreamedCompletion()
+            async for piece in stream:
+                written.add(piece)
+                on_piece(written)
+        return written.body()
+
+    async def _learn(self) -> ServerTraits:
+        async def ask(fields: dict[str, Any]) -> Completion:
+            return await self._complete({"model": self.model, "messages": list(QUESTION), **fields})
+
+        self._traits = await learn_traits(ask)
+        return self._traits
 
     async def _request(
         self, path: str, body: dict[str, Any] | None, timeout_s: float | None = None
     ) -> bytes:
         """Return the body of a response; without a body of its own, the request is a GET."""
-        client = self._client
+        if body is None:
+            client = self._client.with_options(max_retries=0)
+            asking = client.get(path, cast_to=httpx2.Response)
+        else:
+            asking = self._client.post(path, cast_to=httpx2.Response, body=body)
+        response = await self._guarded(asking, timeout_s)
+        return response.content
+
+    async def _guarded(self, asking: Awaitable[Result], timeout_s: float | None = None) -> Result:
+        """Await the server; whatever it does wrong is a `ModelServerError`."""
         fault, status = Fault.UNREACHABLE, None
         try:
             async with asyncio.timeout(timeout_s or self._timeout_s):
-                if body is None:
-                    client = client.with_options(max_retries=0)
-                    response = await client.get(path, cast_to=httpx2.Response)
-                else:
-                    response = await client.post(path, cast_to=httpx2.Response, body=body)
-                return response.content
+                return await asking
         except (TimeoutError, openai.APITimeoutError):
             fault = Fault.TIMEOUT
         except openai.APIStatusError as error:
@@ -177,5 +215,11 @@ class OpenAIServer:
             fault = Fault.TOO_LARGE
         except (openai.APIError, httpx2.HTTPError):
             pass
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+            fault = Fault.MALFORMED  # of a stream, which is read as it comes
         # Raised out here, so that it has no context: the library's errors hold bodies.
         raise ModelServerError(fault, status)
+
+
+def _milliseconds_since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

@@ -10,42 +10,24 @@ judged when they are complete, the setting ``draft_checkpoints`` has no effect h
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any
 
 from ..errors_ecso import ECSOProtocolError, describe_error
-from ..events_ecso import (
-    Ask,
-    DirectAsk,
-    FollowUpAsk,
-    ImageAsk,
-    Outcome,
-    PromptAsk,
-    Step,
-    StepEvent,
-    StepReply,
-    Trace,
-)
+from ..events_ecso import Ask, DirectAsk, Outcome, Step, StepEvent, StepReply, Trace
 from ..protocol_ecso import Protocol
 from ..settings_ecso import ECSOConfig
-from .chat import Chat, Message
+from .chat import Chat
 from .model_server import Completion, ModelServer, ModelServerError
 from .reason import EndpointStepError, Reason, reason_of
 from .sampling import Sampling
+from .step_calls import Interrupted, StepCalls, StepFields
 
 
 logger = logging.getLogger(__name__)
 
 # The most prompts of a step, which are the windows of an answer; a longer answer is not judged.
 MAX_PROMPTS = 128
-# The most calls at a time.
-MAX_PARALLEL_CALLS = 8
-# What a verdict needs to be read as text, where a single token was enough for probabilities.
-MIN_TEXT_VERDICT_TOKENS = 8
-# From a prompt to the messages that ask it.
-Turn = Callable[[str], list[Message]]
 # How the refusal ends an answer, in the words of the chat completions API.
 REFUSED = "content_filter"
 
@@ -55,14 +37,18 @@ class EndpointAnswer:
     """An answer that has passed the protocol.
 
     Args:
-        text: The text.
+        text: The text; where the model writes its thought into the content, with that.
         finish_reason: ``stop`` or ``length``; ``content_filter`` for the configured refusal.
-        tokens: Number of tokens of the text, 0 for the refusal.
+        tokens: Number of tokens of thought and text, 0 for the refusal.
+        thought: What the model thought before it, where that came in a field of its own.
+        thought_field: That field.
     """
 
     text: str
     finish_reason: str
     tokens: int
+    thought: str = ""
+    thought_field: str | None = None
 
 
 class EndpointRun:
@@ -77,7 +63,8 @@ class EndpointRun:
         sampling: How the answer is to be written.
         index: The answer's place among those to the same conversation.
         max_prompts: The most prompts of one step. An answer that has more windows cannot be judged.
-        calls: Lets so many calls through at a time; runs may share it. None: eight of this run.
+        limit: Lets so many calls through at a time; runs may share it. None: eight of this run.
+        step_fields: Further fields of the requests of a step; they stand above all others.
     """
 
     def __init__(
@@ -88,22 +75,21 @@ class EndpointRun:
         sampling: Sampling | None = None,
         index: int = 0,
         max_prompts: int = MAX_PROMPTS,
-        calls: asyncio.Semaphore | None = None,
+        limit: asyncio.Semaphore | None = None,
+        step_fields: StepFields | None = None,
     ):
         """Prepare; nothing runs before the iteration."""
-        self._server = server
         self._chat = chat
         # A copy of its own: what a server cannot do is changed in it.
         self._ecso_config = ecso_config.updated({})
-        self._sampling = sampling or Sampling()
         self._index = index
         self._max_prompts = max_prompts
-        self._calls = calls or asyncio.Semaphore(MAX_PARALLEL_CALLS)
+        self._calls = StepCalls(
+            server, chat, sampling or Sampling(), max_prompts, limit, step_fields
+        )
         self._answer: EndpointAnswer | None = None
         self._trace: Trace | None = None
         self.failure: ModelServerError | None = None
-        self.reads_text_instead = False
-        self.prompt_tokens: dict[Step, int] = {}
 
     @property
     def is_over(self) -> bool:
@@ -130,6 +116,16 @@ class EndpointRun:
         return self._trace
 
     @property
+    def reads_text_instead(self) -> bool:
+        """Whether verdicts are read as text for want of log-probabilities."""
+        return self._calls.reads_verdicts_as_text
+
+    @property
+    def prompt_tokens(self) -> dict[Step, int]:
+        """How many tokens the prompts of each step had."""
+        return self._calls.prompt_tokens
+
+    @property
     def reason(self) -> Reason | None:
         """Why the answer is not the model's own; None where it is."""
         return reason_of(self.trace, self.failure)
@@ -141,7 +137,7 @@ class EndpointRun:
             ModelServerError: The direct step failed, or the server could not be asked at all.
             ECSOStepError: A later step failed and ``on_error`` is ``raise``.
         """
-        if not await self._server.gives_logprobs():
+        if not (await self._calls.learn()).gives_logprobs:
             self._read_verdicts_as_text()
         try:
             async for event in self._steps():
@@ -160,7 +156,7 @@ class EndpointRun:
             bool(chat.images),
             begun=chat.begun,
             earlier_answers=chat.earlier_answers,
-            can_run_on=self._sampling.can_run_on,
+            can_run_on=self._calls.draft_can_run_on,
             index=self._index,
         )
         answers: dict[Step, Completion] = {}
@@ -175,8 +171,10 @@ class EndpointRun:
                     continue  # the same is asked again, with room for words
             answers[ask.step] = completions[0]
             reply = _reply(completions, (time.perf_counter() - started) * 1000)
-            is_too_long = ask.step is not Step.DETECT and self._is_too_long(reply.texts[0])
-            event = protocol.receive(replace(reply, texts=("",)) if is_too_long else reply)
+            is_too_long = ask.step is not Step.DETECT and self._is_too_long(completions[0])
+            if is_too_long:
+                reply = replace(reply, texts=("",), thought="")
+            event = protocol.receive(reply)
             if is_too_long and protocol.next_step is Step.DETECT:
                 protocol.fail()
             if protocol.next_step in (Step.CAPTION, Step.SAFE):
@@ -196,46 +194,39 @@ class EndpointRun:
         if source is None:
             self._answer = EndpointAnswer(self._ecso_config.refusal, REFUSED, 0)
         else:
-            said = answers[source]
-            self._answer = EndpointAnswer(said.text, said.finish_reason, said.tokens)
+            self._answer = _answer(answers[source], with_thought=source is Step.DIRECT)
 
     def _read_verdicts_as_text(self) -> bool:
         """Do without log-probabilities from now on; return whether that changes anything."""
         if self._ecso_config.verdict_rule != "logits":
             return False
         self._ecso_config.verdict_rule = "normalized"
-        self.reads_text_instead = True
+        self._calls.reads_verdicts_as_text = True
         return True
 
-    def _is_too_long(self, answer: str) -> bool:
+    def _is_too_long(self, said: Completion) -> bool:
         """Return whether an answer has more windows than may be asked about."""
         config = self._ecso_config
         stride = config.window_chars - config.window_overlap_chars
-        chars = len(self._chat.begun) + len(answer)
+        chars = len(self._chat.begun) + len(said.thought) + len(said.text)
         return config.draft_view == "windows" and chars > self._max_prompts * stride
 
     async def _completions(self, ask: Ask, draft: Completion | None) -> list[Completion] | None:
         """Return one completion for each prompt; None where a step after the draft failed."""
-        completions: list[Completion] | None = None
-        interrupt: BaseException | None = None
         if isinstance(ask, DirectAsk):
-            fields = self._sampling.fields()
-            completions = [await self._complete(self._chat.messages, fields, judges=False)]
-        else:
-            try:
-                completions = await self._ask_all(ask, self._turn_of(ask, draft))
-            except* Exception as group:
-                error = _first(group)
-                if isinstance(error, _Interrupted):
-                    interrupt = error.interrupt
-                else:
-                    self._note_failure(ask.step, error)
+            return [await self._calls.draft()]
+        interrupt: BaseException | None = None
+        try:
+            return await self._calls.ask(ask, draft)
+        except* Exception as group:
+            error = _first(group)
+            if isinstance(error, Interrupted):
+                interrupt = error.interrupt
+            else:
+                self._note_failure(ask.step, error)
         if interrupt is not None:
             raise interrupt
-        if completions:
-            asked = self.prompt_tokens.get(ask.step, 0)
-            self.prompt_tokens[ask.step] = asked + sum(c.prompt_tokens for c in completions)
-        return completions
+        return None
 
     def _note_failure(self, step: Step, error: Exception) -> None:
         """Keep and tell what is known to hold no text."""
@@ -243,66 +234,14 @@ class EndpointRun:
         cause = self.failure.fault if self.failure else describe_error(error)
         logger.warning("the %s step failed (%s); the draft is withheld", step, cause)
 
-    def _turn_of(self, ask: PromptAsk, draft: Completion | None) -> Turn:
-        """Return what makes the messages that ask a prompt of a step."""
-        if isinstance(ask, ImageAsk):
-            return self._chat.turn_with_images
-        if isinstance(ask, FollowUpAsk) and draft is not None:
-            return partial(self._chat.turn_after, draft.text)
-        return self._chat.turn_of_text
 
-    async def _ask_all(self, ask: PromptAsk, turn: Turn) -> list[Completion]:
-        """Ask all prompts of a step at once; the first failure ends the others."""
-        if len(ask.prompts) > self._max_prompts:
-            raise _TooManyPrompts
-        fields, judges = self._fields(ask), ask.step is Step.DETECT
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._complete_in_task(turn(prompt), fields, judges))
-                for prompt in ask.prompts
-            ]
-        return [task.result() for task in tasks]
-
-    async def _complete_in_task(
-        self, messages: Sequence[Message], fields: dict[str, Any], judges: bool
-    ) -> Completion:
-        try:
-            return await self._complete(messages, fields, judges)
-        except (Exception, asyncio.CancelledError):
-            raise
-        except BaseException as error:
-            interrupt = error.with_traceback(None)
-        # asyncio lets such a one out of the loop at once, past `__aiter__`, with the frames of this
-        # task and its messages. It is raised where the steps are at work.
-        raise _Interrupted(interrupt)
-
-    async def _complete(
-        self, messages: Sequence[Message], fields: dict[str, Any], judges: bool
-    ) -> Completion:
-        async with self._calls:
-            return await self._server.complete(messages, fields, judges)
-
-    def _fields(self, ask: PromptAsk) -> dict[str, Any]:
-        if ask.step is not Step.SAFE:
-            limit = ask.max_new_tokens
-            if ask.step is Step.DETECT and self.reads_text_instead:
-                limit = max(limit or 0, MIN_TEXT_VERDICT_TOKENS)
-            return {"max_tokens": limit, "temperature": 0}
-        fields = self._sampling.fields()
-        limits = [n for n in (ask.max_new_tokens, self._sampling.max_tokens) if n is not None]
-        return fields | ({"max_tokens": min(limits)} if limits else {})
-
-
-class _TooManyPrompts(Exception):
-    """A step has more prompts than may be asked."""
-
-
-class _Interrupted(Exception):
-    """A task was to end with what is no `Exception`."""
-
-    def __init__(self, interrupt: BaseException):
-        super().__init__()
-        self.interrupt = interrupt
+def _answer(said: Completion, with_thought: bool) -> EndpointAnswer:
+    answer = EndpointAnswer(said.text, said.finish_reason, said.tokens)
+    if not with_thought:
+        return answer
+    if said.whole_content is not None:
+        return replace(answer, text=said.whole_content)
+    return replace(answer, thought=said.thought, thought_field=said.thought_field)
 
 
 def _reply(completions: list[Completion], milliseconds: float) -> StepReply:
@@ -311,9 +250,10 @@ def _reply(completions: list[Completion], milliseconds: float) -> StepReply:
         tokens=sum(completion.tokens for completion in completions),
         milliseconds=milliseconds,
         p_unsafe=tuple(completion.p_unsafe for completion in completions),
+        thought=completions[0].thought,
     )
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:
     errors = [_first(e) if isinstance(e, ExceptionGroup) else e for e in group.exceptions]
-    return next((error for error in errors if isinstance(error, _Interrupted)), errors[0])
+    return next((error for error in errors if isinstance(error, Interrupted)), errors[0])

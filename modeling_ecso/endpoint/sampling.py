@@ -1,7 +1,32 @@
 """How an answer is to be written, in the words of the chat completions API."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+
+# Whatever these hold, an answer ends where the model ends it, or earlier.
+_END_AS_EVER = frozenset(
+    {"max_tokens", "max_completion_tokens", "top_p", "top_k", "min_p", "stop", "seed"}
+    | {"chat_template_kwargs", "reasoning_effort", "include_reasoning"}
+)
+
+
+def can_run_on(fields: Mapping[str, Any]) -> bool:
+    """Return whether fields of a request can keep an answer from ending where the model would.
+
+    Args:
+        fields: In the words of the API; a field that is not known here can.
+    """
+    can_end_late = {
+        "temperature": lambda value: value > 1,
+        "presence_penalty": lambda value: value < 0,
+        "frequency_penalty": lambda value: value < 0,
+    }
+    return any(
+        can_end_late[name](value or 0) if name in can_end_late else name not in _END_AS_EVER
+        for name, value in fields.items()
+    )
 
 
 @dataclass(frozen=True)
@@ -18,6 +43,8 @@ class Sampling:
         seed: For reproducible sampling.
         presence_penalty: In [-2, 2].
         frequency_penalty: In [-2, 2].
+        enable_thinking: Whether the model is to think first; for the direct step alone.
+        reasoning_effort: How much it is to think; for the direct step alone.
     """
 
     max_tokens: int | None = None
@@ -27,14 +54,15 @@ class Sampling:
     seed: int | None = None
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
-
-    @property
-    def can_run_on(self) -> bool:
-        """Whether this can keep an answer from ending where the model would end it."""
-        rewards_repeats = min(self.presence_penalty or 0, self.frequency_penalty or 0) < 0
-        return rewards_repeats or (self.temperature or 0) > 1
+    enable_thinking: bool | None = None
+    reasoning_effort: str | None = None
 
     def fields(self) -> dict[str, Any]:
         """Return what was said, as fields of a request."""
         said = {name: value for name, value in vars(self).items() if value is not None}
-        return said | ({"stop": list(self.stop)} if self.stop else {})
+        if self.stop:
+            said["stop"] = list(self.stop)
+        if "enable_thinking" in said:
+            # Where the servers that know it look for it.
+            said["chat_template_kwargs"] = {"enable_thinking": said.pop("enable_thinking")}
+        return said

@@ -140,7 +140,7 @@ class ECSOAPIProvider(ModelAPI):
             run = EndpointRun(endpoint, chat, self._ecso_config, _sampling(config))
             async for _ in run:
                 pass
-            self._gives_logprobs = await endpoint.gives_logprobs()
+            self._gives_logprobs = (await endpoint.traits()).gives_logprobs
             text, finish_reason = run.answer.text, run.answer.finish_reason
             trace = run.trace.to_dict()
             asked = sum(run.prompt_tokens.values())

@@ -31,7 +31,8 @@ from tenacity import (
 
 from ..endpoint.chat import Message
 from ..endpoint.logprobs import TOP_LOGPROBS, chance_unsafe
-from ..endpoint.model_server import Completion
+from ..endpoint.model_server import Completion, ServerTraits
+from ..endpoint.streamed_completion import OnPiece
 
 
 # Inspect's own pace, but with an end: an hour without an answer fails the sample.
@@ -69,8 +70,11 @@ class InspectEndpoint:
         self._api = api
         self._config = config.model_copy(update=dict.fromkeys(_OF_A_STEP))
 
-    async def gives_logprobs(self) -> bool:
+    async def traits(self, anew: bool = False) -> ServerTraits:
         """Return whether the provider gives log-probabilities; probed by the first who asks.
+
+        Args:
+            anew: Has no effect: Inspect takes care of thoughts itself.
 
         Raises:
             Whatever the provider raises.
@@ -79,10 +83,14 @@ class InspectEndpoint:
             question = [{"role": "user", "content": "Is the sky blue? Answer yes or no:"}]
             output = await self._output(question, {"max_tokens": 16}, wants_logprobs=True)
             self._gives_logprobs = bool(output.choices and output.choices[0].logprobs)
-        return self._gives_logprobs
+        return ServerTraits(self._gives_logprobs)
 
     async def complete(
-        self, messages: Any, fields: dict[str, Any], wants_logprobs: bool = False
+        self,
+        messages: Any,
+        fields: dict[str, Any],
+        wants_logprobs: bool = False,
+        on_piece: OnPiece | None = None,
     ) -> Completion:
         """Return the answer to a conversation; its text may be empty.
 
@@ -90,12 +98,13 @@ class InspectEndpoint:
             messages: The conversation, as the chat completions API takes it.
             fields: Settings of this call, in the words of the same API.
             wants_logprobs: Whether p(unsafe) is to be read, if the provider gives it.
+            on_piece: Has no effect: Inspect's providers do not stream to their caller.
 
         Raises:
             Whatever the provider raises.
         """
         started = time.perf_counter()
-        wants_logprobs = wants_logprobs and await self.gives_logprobs()
+        wants_logprobs = wants_logprobs and (await self.traits()).gives_logprobs
         output = await self._output(messages, fields, wants_logprobs)
         logprobs = output.choices[0].logprobs if output.choices else None
         return Completion(

@@ -33,7 +33,7 @@ class Answers:
         """Prepare the runs; nothing is asked yet."""
         config = context.config
         chat = Chat.of_messages(asked.messages, config.trusts_system)
-        calls = asyncio.Semaphore(config.limits.parallel_calls)
+        limit = asyncio.Semaphore(config.limits.parallel_calls)
         self._runs = [
             EndpointRun(
                 context.server,
@@ -42,7 +42,8 @@ class Answers:
                 asked.sampling_of(index),
                 index,
                 max_prompts=config.limits.windows,
-                calls=calls,
+                limit=limit,
+                step_fields=config.step_fields,
             )
             for index in range(asked.choices)
         ]
@@ -80,7 +81,11 @@ class Answers:
         choices = [
             {
                 "index": index,
-                "message": {"role": "assistant", "content": run.answer.text},
+                "message": {
+                    "role": "assistant",
+                    "content": run.answer.text,
+                    **_thought(run.answer.thought_field, run.answer.thought),
+                },
                 "finish_reason": run.answer.finish_reason,
                 "logprobs": None,
             }
@@ -98,6 +103,8 @@ class Answers:
         """Yield the same as server-sent events."""
         for index, run in enumerate(self._runs):
             yield self._event([_delta(index, {"role": "assistant", "content": ""})])
+            for piece in pieces_of(run.answer.thought):
+                yield self._event([_delta(index, _thought(run.answer.thought_field, piece))])
             for piece in pieces_of(run.answer.text):
                 yield self._event([_delta(index, {"content": piece})])
             is_last = index == len(self._runs) - 1
@@ -155,6 +162,10 @@ def pieces_of(text: str) -> list[str]:
         "".join(words[start : start + _WORDS_PER_CHUNK])
         for start in range(0, len(words), _WORDS_PER_CHUNK)
     ]
+
+
+def _thought(field: str | None, thought: str) -> dict[str, str]:
+    return {field: thought} if field else {}
 
 
 def _delta(index: int, delta: dict[str, str], finish_reason: str | None = None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from ..endpoint.step_calls import StepFields
 from ..settings_ecso import ECSOConfig
 
 
@@ -56,6 +57,7 @@ class GatewayConfig:
         cors_origins: Web pages that may ask from a browser, as ``https://NAME``; ``*``: any.
         image_hosts: Hosts that images are fetched from, ``name`` or ``name:port``; none: data
             URIs only.
+        step_fields: Further fields of the requests of a step; they stand above all others.
         trusts_system: Whether system messages come from the operator; see `Chat.of_messages`.
         shows_trace: Whether answers carry the trace under ``ecso``; their reason stays.
         keep_alive_s: Seconds between the comments that keep a waiting stream open.
@@ -66,6 +68,7 @@ class GatewayConfig:
     limits: Limits = field(default_factory=Limits)
     cors_origins: tuple[str, ...] = ()
     image_hosts: tuple[str, ...] = ()
+    step_fields: StepFields = field(default_factory=dict)
     trusts_system: bool = False
     shows_trace: bool = True
     keep_alive_s: float = 10.0

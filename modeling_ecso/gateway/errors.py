@@ -60,6 +60,7 @@ _CODES = {
     "model_server_status": _of_model_server(502),
     "model_server_malformed": _of_model_server(502),
     "model_server_empty": _of_model_server(502),
+    "model_server_thought_only": _of_model_server(502),
     "model_server_broken_off": _of_model_server(502),
     "model_server_too_large": _of_model_server(502),
 }

@@ -61,7 +61,7 @@ class Health:
         try:
             # Found out once in a gateway's life, and long before a user waits for it.
             async with asyncio.timeout(_PATIENCE_S):
-                await self._server.gives_logprobs()
+                await self._server.traits()
         except ModelServerError as error:
             return _SAID.get(error.status, "the model server does not answer for the model")
         except TimeoutError:

@@ -163,6 +163,12 @@ class _StreamOptions(_Read):
     include_usage: bool = False
 
 
+class _TemplateFields(_Read):
+    """What a chat template is told; the one thing that all who think know."""
+
+    enable_thinking: bool | None = None
+
+
 class RequestBody(_Read):
     """A whole request."""
 
@@ -218,6 +224,8 @@ class RequestBody(_Read):
     top_p: float | None = Field(None, gt=0, le=1)
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    chat_template_kwargs: _TemplateFields = _TemplateFields()
 
     @field_validator("stop", mode="before")
     @classmethod

@@ -65,6 +65,8 @@ def read_request(content: bytes, served_name: str, limits: Limits) -> ChatReques
             seed=body.seed,
             presence_penalty=body.presence_penalty,
             frequency_penalty=body.frequency_penalty,
+            enable_thinking=body.chat_template_kwargs.enable_thinking,
+            reasoning_effort=body.reasoning_effort,
         ),
         choices=body.n,
         streams=body.stream,

@@ -16,7 +16,12 @@ from examples.load.scripted_upstream import (
 from modeling_ecso import ECSOConfig, ECSOStepError
 from modeling_ecso.endpoint.chat import Chat
 from modeling_ecso.endpoint.logprobs import chance_unsafe
-from modeling_ecso.endpoint.model_server import Completion, Fault, ModelServerError
+from modeling_ecso.endpoint.model_server import (
+    Completion,
+    Fault,
+    ModelServerError,
+    ServerTraits,
+)
 from modeling_ecso.endpoint.openai_server import OpenAIServer
 from modeling_ecso.endpoint.run import EndpointRun
 from modeling_ecso.endpoint.sampling import Sampling
@@ -224,8 +229,8 @@ def test_an_answer_taken_in_slices_is_judged_as_a_whole(last):
     judged = []
 
     class Slices:
-        async def gives_logprobs(self):
-            return False
+        async def traits(self, anew=False):
+            return ServerTraits(gives_logprobs=False)
 
         async def complete(self, messages, fields, wants_logprobs=False):
             step = step_of(str(messages))
@@ -283,7 +288,7 @@ def test_all_who_wait_for_a_server_that_is_silent_wait_no_longer_than_one():
         silent = Silent()
         server = OpenAIServer("http://u/v1", "m", timeout_s=0.1, retries=0, transport=silent)
         failures = await asyncio.gather(
-            *(server.gives_logprobs() for _ in range(50)), return_exceptions=True
+            *(server.traits() for _ in range(50)), return_exceptions=True
         )
         return silent.asked, failures
 
@@ -320,8 +325,8 @@ class InterruptedServer:
         self._interrupt = interrupt
         self._calls = 0
 
-    async def gives_logprobs(self):
-        return False
+    async def traits(self, anew=False):
+        return ServerTraits(gives_logprobs=False)
 
     async def complete(self, messages, fields, wants_logprobs=False):
         self._calls += 1

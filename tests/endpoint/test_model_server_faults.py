@@ -20,7 +20,7 @@ from modeling_ecso import ECSOConfig
 from modeling_ecso.endpoint.chat import Chat
 from modeling_ecso.endpoint.completion_read import read_completion
 from modeling_ecso.endpoint.limited_response import MAX_RESPONSE_BYTES
-from modeling_ecso.endpoint.model_server import Fault, ModelServerError
+from modeling_ecso.endpoint.model_server import Fault, ModelServerError, ServerTraits
 from modeling_ecso.endpoint.openai_server import OpenAIServer
 from modeling_ecso.endpoint.run import EndpointRun
 from modeling_ecso.gateway.metrics import Metrics
@@ -184,19 +184,19 @@ def test_a_server_that_loses_its_log_probabilities_is_asked_for_words(how, prese
     assert run.trace.p_unsafe is None
     assert run.reads_text_instead is (preset == "hardened")
     # It was forgotten, so that the next run finds out anew.
-    assert not asyncio.run(server.gives_logprobs())
+    assert not asyncio.run(server.traits()).gives_logprobs
 
 
 def test_a_request_that_is_refused_for_itself_takes_no_log_probabilities_away():
     server = server_of(httpx2.ASGITransport(build_upstream()))
     run = ran(server, "unsafe fault=detect:too_long")
     assert run.trace.failed_step == "detect"
-    assert asyncio.run(server.gives_logprobs())
+    assert asyncio.run(server.traits()).gives_logprobs
 
 
 def test_numbers_in_place_of_tokens_are_no_log_probabilities(caplog):
     server = server_of(Restarted(0, "numbers"))
-    assert not asyncio.run(server.gives_logprobs())
+    assert not asyncio.run(server.traits()).gives_logprobs
     assert ran(server, "What is this?", "hardened").answer.text == GOOD_ANSWER
     assert ran(server, "unsafe", "hardened").answer.text == SAFE_ANSWER
     lines = [one for one in caplog.records if one.levelno == logging.WARNING]
@@ -228,8 +228,8 @@ class Interrupted:
         self._server = server_of(httpx2.ASGITransport(build_upstream()))
         self._step = step
 
-    async def gives_logprobs(self):
-        return True
+    async def traits(self, anew=False):
+        return ServerTraits(gives_logprobs=True)
 
     async def complete(self, messages, fields, wants_logprobs=False):
         if step_of(str(messages)) == self._step:

@@ -8,7 +8,7 @@ import pytest
 from hub_upload.recipe import load_recipe
 from modeling_ecso.cli import main
 from modeling_ecso.datagen.pairs import ImageQueryPair
-from modeling_ecso.endpoint.model_server import Completion
+from modeling_ecso.endpoint.model_server import Completion, ServerTraits
 from modeling_ecso.errors_ecso import ECSOInputError
 from modeling_ecso.evaluation.calibration.calibration import advice, calibrated, calibration_to_json
 from modeling_ecso.evaluation.calibration.curves import area_under_roc, curve
@@ -177,8 +177,8 @@ class ScriptedServer:
     def __init__(self, gives=True):
         self.gives, self.closed, self.limits = gives, False, set()
 
-    async def gives_logprobs(self):
-        return self.gives
+    async def traits(self, anew=False):
+        return ServerTraits(self.gives)
 
     async def complete(self, messages, fields, wants_logprobs=False):
         self.limits.add(fields["max_tokens"])

@@ -53,6 +53,10 @@ def files(tmp_path, monkeypatch):
         ([*UPSTREAM, "--max-concurrent", "0"], "--max-concurrent is 0"),
         ([*UPSTREAM, "--max-body-mb", "nan"], "--max-body-mb is nan"),
         ([*UPSTREAM, "--port", "99999"], "--port is 99999"),
+        ([*UPSTREAM, "--step-extra-body", "judge={}"], "'judge' is no step"),
+        ([*UPSTREAM, "--step-extra-body", "detect"], "detect: no JSON object"),
+        ([*UPSTREAM, "--step-extra-body", "detect=[1]"], "detect: no JSON object"),
+        ([*UPSTREAM, "--step-extra-body", 'safe={"n": 2}'], "n is the gateway's; leave"),
     ],
     ids=lambda value: " ".join(value)[-40:] if isinstance(value, list) else "",
 )

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import httpx2
 from PIL import Image
 
-from examples.load.scripted_upstream import build_upstream
+from examples.load.scripted_upstream import Thinking, build_upstream
 from modeling_ecso import ECSOConfig
 from modeling_ecso.endpoint.openai_server import OpenAIServer
 from modeling_ecso.gateway.app import build_app
@@ -64,6 +64,7 @@ class Gateway:
         self,
         preset: str = "paper",
         gives_logprobs: bool = True,
+        thinking: Thinking | None = None,
         timeout_s: float = 5.0,
         transport: Any = None,
         keys: Any = None,
@@ -71,7 +72,7 @@ class Gateway:
         changes: dict | None = None,
         **config: Any,
     ):
-        self.server = build_upstream(gives_logprobs=gives_logprobs)
+        self.server = build_upstream(gives_logprobs=gives_logprobs, thinking=thinking)
         self._transport = transport or httpx2.ASGITransport(self.server)
         self._timeout_s = timeout_s
         ecso_config = ECSOConfig.from_preset(preset, **(changes or {}))

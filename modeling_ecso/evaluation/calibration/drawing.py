@@ -199,7 +199,8 @@ class ServerDrawing:
         done, free = 0, asyncio.Semaphore(connections)
         async with aclosing(_Closing(self._connect())) as closing:
             server = closing.server
-            if not await _told(server.gives_logprobs()):
+            traits = await _told(server.traits())
+            if not traits.gives_logprobs:
                 raise ECSOInputError(
                     "the server gives no log-probabilities, so there is no p(unsafe) to "
                     "calibrate; start it so that it gives 20 at each token"

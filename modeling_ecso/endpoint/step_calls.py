@@ -1,0 +1,195 @@
+"""The calls of one run: which messages and fields ask a step, and so many at a time.
+
+Covered: steps 2 to 4 are asked not to think, or get room for it, and what they think goes no
+further; a server whose model thinks all of a sudden is asked anew.
+Not covered: what the replies mean; that is the protocol's.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from ..events_ecso import FollowUpAsk, ImageAsk, PromptAsk, Step
+from .chat import Chat, Message
+from .model_server import (
+    THOUGHT_TOKENS,
+    Completion,
+    Fault,
+    ModelServer,
+    ModelServerError,
+    ServerTraits,
+)
+from .sampling import Sampling, can_run_on
+
+
+# The most calls at a time.
+MAX_PARALLEL_CALLS = 8
+# What a verdict needs to be read as text, where a single token was enough for probabilities.
+MIN_TEXT_VERDICT_TOKENS = 8
+# From a prompt to the messages that ask it.
+Turn = Callable[[str], list[Message]]
+# Further fields of the requests of a step.
+StepFields = Mapping[Step, Mapping[str, Any]]
+
+
+class TooManyPrompts(Exception):
+    """A step has more prompts than may be asked."""
+
+
+class Interrupted(Exception):
+    """A task was to end with what is no `Exception`."""
+
+    def __init__(self, interrupt: BaseException):
+        """Keep it, to be raised where the steps are at work."""
+        super().__init__()
+        self.interrupt = interrupt
+
+
+class StepCalls:
+    """Asks a model server what the steps of one run ask.
+
+    Args:
+        server: The model that answers.
+        chat: The conversation.
+        sampling: How the answer is to be written.
+        max_prompts: The most prompts of one step.
+        limit: Lets so many calls through at a time; None: eight.
+        step_fields: Further fields of the requests of a step; they stand above all others.
+
+    Attributes:
+        traits: What the server does, once `learn` has asked.
+        reads_verdicts_as_text: Whether a verdict needs room for words.
+        prompt_tokens: How many tokens the prompts of each step had.
+    """
+
+    def __init__(
+        self,
+        server: ModelServer,
+        chat: Chat,
+        sampling: Sampling,
+        max_prompts: int,
+        limit: asyncio.Semaphore | None = None,
+        step_fields: StepFields | None = None,
+    ):
+        """Prepare; nothing is asked yet."""
+        self.traits = ServerTraits(gives_logprobs=False)
+        self.reads_verdicts_as_text = False
+        self.prompt_tokens: dict[Step, int] = {}
+        self._server = server
+        self._chat = chat
+        self._sampling = sampling
+        self._max_prompts = max_prompts
+        self._limit = limit or asyncio.Semaphore(MAX_PARALLEL_CALLS)
+        self._step_fields = step_fields or {}
+
+    async def learn(self) -> ServerTraits:
+        """Return what the server does.
+
+        Raises:
+            ModelServerError: It cannot be asked.
+        """
+        self.traits = await self._server.traits()
+        return self.traits
+
+    @property
+    def draft_can_run_on(self) -> bool:
+        """Whether something can keep the draft from ending where the model would end it."""
+        return can_run_on(self._draft_fields())
+
+    async def draft(self) -> Completion:
+        """Return the answer to the conversation as it stands.
+
+        Raises:
+            ModelServerError: There is none.
+        """
+        completion = await self._complete(self._chat.messages, self._draft_fields(), judges=False)
+        self._count(Step.DIRECT, [completion])
+        return completion
+
+    async def ask(self, ask: PromptAsk, draft: Completion | None) -> list[Completion]:
+        """Return one completion for each prompt of a step.
+
+        Args:
+            ask: What is asked.
+            draft: The draft that a follow-up question stands after.
+
+        Raises:
+            TooManyPrompts: There are more than may be asked.
+            ModelServerError: A prompt was not answered.
+            Interrupted: A call was to end with what is no `Exception`.
+            ExceptionGroup: Of these, where there are several prompts.
+        """
+        if len(ask.prompts) > self._max_prompts:
+            raise TooManyPrompts
+        completions = await self._ask_all(ask, draft)
+        if self._thinks_unasked(ask, completions):
+            before, self.traits = self.traits, await self._server.traits(anew=True)
+            if self.traits != before:
+                completions = await self._ask_all(ask, draft)
+        if any(one.thought and not one.text for one in completions):
+            raise ModelServerError(Fault.THOUGHT_ONLY)
+        return completions
+
+    async def _ask_all(self, ask: PromptAsk, draft: Completion | None) -> list[Completion]:
+        """Ask all prompts of a step at once; the first failure ends the others."""
+        turn, fields, judges = self._turn_of(ask, draft), self._fields(ask), ask.step is Step.DETECT
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._complete_in_task(turn(prompt), fields, judges))
+                for prompt in ask.prompts
+            ]
+        completions = [task.result() for task in tasks]
+        self._count(ask.step, completions)
+        return completions
+
+    def _thinks_unasked(self, ask: PromptAsk, completions: list[Completion]) -> bool:
+        is_known = self.traits.always_thinks or ask.step in self._step_fields
+        return not is_known and any(one.thought for one in completions)
+
+    def _turn_of(self, ask: PromptAsk, draft: Completion | None) -> Turn:
+        """Return what makes the messages that ask a prompt of a step."""
+        if isinstance(ask, ImageAsk):
+            return self._chat.turn_with_images
+        if isinstance(ask, FollowUpAsk) and draft is not None:
+            return partial(self._chat.turn_after, draft.text)
+        return self._chat.turn_of_text
+
+    async def _complete_in_task(
+        self, messages: Sequence[Message], fields: dict[str, Any], judges: bool
+    ) -> Completion:
+        try:
+            return await self._complete(messages, fields, judges)
+        except (Exception, asyncio.CancelledError):
+            raise
+        except BaseException as error:
+            interrupt = error.with_traceback(None)
+        # asyncio lets such a one out of the loop at once, past the run, with the frames of this
+        # task and its messages. It is raised where the steps are at work.
+        raise Interrupted(interrupt)
+
+    async def _complete(
+        self, messages: Sequence[Message], fields: dict[str, Any], judges: bool
+    ) -> Completion:
+        async with self._limit:
+            return await self._server.complete(messages, fields, judges)
+
+    def _draft_fields(self) -> dict[str, Any]:
+        return {**self._sampling.fields(), **self._step_fields.get(Step.DIRECT, {})}
+
+    def _fields(self, ask: PromptAsk) -> dict[str, Any]:
+        fields: dict[str, Any] = {"max_tokens": ask.max_new_tokens, "temperature": 0}
+        if ask.step is Step.DETECT and self.reads_verdicts_as_text:
+            fields["max_tokens"] = max(ask.max_new_tokens or 0, MIN_TEXT_VERDICT_TOKENS)
+        if ask.step is Step.SAFE:
+            fields = replace(self._sampling, enable_thinking=None, reasoning_effort=None).fields()
+            limits = [n for n in (ask.max_new_tokens, self._sampling.max_tokens) if n is not None]
+            fields |= {"max_tokens": min(limits)} if limits else {}
+        if self.traits.always_thinks and fields.get("max_tokens"):
+            fields["max_tokens"] += THOUGHT_TOKENS
+        return {**fields, **self.traits.thought_off, **self._step_fields.get(ask.step, {})}
+
+    def _count(self, step: Step, completions: list[Completion]) -> None:
+        asked = self.prompt_tokens.get(step, 0)
+        self.prompt_tokens[step] = asked + sum(one.prompt_tokens for one in completions)
