@@ -41,7 +41,7 @@ def add_to(commands):
     loads = lambda _: import_module("modeling_ecso.configuration_ecso")
     commands.add_parser("load").set_defaults(function=loads)
 
-sys.exit(run_program("ecso", "", [add_to], ["load"]))
+sys.exit(run_program("ecso", "", [add_to], ["load"], examples=""))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2 and issubclass(ECSORequirementError, ImportError)
