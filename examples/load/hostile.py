@@ -22,7 +22,8 @@ from pathlib import Path
 
 import httpx2
 
-from .load import free_port, memory_mb, server
+from .load import memory_mb
+from .processes import free_port, server
 
 
 LONGEST_WAIT_S = 2.0
@@ -170,12 +171,12 @@ def main() -> int:
         port = free_port()
         model_server = f"http://127.0.0.1:{port}"
         script = str(Path(__file__).parent / "scripted_upstream.py")
-        command = [script, "--port", str(port), "--step-ms", "20"]
+        command = [sys.executable, script, "--port", str(port), "--step-ms", "20"]
         stack.enter_context(server(command, f"{model_server}/v1/models"))
         port = free_port()
         url = f"http://127.0.0.1:{port}"
-        command = ["-m", "modeling_ecso.cli", "serve", "--upstream", f"{model_server}/v1"]
-        command += ["--model", "scripted", "--port", str(port)]
+        command = [sys.executable, "-m", "modeling_ecso.cli", "serve"]
+        command += ["--upstream", f"{model_server}/v1", "--model", "scripted", "--port", str(port)]
         process = stack.enter_context(server(command, f"{url}/health/live"))
         figures = asyncio.run(run(url, process, model_server))
     if chosen.json:

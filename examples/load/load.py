@@ -14,18 +14,18 @@ import asyncio
 import base64
 import json
 import random
-import socket
 import statistics
 import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 import httpx2
 
+from .processes import free_port, server
 from .scripted_upstream import CANARY, FAULTS
 
 
@@ -141,37 +141,6 @@ async def run_all(url: str, requests: list[Asked], clients: int, on_progress) ->
     return seen
 
 
-@contextmanager
-def server(command: list[str], url: str):
-    """Run a server until it is no longer needed; yields its process once it answers."""
-    process = subprocess.Popen(
-        # A gateway in trouble says so for every request; the figures say it once.
-        [sys.executable, *command],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        for _ in range(300):
-            try:
-                httpx2.get(url, timeout=1, trust_env=False)
-                break
-            except httpx2.HTTPError:
-                time.sleep(0.1)
-        else:
-            sys.exit(f"{url} does not answer; start it by hand to see why: {' '.join(command)}")
-        yield process
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def memory_mb(process: subprocess.Popen) -> float:
     """Return the resident memory of a process in megabytes."""
     for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
@@ -197,12 +166,13 @@ def main() -> int:
             port = free_port()
             upstream = f"http://127.0.0.1:{port}/v1"
             script = str(Path(__file__).parent / "scripted_upstream.py")
-            command = [script, "--port", str(port), "--step-ms", str(chosen.step_ms)]
+            command = [sys.executable, script, "--port", str(port)]
+            command += ["--step-ms", str(chosen.step_ms)]
             stack.enter_context(server(command, f"{upstream}/models"))
         port = free_port()
         url = f"http://127.0.0.1:{port}"
-        command = ["-m", "modeling_ecso.cli", "serve", "--upstream", upstream, "--model"]
-        command += [chosen.model, "--served-name", "served", "--port", str(port)]
+        command = [sys.executable, "-m", "modeling_ecso.cli", "serve", "--upstream", upstream]
+        command += ["--model", chosen.model, "--served-name", "served", "--port", str(port)]
         command += ["--step-timeout", str(STEP_TIMEOUT_S if chosen.upstream is None else 60)]
         gateway = stack.enter_context(server(command, f"{url}/health/live"))
         figures = measure(chosen, upstream, f"{url}/v1/", gateway)

@@ -30,8 +30,9 @@ import openai
 from modeling_ecso import ECSOConfig
 from modeling_ecso.loading.models import TINY_FOLDER
 
-from .processes import gateway, served_by_vllm
+from .processes import gateway
 from .stock_tiny import write_stock_tiny
+from .vllm_environment import served_by_vllm
 
 
 RESULTS = Path(__file__).with_name("results")

@@ -10,8 +10,11 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from .processes import free_port, server
 from .stock_tiny import write_stock_tiny
 
 
@@ -74,6 +77,23 @@ def serve_command(folder: Path, port: int, *flags: str) -> list[str]:
         *("--block-size", "32"),
         *flags,
     ]
+
+
+@contextmanager
+def served_by_vllm(folder: Path, home: Path, *flags: str, port: int = 0) -> Iterator[str]:
+    """Serve a folder with vLLM; yields the address of its API.
+
+    Args:
+        folder: Of a model that vLLM knows.
+        home: Where the log goes.
+        *flags: Further flags of ``vllm serve``.
+        port: Where to listen; any free one by default.
+    """
+    port = port or free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = serve_command(folder, port, *flags)
+    with server(command, f"{url}/health", home / "vllm.log", VARIABLES, seconds=300):
+        yield f"{url}/v1"
 
 
 def main() -> int:

@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 from transformers import LlavaProcessor
 
-from examples.load.processes import free_port, gateway, served_by_vllm
+from examples.load.processes import free_port, gateway
 from examples.load.stock_tiny import write_stock_tiny
+from examples.load.vllm_environment import served_by_vllm
 from modeling_ecso import ECSOLlavaForConditionalGeneration
 from modeling_ecso.loading.models import TINY_FOLDER
 
