@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors_ecso import ECSOInputError
+from .model_options import check_counts, check_preset
 from .serve_command import UPSTREAM_KEY_VARIABLE
 from .terminal import console
 
@@ -119,19 +120,10 @@ def _budget(text: str) -> float:
 
 
 def _check(chosen: argparse.Namespace) -> None:
-    from ..presets_ecso import PRESETS
     from .folders import writable_folder
 
-    for name, value in (
-        ("--batch-size", chosen.batch_size),
-        ("--max-new-tokens", chosen.max_new_tokens),
-    ):
-        if value < 1:
-            raise ECSOInputError(f"{name} is {value}; give a number from 1")
-    if chosen.preset not in PRESETS:
-        raise ECSOInputError(
-            f"--preset {chosen.preset!r} is unknown; choose from {', '.join(PRESETS)}"
-        )
+    check_counts(chosen)
+    check_preset(chosen.preset)
     if chosen.upstream and not chosen.model:
         raise ECSOInputError("--upstream needs --model, the model's name there")
     writable_folder(chosen.out, "--out")
@@ -189,7 +181,9 @@ def _withheld(source: Any, scores: list[Any], threshold: float) -> Any:
 
 def _write(folder: Path, plain: dict[str, Any]) -> list[Path]:
     """Write what was found; the plot where there is a library that draws."""
-    files = {folder / "calibration.json": plain}
+    from ..evaluation.calibration.stored import NAME
+
+    files = {folder / NAME: plain}
     if plain["settings"] is not None:
         files[folder / "settings.json"] = plain["settings"]
     else:  # those of an earlier call would pass for these
@@ -212,7 +206,8 @@ def _write(folder: Path, plain: dict[str, Any]) -> list[Path]:
 def _print(plain: dict[str, Any], files: list[Path]) -> None:
     from rich.text import Text
 
-    from .calibrate_table import facts_of, table_of
+    from ..evaluation.calibration.facts import facts_of
+    from .calibrate_table import table_of
 
     screen = console()
     screen.print(table_of(plain))

@@ -1,14 +1,9 @@
-"""What `ecso calibrate` prints: a table of thresholds, and facts in sentences."""
+"""What `ecso calibrate` prints: a table of thresholds."""
 
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
-
-from ..evaluation.calibration.facts import facts_of
-
-
-__all__ = ["facts_of", "table_of"]
 
 
 def table_of(plain: dict[str, Any]) -> Table:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors_ecso import ECSOInputError
 from ..loading.models import LoadedModel, load_model
-from .model_options import add_model_options, chosen_settings
+from .model_options import add_model_options, check_counts, chosen_settings
 from .terminal import console
 
 
@@ -76,12 +76,7 @@ def run(chosen: argparse.Namespace) -> int:
 def _check(chosen: argparse.Namespace) -> None:
     from ..datagen.journal import writing
 
-    for name, value in (
-        ("--batch-size", chosen.batch_size),
-        ("--max-new-tokens", chosen.max_new_tokens),
-    ):
-        if value < 1:
-            raise ECSOInputError(f"{name} is {value}; give a number from 1")
+    check_counts(chosen)
     chosen_settings(chosen)
     with writing(chosen.out):
         if not chosen.out.parent.is_dir():

@@ -41,14 +41,37 @@ def chosen_settings(chosen: Namespace) -> dict[str, Any]:
         ECSOInputError: There is no such preset, the file cannot be used, or both are given.
     """
     from ..loading.settings_file import read_settings
-    from ..presets_ecso import PRESETS
 
     if chosen.settings is not None and chosen.preset is not None:
         raise ECSOInputError("--settings names a preset itself; leave --preset out")
     if chosen.settings is not None:
         return read_settings(Path(chosen.settings))
-    if chosen.preset is not None and chosen.preset not in PRESETS:
-        raise ECSOInputError(
-            f"--preset {chosen.preset!r} is unknown; choose from {', '.join(PRESETS)}"
-        )
+    if chosen.preset is not None:
+        check_preset(chosen.preset)
     return {"preset": chosen.preset} if chosen.preset else {}
+
+
+def check_preset(name: str) -> None:
+    """Refuse the name of a preset that there is not.
+
+    Raises:
+        ECSOInputError: There is none of that name.
+    """
+    from ..presets_ecso import PRESETS
+
+    if name not in PRESETS:
+        raise ECSOInputError(f"--preset {name!r} is unknown; choose from {', '.join(PRESETS)}")
+
+
+def check_counts(chosen: Namespace) -> None:
+    """Refuse a batch or an answer of less than one.
+
+    Raises:
+        ECSOInputError: One is.
+    """
+    for name, value in (
+        ("--batch-size", chosen.batch_size),
+        ("--max-new-tokens", chosen.max_new_tokens),
+    ):
+        if value < 1:
+            raise ECSOInputError(f"{name} is {value}; give a number from 1")
