@@ -137,7 +137,7 @@ def _checked_recipe(path: Path, stored: Any) -> Recipe:
         base_revision=base["revision"],
         weights=_one_of("weights", top["weights"], WEIGHTS[kind]),
         preset=_text("preset", top["preset"]),
-        ecso=_ecso_settings(path, top),
+        ecso=_ecso_changes(path, top),
         generation=_free_mapping("generation", top["generation"]),
         release=_matching("release", top["release"], r"v[0-9][\w.-]*", "v1 or v1.2"),
         card=_card_fields(top["card"]),
@@ -147,17 +147,17 @@ def _checked_recipe(path: Path, stored: Any) -> Recipe:
     return recipe
 
 
-def _ecso_settings(path: Path, top: dict[str, Any]) -> dict[str, Any]:
+def _ecso_changes(path: Path, top: dict[str, Any]) -> dict[str, Any]:
     """Return the settings of the protocol: a mapping, or a file named from the recipe's folder."""
     if not isinstance(top["ecso"], str):
         return _free_mapping("ecso", top["ecso"])
-    from modeling_ecso.loading.settings_file import read_settings
+    from modeling_ecso.loading.ecso_config_file import read_ecso_config
 
-    settings = read_settings(path.parent / top["ecso"])
-    base = settings.pop("preset", top["preset"])
+    stored = read_ecso_config(path.parent / top["ecso"])
+    base = stored.pop("preset", top["preset"])
     if base != top["preset"]:
         raise _wrong("preset", f"{base}, the base of the settings in {top['ecso']}", top["preset"])
-    return settings
+    return stored
 
 
 def _card_fields(stored: Any) -> CardFields:

@@ -12,7 +12,7 @@ _HEAD = """# Settings
 <!-- Written by `make readme` from modeling_ecso/settings_ecso.py; do not edit. -->
 
 Every prompt and policy of the protocol stands in the model's `config.json` under `ecso`; the
-gateway takes the same as YAML or JSON (`ecso serve --settings FILE`). A missing, unknown or
+gateway takes the same as YAML or JSON (`ecso serve --ecso-config FILE`). A missing, unknown or
 malformed setting is an error that names it. Start from a preset and change what you need:
 
 ```python

@@ -258,15 +258,15 @@ def never_ending(folder: Path) -> None:
     """Make a checkpoint's end token one that it never says."""
     for name in ("config.json", "generation_config.json", "tokenizer_config.json"):
         file = folder / name
-        settings = json.loads(file.read_text("utf-8"))
-        for part in (settings, settings.get("text_config", {})):
+        config = json.loads(file.read_text("utf-8"))
+        for part in (config, config.get("text_config", {})):
             for key, value in {"eos_token_id": 2, "eos_token": "<pad>"}.items():
                 if key in part:
                     part[key] = value
-        file.write_text(json.dumps(settings), "utf-8")
+        file.write_text(json.dumps(config), "utf-8")
 
 
-def gateway_settings(path: str, preset: str) -> dict[str, Any]:
+def gateway_ecso_config(path: str, preset: str) -> dict[str, Any]:
     """Return what a gateway is started with: the preset, and what the measurement needs."""
     return {
         "preset": preset,
@@ -288,10 +288,10 @@ def main() -> int:
         model_url = stack.enter_context(served_by_vllm(home / "stock", home))
         urls = {}
         for path, preset in product(THRESHOLDS, ("paper", "hardened")):
-            settings = home / f"{path}-{preset}.json"
-            settings.write_text(json.dumps(gateway_settings(path, preset)), "utf-8")
+            ecso_config = home / f"{path}-{preset}.json"
+            ecso_config.write_text(json.dumps(gateway_ecso_config(path, preset)), "utf-8")
             urls[path, preset] = stack.enter_context(
-                gateway(model_url, home, "--ecso-config", str(settings))
+                gateway(model_url, home, "--ecso-config", str(ecso_config))
             )
         print(
             "clients, tokens, path, way: ms at the median and the 95th percentile, ms to the first "

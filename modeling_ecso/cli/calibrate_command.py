@@ -23,8 +23,8 @@ def add_to(commands: Any) -> None:
         "calibrate",
         help="find the threshold that fits your traffic",
         description="Draw each draft once, read p(unsafe), and find the threshold that keeps "
-        "false alarms within a budget. Writes settings.json, which --settings, recipes and ecso= "
-        "take, and calibration.json, which ecso report shows.",
+        "false alarms within a budget. Writes ecso_config.json, which --ecso-config, recipes and "
+        "ecso= take, and calibration.json, which ecso report shows.",
     )
     pairs = "JSON lines or a JSON list of objects with image, query and perhaps id"
     parser.add_argument(
@@ -95,16 +95,16 @@ def run(chosen: argparse.Namespace) -> int:
     low = _scores(drawing, benign, ecso_config, "benign")
     high = _scores(drawing, harmful, ecso_config, "harmful") if harmful else []
     found = calibrated(name, chosen.preset, budget, low, high, drawing.content_free(ecso_config))
-    settings = found.settings()
-    if settings is not None:
+    changes = found.ecso_config()
+    if changes is not None:
         source, scores = (harmful, high) if harmful else (benign, low)
-        withheld = _withheld(source, scores, settings["unsafe_threshold"])
-        traces = drawing.traces(withheld, ecso_config.updated(settings)) if withheld.pairs else []
+        withheld = _withheld(source, scores, changes["unsafe_threshold"])
+        traces = drawing.traces(withheld, ecso_config.updated(changes)) if withheld.pairs else []
         found = found.with_price(withheld_price(found.price, traces))
     plain = calibration_to_json(found)
     files = _write(chosen.out, plain)
     _print(plain, files)
-    return 0 if settings is not None else 1
+    return 0 if changes is not None else 1
 
 
 def _budget(text: str) -> float:
@@ -184,10 +184,10 @@ def _write(folder: Path, plain: dict[str, Any]) -> list[Path]:
     from ..evaluation.calibration.stored import NAME
 
     files = {folder / NAME: plain}
-    if plain["settings"] is not None:
-        files[folder / "settings.json"] = plain["settings"]
+    if plain["ecso_config"] is not None:
+        files[folder / "ecso_config.json"] = plain["ecso_config"]
     else:  # those of an earlier call would pass for these
-        (folder / "settings.json").unlink(missing_ok=True)
+        (folder / "ecso_config.json").unlink(missing_ok=True)
     for file, content in files.items():
         file.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     try:

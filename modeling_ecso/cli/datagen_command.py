@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors_ecso import ECSOInputError
 from ..loading.models import LoadedModel, load_model
-from .model_options import add_model_options, check_counts, chosen_settings
+from .model_options import add_model_options, check_counts, chosen_changes
 from .terminal import console
 
 
@@ -64,7 +64,7 @@ def run(chosen: argparse.Namespace) -> int:
             "images": str(chosen.images.resolve()),
             "model": loaded.name,
             "preset": chosen.preset,
-            **({"settings": chosen_settings(chosen)} if chosen.settings else {}),
+            **({"ecso_config": chosen_changes(chosen)} if chosen.ecso_config else {}),
             "max_new_tokens": chosen.max_new_tokens,
         },
     )
@@ -77,7 +77,7 @@ def _check(chosen: argparse.Namespace) -> None:
     from ..datagen.journal import writing
 
     check_counts(chosen)
-    chosen_settings(chosen)
+    chosen_changes(chosen)
     with writing(chosen.out):
         if not chosen.out.parent.is_dir():
             raise ECSOInputError(
@@ -95,7 +95,7 @@ def _answer_all(
 
     from ..datagen.engine import answer_pairs, write_conversations
 
-    ecso_config = chosen_settings(chosen)
+    ecso_config = chosen_changes(chosen)
     columns = (BarColumn(), MofNCompleteColumn(), "pairs", TimeRemainingColumn())
     with Progress(*columns, console=console(to_stderr=True), transient=True) as progress:
         bar = progress.add_task("", total=len(pairs), completed=len(journal.entries))

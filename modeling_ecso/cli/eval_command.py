@@ -131,21 +131,23 @@ def _check(chosen: argparse.Namespace) -> None:
             "--data is missing; give the folder of the data or hub:OWNER/NAME@COMMIT"
         )
     if chosen.score_again:
-        for option in ("limit", "direct", "preset", "settings"):
+        for option in ("limit", "direct", "preset", "ecso_config"):
             if getattr(chosen, option):
                 raise ECSOInputError(
-                    f"--score-again judges whole logs, so it takes no --{option}; leave it out"
+                    f"--score-again judges whole logs, so it takes no {_flag(option)}; leave it out"
                 )
     if chosen.compare and chosen.direct:
         raise ECSOInputError(
             "--compare runs direct and protected, --direct only direct; choose one"
         )
-    if chosen.direct and (chosen.preset or chosen.settings):
-        raise ECSOInputError("--direct runs no protocol, so it takes no --preset and no --settings")
-    if chosen.settings and Path(chosen.settings).stem in _TAKEN_NAMES:
+    if chosen.direct and (chosen.preset or chosen.ecso_config):
         raise ECSOInputError(
-            f"--settings {chosen.settings}: a run would be called {Path(chosen.settings).stem}, "
-            "as others are; give the file another name"
+            "--direct runs no protocol, so it takes no --preset and no --ecso-config"
+        )
+    if chosen.ecso_config and (name := Path(chosen.ecso_config).stem) in _TAKEN_NAMES:
+        raise ECSOInputError(
+            f"--ecso-config {chosen.ecso_config}: a run would be called {name}, as others are; "
+            "give the file another name"
         )
     if chosen.judge_prompts and not Path(chosen.judge_prompts).is_file():
         raise ECSOInputError(f"{chosen.judge_prompts}: no such file; give the published judge file")
@@ -232,7 +234,7 @@ def _add_variants(parser: argparse.ArgumentParser) -> None:
         "the image kept in the last step",
     )
     parser.add_argument(
-        "--settings",
+        "--ecso-config",
         metavar="FILE",
         help="settings of the protocol to run, such as ecso calibrate writes; the run is named "
         "after the file",

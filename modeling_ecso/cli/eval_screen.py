@@ -26,7 +26,7 @@ from ..evaluation.runs import (
 )
 from ..evaluation.safety import keeps_draft
 from ..evaluation.side_by_side import read_runs
-from ..loading.settings_file import read_settings
+from ..loading.ecso_config_file import read_ecso_config
 from . import terminal
 from .eval_tables import comparison, notes, scenario_tables
 from .folders import writable_folder
@@ -146,8 +146,8 @@ def _plans(chosen: argparse.Namespace) -> list[EvalPlan]:
     typed = chosen.model or TINY_NAME
     model = inspect_name(typed)
     judge = None if chosen.judge == "rules" else chosen.judge
-    settings = read_settings(Path(chosen.settings)) if chosen.settings else None
-    calibrated = [Path(chosen.settings).stem] if chosen.settings else []
+    ecso_config = read_ecso_config(Path(chosen.ecso_config)) if chosen.ecso_config else None
+    calibrated = [Path(chosen.ecso_config).stem] if chosen.ecso_config else []
     presets = list(dict.fromkeys(chosen.preset))
     variants = [DIRECT] if chosen.direct else [*presets, *calibrated] or [PROTECTED]
     if chosen.compare:
@@ -167,7 +167,7 @@ def _plans(chosen: argparse.Namespace) -> list[EvalPlan]:
                 variant,
                 chosen.keep_drafts,
                 batch_size,
-                settings if variant in calibrated else None,
+                ecso_config if variant in calibrated else None,
             ),
             judge=judge,
             # Twice a batch, so that the next one waits while its answers are judged and logged.

@@ -19,33 +19,33 @@ def add_model_options(parser: ArgumentParser) -> None:
         metavar="NAME",
         help="reference, paper or hardened (default: what the model stores)",
     )
-    add_settings_option(parser)
+    add_ecso_config_option(parser)
     parser.add_argument(
         "--max-new-tokens", type=int, default=256, metavar="N", help="answer limit (default: 256)"
     )
 
 
-def add_settings_option(parser: ArgumentParser) -> None:
+def add_ecso_config_option(parser: ArgumentParser) -> None:
     """Add the option that names a file of settings."""
     parser.add_argument(
-        "--settings",
+        "--ecso-config",
         metavar="FILE",
         help="settings of the protocol, such as ecso calibrate writes; its preset is the base",
     )
 
 
-def chosen_settings(chosen: Namespace) -> dict[str, Any]:
+def chosen_changes(chosen: Namespace) -> dict[str, Any]:
     """Return what preset and file of settings change in what the model stores.
 
     Raises:
         ECSOInputError: There is no such preset, the file cannot be used, or both are given.
     """
-    from ..loading.settings_file import read_settings
+    from ..loading.ecso_config_file import read_ecso_config
 
-    if chosen.settings is not None and chosen.preset is not None:
-        raise ECSOInputError("--settings names a preset itself; leave --preset out")
-    if chosen.settings is not None:
-        return read_settings(Path(chosen.settings))
+    if chosen.ecso_config is not None and chosen.preset is not None:
+        raise ECSOInputError("--ecso-config names a preset itself; leave --preset out")
+    if chosen.ecso_config is not None:
+        return read_ecso_config(Path(chosen.ecso_config))
     if chosen.preset is not None:
         check_preset(chosen.preset)
     return {"preset": chosen.preset} if chosen.preset else {}

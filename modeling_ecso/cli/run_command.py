@@ -7,7 +7,7 @@ from typing import Any
 from ..errors_ecso import ECSOInputError
 from ..loading.images import open_image
 from ..loading.models import LoadedModel, load_model
-from .model_options import add_model_options, chosen_settings
+from .model_options import add_model_options, chosen_changes
 from .terminal import console, print_json
 
 
@@ -60,7 +60,7 @@ def _check(chosen: argparse.Namespace) -> None:
         raise ECSOInputError("--query is empty; say what to ask")
     if chosen.max_new_tokens < 1:
         raise ECSOInputError(f"--max-new-tokens is {chosen.max_new_tokens}; give a number from 1")
-    chosen_settings(chosen)
+    chosen_changes(chosen)
 
 
 def _answer_unprotected(
@@ -89,7 +89,7 @@ def _answer_protected(
 
     shows = chosen.show_withheld
     changes: dict[str, Any] = {
-        **chosen_settings(chosen),
+        **chosen_changes(chosen),
         "enabled": True,
         "keep_draft": shows,
         "keep_caption": shows,

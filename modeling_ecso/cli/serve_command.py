@@ -37,7 +37,6 @@ def add_to(commands: Any) -> None:
     )
     ecso_config.add_argument(
         "--ecso-config",
-        "--settings",
         metavar="FILE",
         help="settings of the protocol, YAML or JSON; its `preset` is the base",
     )

@@ -69,12 +69,12 @@ def gateway_config(chosen: argparse.Namespace) -> Any:
 
 
 def _ecso_config(chosen: argparse.Namespace) -> Any:
-    from ..loading.settings_file import read_settings
+    from ..loading.ecso_config_file import read_ecso_config
     from ..settings_ecso import ECSOConfig
 
     ecso_config = ECSOConfig.from_preset(chosen.preset or "paper")
     if chosen.ecso_config is not None:
-        ecso_config = ecso_config.updated(read_settings(Path(chosen.ecso_config)))
+        ecso_config = ecso_config.updated(read_ecso_config(Path(chosen.ecso_config)))
     if not ecso_config.enabled:
         raise ECSOInputError(
             "ecso.enabled is false; a gateway that protects nothing is not started"

@@ -51,7 +51,7 @@ class ECSOAPIProvider(ModelAPI):
             exports.
         image_in_safe_step: Keep the image in the last step, as the published utility scripts do
             against the paper; for measurements only.
-        settings: Further settings of the protocol, such as `ecso calibrate` writes.
+        ecso_config: Further settings of the protocol, such as `ecso calibrate` writes.
         model_args: For the other provider.
     """
 
@@ -65,7 +65,7 @@ class ECSOAPIProvider(ModelAPI):
         preset: str | None = None,
         keep_draft: bool = False,
         image_in_safe_step: bool = False,
-        settings: dict[str, Any] | None = None,
+        ecso_config: dict[str, Any] | None = None,
         **model_args: Any,
     ):
         """Load the other provider and check the settings."""
@@ -77,7 +77,7 @@ class ECSOAPIProvider(ModelAPI):
                 "PROVIDER/NAME"
             )
         self._ecso_config = chosen_ecso_config(
-            _PAPER, variant, preset, keep_draft, image_in_safe_step, settings
+            _PAPER, variant, preset, keep_draft, image_in_safe_step, ecso_config
         )
         try:
             model = get_model(

@@ -20,7 +20,7 @@ def chosen_ecso_config(
     preset: str | None,
     keep_draft: bool,
     image_in_safe_step: bool,
-    settings: dict[str, Any] | None = None,
+    ecso_config: dict[str, Any] | None = None,
 ) -> ECSOConfig | None:
     """Return the settings to run the protocol with; None: answer directly.
 
@@ -30,7 +30,7 @@ def chosen_ecso_config(
         preset: Preset of the protocol; None: what is stored.
         keep_draft: Whether unsafe drafts and captions are kept in the log.
         image_in_safe_step: Whether the image stays in the last step.
-        settings: Settings that differ from the preset, or from what is stored; they may name the
+        ecso_config: Settings that differ from the preset, or from what is stored; they may name the
             preset.
 
     Raises:
@@ -43,7 +43,7 @@ def chosen_ecso_config(
     if variant == DIRECT:
         return None
     changes: dict[str, object] = {
-        **(settings or {}),
+        **(ecso_config or {}),
         "enabled": True,
         "keep_draft": keep_draft,
         "keep_caption": keep_draft,

@@ -63,7 +63,7 @@ class ECSOProvider(ModelAPI):
             exports.
         image_in_safe_step: Keep the image in the last step, as the published utility scripts do
             against the paper; for measurements only.
-        settings: Further settings of the protocol, such as `ecso calibrate` writes.
+        ecso_config: Further settings of the protocol, such as `ecso calibrate` writes.
         batch_size: Most requests that are answered together.
     """
 
@@ -77,7 +77,7 @@ class ECSOProvider(ModelAPI):
         preset: str | None = None,
         keep_draft: bool = False,
         image_in_safe_step: bool = False,
-        settings: dict[str, Any] | None = None,
+        ecso_config: dict[str, Any] | None = None,
         batch_size: int | None = None,
         **unknown: Any,
     ):
@@ -86,14 +86,14 @@ class ECSOProvider(ModelAPI):
         if unknown:
             raise PrerequisiteError(
                 f"the ecso provider has no argument {', '.join(unknown)}; choose from variant, "
-                "preset, keep_draft, image_in_safe_step, settings, batch_size"
+                "preset, keep_draft, image_in_safe_step, ecso_config, batch_size"
             )
         if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
             raise PrerequisiteError(f"batch_size is {batch_size!r}; give a number from 1")
         self._loaded = _load(model_name)
         stored = self._loaded.model.config.ecso
         self._ecso_config = chosen_ecso_config(
-            stored, variant, preset, keep_draft, image_in_safe_step, settings
+            stored, variant, preset, keep_draft, image_in_safe_step, ecso_config
         )
         default = _TINY_BATCH_SIZE if model_name == TINY_NAME else _DEFAULT_BATCH_SIZE
         self._batch_size = batch_size or default

@@ -58,7 +58,7 @@ def provider_arguments(
     variant: str,
     keep_drafts: bool,
     batch_size: int | None,
-    settings: dict[str, Any] | None = None,
+    ecso_config: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the arguments of the providers ``ecso`` and ``ecso-api`` for a variant.
 
@@ -66,7 +66,7 @@ def provider_arguments(
         variant: ``direct``, ``protected``, the name of a preset, or of a file of settings.
         keep_drafts: Whether unsafe drafts and captions are kept.
         batch_size: Most requests that are answered together; None: what suits the model.
-        settings: What the file says that the variant is named after.
+        ecso_config: What the file says that the variant is named after.
     """
     arguments: dict[str, Any] = {"batch_size": batch_size} if batch_size else {}
     if variant == DIRECT:
@@ -74,8 +74,8 @@ def provider_arguments(
     arguments = {"variant": PROTECTED, **arguments}
     if keep_drafts:
         arguments["keep_draft"] = True
-    if settings is not None:
-        return {**arguments, "settings": settings}
+    if ecso_config is not None:
+        return {**arguments, "ecso_config": ecso_config}
     if variant == UTILITY_SCRIPTS:
         return {**arguments, "preset": "reference", "image_in_safe_step": True}
     return arguments if variant == PROTECTED else {**arguments, "preset": variant}

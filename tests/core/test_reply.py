@@ -1,4 +1,4 @@
-"""A guessed reply saves a pass of the model and changes nothing else."""
+"""A speculated reply saves a pass of the model and changes nothing else."""
 
 import copy
 
@@ -39,7 +39,7 @@ def passes(model, monkeypatch):
     return read
 
 
-def read(model, generation_config, rows, guess, is_settled, ends=()):
+def read(model, generation_config, rows, speculated, is_settled, ends=()):
     """Return replies by row and the first logits, from a cache of the prompts' first tokens."""
     prompts, mask = PROMPTS[rows], MASK[rows]
     cache = DynamicCache(config=model.config.get_text_config())
@@ -55,7 +55,7 @@ def read(model, generation_config, rows, guess, is_settled, ends=()):
         inputs = {"input_ids": prompts, "attention_mask": mask, "past_key_values": cache}
 
         reader = ReplyReader.__new__(ReplyReader)
-        reader._model, reader._speculated, reader._end_ids = model, guess, list(ends)
+        reader._model, reader._speculated, reader._end_ids = model, speculated, list(ends)
         reader._is_settled = is_settled
         start = reader.start(inputs, generation_config)
         sequences, logits = start.sequences, start.first_logits
@@ -77,14 +77,14 @@ def after_two(ids):
 
 
 @pytest.mark.parametrize("rows", [[0], [1], [0, 1]], ids=str)
-def test_a_wrong_guess_changes_nothing(model, generation_config, rows):
+def test_a_wrong_speculation_changes_nothing(model, generation_config, rows):
     expected, logits = read(model, generation_config, rows, [], after_two)
     found, first = read(model, generation_config, rows, [333], after_two)
     assert found == expected
     assert torch.allclose(first, logits, atol=1e-4)
 
 
-def test_a_right_guess_takes_one_pass(model, generation_config, passes):
+def test_a_right_speculation_takes_one_pass(model, generation_config, passes):
     expected, logits = read(model, generation_config, [1], [], after_two)
     assert passes == [3, 1]
     passes.clear()
@@ -94,7 +94,7 @@ def test_a_right_guess_takes_one_pass(model, generation_config, passes):
     assert torch.allclose(first, logits, atol=1e-4)
 
 
-def test_a_right_guess_that_does_not_settle_it_is_generated_on(model, generation_config):
+def test_a_right_speculation_that_does_not_settle_it_is_generated_on(model, generation_config):
     def after_four(ids):
         return len(ids) >= 4
 
@@ -104,7 +104,7 @@ def test_a_right_guess_that_does_not_settle_it_is_generated_on(model, generation
     assert found == expected
 
 
-def test_a_guess_of_several_words(model, generation_config, passes):
+def test_a_speculation_of_several_words(model, generation_config, passes):
     def after_three(ids):
         return len(ids) >= 3
 
@@ -120,7 +120,7 @@ def test_one_wrong_row_leaves_the_others_right(model, generation_config):
     assert found == expected
 
 
-def test_the_end_token_ends_a_reply_that_is_the_guess(model, generation_config, passes):
+def test_the_end_token_ends_a_reply_that_is_the_speculation(model, generation_config, passes):
     def never(ids):
         return False
 
@@ -130,7 +130,7 @@ def test_the_end_token_ends_a_reply_that_is_the_guess(model, generation_config, 
     assert (found, passes) == ([said], [4])
 
 
-def test_no_more_is_guessed_than_may_be_said(model, generation_config, passes):
+def test_no_more_is_speculated_than_may_be_said(model, generation_config, passes):
     generation_config.max_new_tokens = 1
     read(model, generation_config, [0], [333], after_two)
     assert passes == [3]

@@ -36,7 +36,7 @@ PAPER = ECSOConfig.from_preset("paper")
 class Ran:
     """A finished run, its events, and what the server was asked."""
 
-    def __init__(self, chat, settings=PAPER, sampling=None, gives_logprobs=True, timeout_s=5.0):
+    def __init__(self, chat, ecso_config=PAPER, sampling=None, gives_logprobs=True, timeout_s=5.0):
         server = build_upstream(gives_logprobs=gives_logprobs)
         upstream = OpenAIServer(
             "http://upstream/v1",
@@ -45,7 +45,7 @@ class Ran:
             retries=0,
             transport=httpx2.ASGITransport(server),
         )
-        self.run = EndpointRun(upstream, chat, settings, sampling)
+        self.run = EndpointRun(upstream, chat, ecso_config, sampling)
         try:
             self.events = asyncio.run(self._all_events())
         finally:
@@ -175,17 +175,17 @@ def test_what_has_the_look_of_a_tag_stays_as_easy_to_read():
 @pytest.mark.parametrize("preset", ["reference", "paper", "hardened"])
 @pytest.mark.parametrize("gives_logprobs", [True, False])
 def test_every_preset_flags_and_clears_with_and_without_logprobs(preset, gives_logprobs):
-    settings = ECSOConfig.from_preset(preset)
-    flagged = Ran(ask(), settings, gives_logprobs=gives_logprobs)
+    ecso_config = ECSOConfig.from_preset(preset)
+    flagged = Ran(ask(), ecso_config, gives_logprobs=gives_logprobs)
     assert flagged.run.trace.verdict.value == "unsafe"
     assert (flagged.run.trace.p_unsafe is not None) == gives_logprobs
-    cleared = Ran(ask("What is this?"), settings, gives_logprobs=gives_logprobs)
+    cleared = Ran(ask("What is this?"), ecso_config, gives_logprobs=gives_logprobs)
     assert cleared.run.answer.text == GOOD_ANSWER
 
 
 def test_long_drafts_are_judged_in_windows_all_at_once():
-    settings = ECSOConfig.from_preset("paper", window_chars=20, window_overlap_chars=5)
-    ran = Ran(ask(), settings)
+    ecso_config = ECSOConfig.from_preset("paper", window_chars=20, window_overlap_chars=5)
+    ran = Ran(ask(), ecso_config)
     detects = [call for call in ran.calls if step_of(str(call["messages"])) == "detect"]
     assert len(detects) > 2
     assert ran.run.trace.steps[1].tokens == len(detects)
@@ -308,10 +308,10 @@ def test_all_who_wait_for_a_server_that_is_silent_wait_no_longer_than_one():
     ],
 )
 def test_sampling_that_keeps_an_answer_from_ending_has_it_judged_in_short_windows(said, can_run_on):
-    settings = PAPER.updated(
+    ecso_config = PAPER.updated(
         {"window_chars": 20, "window_overlap_chars": 0, "shortest_window_chars": 16}
     )
-    ran = Ran(ask("What is this?"), settings, Sampling(**said))
+    ran = Ran(ask("What is this?"), ecso_config, Sampling(**said))
     windows = -(-len(GOOD_ANSWER) // 20)
     questions = sum(step_of(str(call["messages"])) == "detect" for call in ran.calls)
     assert questions > windows if can_run_on else questions == windows

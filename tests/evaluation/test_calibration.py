@@ -74,15 +74,15 @@ def test_without_harmful_samples_it_stays_near_the_default():
 
 def test_no_threshold_lets_pass_what_is_certain_or_unclear():
     certain = calibrated("m", "hardened", 1, scores(1.0, *[0.1] * 50), scores(*[0.9] * 9), None)
-    assert certain.settings() is None and advice(certain).startswith("No threshold keeps")
+    assert certain.ecso_config() is None and advice(certain).startswith("No threshold keeps")
     unclear = calibrated("m", "hardened", 1, scores(None, *[0.1] * 50), scores(*[0.9] * 9), None)
-    assert unclear.settings() is None and unclear.unclear == 1
+    assert unclear.ecso_config() is None and unclear.unclear == 1
 
 
 def test_a_verdict_that_tells_nothing_is_not_to_be_relied_on():
     found = calibrated("m", "hardened", 10, scores(*[0.2, 0.6] * 20), scores(0.2, 0.6), None)
     assert advice(found) == "This model's verdict is no better than chance: do not rely on it."
-    assert found.settings() is None
+    assert found.ecso_config() is None
 
 
 def test_drafts_that_decline_are_no_harmful_drafts_to_find():
@@ -115,8 +115,8 @@ def test_contextual_calibration_takes_off_what_the_model_says_of_nothing():
 
 def test_other_presets_are_given_the_rule_that_has_a_threshold():
     for preset in ("reference", "paper", "hardened"):
-        settings = calibrated("m", preset, 10, scores(0.1), scores(0.9), None).settings()
-        config = ECSOConfig.from_preset("paper").updated(settings)
+        changes = calibrated("m", preset, 10, scores(0.1), scores(0.9), None).ecso_config()
+        config = ECSOConfig.from_preset("paper").updated(changes)
         assert config.verdict_rule == "logits" and config.preset == preset
         assert 0.1 < config.unsafe_threshold <= 0.9
 
@@ -140,34 +140,34 @@ def test_the_tiny_model_is_calibrated_and_everything_takes_the_settings(
     assert (calibration / "calibration.png").read_bytes().startswith(b"\x89PNG")
     text = (calibration / "calibration.json").read_text("utf-8")
     assert "step one" not in text and "How" not in text  # neither drafts nor queries
-    file = calibration / "settings.json"
-    settings = json.loads(file.read_text("utf-8"))
-    assert set(settings) == {"preset", "unsafe_threshold"}
+    file = calibration / "ecso_config.json"
+    stored = json.loads(file.read_text("utf-8"))
+    assert set(stored) == {"preset", "unsafe_threshold"}
 
     loaded = load_model(None)
     inputs = loaded.inputs_for("What colour is it?", [])
-    loaded.model.protected_run(**inputs, ecso=settings, processor=loaded.processor)
+    loaded.model.protected_run(**inputs, ecso=stored, processor=loaded.processor)
 
     text = Path("configuration/recipes/tiny.yaml").read_text("utf-8")
-    text = text.replace("ecso: {}", "ecso: settings.json")
+    text = text.replace("ecso: {}", "ecso: ecso_config.json")
     (calibration / "mine.yaml").write_text(text, "utf-8")
     with pytest.raises(ECSOInputError, match="preset must be hardened, the base of the settings"):
         load_recipe(str(calibration / "mine.yaml"))
     (calibration / "mine.yaml").write_text(text.replace("preset: paper", "preset: hardened"))
     assert load_recipe(str(calibration / "mine.yaml")).ecso == {
-        "unsafe_threshold": settings["unsafe_threshold"]
+        "unsafe_threshold": stored["unsafe_threshold"]
     }
 
     monkeypatch.chdir(tmp_path)
     data = ["--data", str(miniatures / "figstep"), "--limit", "2"]
-    assert main(["eval", "figstep", *data, "--compare", "--settings", str(file)]) == 0
+    assert main(["eval", "figstep", *data, "--compare", "--ecso-config", str(file)]) == 0
     assert "figstep settings" in capsys.readouterr().out
     options = ["--out", "report", "--calibration", str(calibration)]
     assert main(["report", "eval-logs", *options]) == 0
     page = Path("report/index.html").read_text("utf-8")
     assert "Which threshold" in page and plain["advice"] in page
     summary = json.loads(Path("report/summary.json").read_text("utf-8"))
-    assert summary["figstep"]["SafeBench"] == {"direct": 0.0, "settings": 100.0}
+    assert summary["figstep"]["SafeBench"] == {"direct": 0.0, "ecso_config": 100.0}
     assert summary["calibration"]["found"]["value"] == 100
 
 
@@ -238,9 +238,9 @@ def test_a_mistake_is_one_line_before_anything_runs(capsys, miniatures, tmp_path
         ('{"unsafe_threshold": 0}', "unsafe_threshold must be a number above 0"),
     ],
 )
-def test_a_broken_settings_file_is_one_line(capsys, tmp_path, text, says):
+def test_a_broken_ecso_config_file_is_one_line(capsys, tmp_path, text, says):
     file = tmp_path / "mine.json"
     file.write_text(text, "utf-8")
-    assert main(["run", "--query", "Hello", "--settings", str(file)]) == 2
+    assert main(["run", "--query", "Hello", "--ecso-config", str(file)]) == 2
     err = capsys.readouterr().err
     assert "mine.json" in err and says in err

@@ -129,18 +129,18 @@ class Calibration:
         """Return the same with another price."""
         return replace(self, price=price)
 
-    def settings(self) -> dict[str, Any] | None:
+    def ecso_config(self) -> dict[str, Any] | None:
         """Return the settings of the protocol, as ``ecso=`` takes them; None: there are none."""
         if self.chosen is None or self.is_better_than_chance is False:
             return None
-        settings = {"preset": self.preset, "unsafe_threshold": self.chosen.value}
+        changes = {"preset": self.preset, "unsafe_threshold": self.chosen.value}
         if ECSOConfig.from_preset(self.preset).verdict_rule != "logits":
-            settings |= {
+            changes |= {
                 "verdict_rule": "logits",
                 "speculative_verdict": None,
                 "detect_max_new_tokens": 1,
             }
-        return settings
+        return changes
 
 
 def calibrated(
@@ -266,7 +266,7 @@ def calibration_to_json(found: Calibration) -> dict[str, Any]:
         "preset": found.preset,
         "budget": found.budget,
         "advice": advice(found),
-        "settings": found.settings(),
+        "ecso_config": found.ecso_config(),
         "benign": found.benign,
         "harmful": found.harmful,
         "declined": found.declined,

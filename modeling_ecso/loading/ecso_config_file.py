@@ -8,7 +8,7 @@ from ..errors_ecso import ECSOInputError
 from ..settings_ecso import ECSOConfig
 
 
-def read_settings(file: Path) -> dict[str, Any]:
+def read_ecso_config(file: Path) -> dict[str, Any]:
     """Return the settings in a file, as ``ecso=`` takes them; ``preset`` among them is their base.
 
     Raises:
