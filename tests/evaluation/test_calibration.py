@@ -161,7 +161,7 @@ def test_the_tiny_model_is_calibrated_and_everything_takes_the_settings(
     monkeypatch.chdir(tmp_path)
     data = ["--data", str(miniatures / "figstep"), "--limit", "2"]
     assert main(["eval", "figstep", *data, "--compare", "--ecso-config", str(file)]) == 0
-    assert "figstep settings" in capsys.readouterr().out
+    assert "figstep ecso_config" in capsys.readouterr().out
     options = ["--out", "report", "--calibration", str(calibration)]
     assert main(["report", "eval-logs", *options]) == 0
     page = Path("report/index.html").read_text("utf-8")
