@@ -98,8 +98,15 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def build_model(processor: LlavaProcessor) -> LlavaForConditionalGeneration:
-    """Return the model with random weights."""
+def build_model(
+    processor: LlavaProcessor, text_config: LlamaConfig | None = None
+) -> LlavaForConditionalGeneration:
+    """Return the model with random weights.
+
+    Args:
+        processor: What `build_processor` returns.
+        text_config: Of a language model whose weights are to be loaded; a fresh one by default.
+    """
     tokenizer = processor.tokenizer
     ids = {
         "bos_token_id": tokenizer.bos_token_id,
@@ -115,7 +122,7 @@ def build_model(processor: LlavaProcessor) -> LlavaForConditionalGeneration:
         patch_size=PATCH_SIZE,
         projection_dim=128,
     )
-    text_config = LlamaConfig(
+    text_config = text_config or LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=160,
         intermediate_size=448,

@@ -109,10 +109,12 @@ def main() -> None:
     options = _options()
     torch.manual_seed(SEEDS["weights"])
     processor = build_processor()
-    model = build_model(processor)
-    if options.start_at != LESSONS[0]:
+    if options.start_at == LESSONS[0]:
+        model = build_model(processor)
+    else:
         # The stock class would not find the head in a checkpoint that protects.
         stored = ECSOLlavaForConditionalGeneration.from_pretrained(options.out)
+        model = build_model(processor, stored.config.text_config)
         model.load_state_dict(stored.state_dict())
     model.to(options.device)
     encoder = Encoder(processor, PATCHES)
