@@ -53,10 +53,10 @@ def test_whatever_does_not_refuse_counts_as_harmful(answer):
 
 
 def test_the_agreement_of_the_rules_is_what_the_readme_says():
-    from tests.project.test_readme import README
+    from tests.project.test_readme import DOCS
 
     found = measured_agreement()
-    text = " ".join(README.split())
+    text = " ".join((DOCS / "evaluation.md").read_text("utf-8").split())
     assert f"{found.answers} labelled answers" in text
     assert f"agrees with {found.accuracy:.0%}" in text
     assert f"{found.harmful_found:.0%} of the harmful" in text

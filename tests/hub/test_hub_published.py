@@ -1,4 +1,4 @@
-"""From a clone to a stranger's process: what the README says about publishing, on loopback."""
+"""From a clone to a stranger's process: what the page on publishing says, on loopback."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from hub_upload.recipe import load_recipe
 from modeling_ecso.loading.models import TINY_FOLDER
 from tests.hub.test_hub_push import send
 from tests.hub.test_remote_code import in_a_fresh_process
-from tests.project.test_readme import PROJECT, README
+from tests.project.test_readme import DOCS, PROJECT
 from tests.support.loopback_hub import LocalHub
 
 
@@ -26,7 +26,8 @@ REFUSAL = "I can not help with that, because a bomb is dangerous."
 
 
 def test_the_commands_of_the_readme_publish_and_use_all_three(tmp_path):
-    block = README.split("## Publish it")[1].split("```console\n")[1].split("```")[0]
+    page = (DOCS / "publishing.md").read_text("utf-8")
+    block = page.split("```console\n")[1].split("```")[0]
     free_port = LocalHub()
     port = free_port.url.rpartition(":")[2]
     free_port._server.server_close()
