@@ -1,6 +1,7 @@
 """The `ecso` command. One module for each subcommand; heavy libraries load only when one runs."""
 
 from . import (
+    attack_command,
     calibrate_command,
     datagen_command,
     demo_command,
@@ -19,6 +20,7 @@ SUBCOMMANDS = (
     eval_command.add_to,
     report_command.add_to,
     calibrate_command.add_to,
+    attack_command.add_to,
     datagen_command.add_to,
 )
 

@@ -31,17 +31,17 @@ def add_to(commands: Any) -> None:
         help=f"one of {', '.join(names)}; {ALL}: each that has a folder of its name in --data, "
         "with those of the options that it takes",
     )
-    _add_what_to_run(parser)
-    for declared in _declared_options().values():
-        _add_option(parser, declared)
+    add_what_to_run(parser)
     _add_variants(parser)
-    _add_judge(parser)
-    parser.add_argument("--limit", type=int, metavar="N", help="a quick look at N samples")
     parser.add_argument(
-        "--resume", action="store_true", help="finish what is begun in --log-dir, redo nothing"
+        "--score-again", action="store_true", help="judge the answers in --log-dir once more"
     )
     parser.add_argument(
-        "--log-dir", default="eval-logs", metavar="DIR", help="Inspect's logs (default: eval-logs)"
+        "--attack",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="run the samples under these attacks; ecso attack --list tells them",
     )
     parser.add_argument(
         "--export", metavar="DIR", help="write files for the official evaluators there"
@@ -51,7 +51,6 @@ def add_to(commands: Any) -> None:
         action="store_true",
         help="keep unsafe drafts and captions in logs and exports",
     )
-    parser.add_argument("--batch-size", type=int, metavar="N", help="answer so many together")
     parser.set_defaults(function=run)
 
 
@@ -64,6 +63,11 @@ def run(chosen: argparse.Namespace) -> int:
     each_chosen = _each_of_all(chosen) if chosen.benchmark == ALL else [chosen]
     for each in each_chosen:
         _check(each)
+    each_chosen = [
+        argparse.Namespace(**{**vars(each), "attack": attack})
+        for each in each_chosen
+        for attack in dict.fromkeys(chosen.attack) or [None]
+    ]
     try:
         from ..evaluation.judge_prompts import read_judge_prompts
         from . import eval_screen
@@ -103,7 +107,7 @@ def _each_of_all(chosen: argparse.Namespace) -> list[argparse.Namespace]:
             f"{chosen.data}: no folder of a benchmark in it; name them {listed(names_of())}"
         )
     return [
-        argparse.Namespace(**{**vars(chosen), **_not_for(benchmark), **_place(benchmark, folder)})
+        argparse.Namespace(**{**vars(chosen), **not_for(benchmark), **_place(benchmark, folder)})
         # Safety last: its tables show what the same model does on benign samples.
         for benchmark, folder in sorted(found, key=lambda pair: pair[0].measures == "safety")
     ]
@@ -113,7 +117,7 @@ def _place(benchmark: Benchmark, folder: Path) -> dict[str, str]:
     return {"benchmark": benchmark.name, "data": str(folder)}
 
 
-def _not_for(benchmark: Benchmark) -> dict[str, str | None]:
+def not_for(benchmark: Benchmark) -> dict[str, str | None]:
     """Return the options that are for other benchmarks, at the values that say nothing."""
     judged = {} if benchmark.is_judged else {"judge": _RULES, "judge_prompts": None}
     others = [name for name, given in _declared_options().items() if benchmark.name not in given]
@@ -121,7 +125,8 @@ def _not_for(benchmark: Benchmark) -> dict[str, str | None]:
 
 
 def _check(chosen: argparse.Namespace) -> None:
-    _check_options(chosen, get_benchmark(chosen.benchmark))
+    check_attacks(chosen.attack)
+    check_options(chosen, get_benchmark(chosen.benchmark))
     for option in ("limit", "batch_size"):
         value = getattr(chosen, option)
         if value is not None and value < 1:
@@ -131,7 +136,7 @@ def _check(chosen: argparse.Namespace) -> None:
             "--data is missing; give the folder of the data or hub:OWNER/NAME@COMMIT"
         )
     if chosen.score_again:
-        for option in ("limit", "direct", "preset", "ecso_config"):
+        for option in ("limit", "direct", "preset", "ecso_config", "attack"):
             if getattr(chosen, option):
                 raise ECSOInputError(
                     f"--score-again judges whole logs, so it takes no {_flag(option)}; leave it out"
@@ -155,7 +160,8 @@ def _check(chosen: argparse.Namespace) -> None:
         raise ECSOInputError("--judge-prompts is for a model that judges; name it with --judge")
 
 
-def _add_what_to_run(parser: argparse.ArgumentParser) -> None:
+def add_what_to_run(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every command that asks samples of benchmarks."""
     parser.add_argument(
         "--data", metavar="DIR", help="folder of the downloaded data, or hub:OWNER/NAME@COMMIT"
     )
@@ -164,6 +170,38 @@ def _add_what_to_run(parser: argparse.ArgumentParser) -> None:
         metavar="DIR_OR_ID",
         help="folder or Hub id; inspect:PROVIDER/NAME for any other (default: the embedded one)",
     )
+    for declared in _declared_options().values():
+        _add_option(parser, declared)
+    parser.add_argument(
+        "--judge",
+        default=_RULES,
+        metavar="MODEL",
+        help="model that judges, as Inspect names it (default: rules, which need none)",
+    )
+    parser.add_argument("--judge-prompts", metavar="FILE", help="the published judge prompts")
+    parser.add_argument(
+        "--harmful-answers",
+        metavar="FILE",
+        help="a regular expression that harmful answers to your samples match; the rule goes by it",
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="a quick look at N samples")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="answer so many together")
+    parser.add_argument(
+        "--resume", action="store_true", help="finish what is begun in --log-dir, redo nothing"
+    )
+    parser.add_argument(
+        "--log-dir", default="eval-logs", metavar="DIR", help="Inspect's logs (default: eval-logs)"
+    )
+
+
+def check_attacks(names: list[str]) -> None:
+    """Refuse what is no attack; raises ECSOInputError."""
+    from ..evaluation.attacks import all_attacks
+
+    known = [attack.name for attack in all_attacks()] if names else []
+    for name in names:
+        if name not in known:
+            raise ECSOInputError(f"attack {name!r} is unknown; choose from {', '.join(known)}")
 
 
 def _declared_options() -> dict[str, dict[str, Option]]:
@@ -188,7 +226,7 @@ def _add_option(parser: argparse.ArgumentParser, declared: dict[str, Option]) ->
     )
 
 
-def _check_options(chosen: argparse.Namespace, benchmark: Benchmark) -> None:
+def check_options(chosen: argparse.Namespace, benchmark: Benchmark) -> None:
     """Refuse an option, or a value, that is for other benchmarks."""
     for name, declared in _declared_options().items():
         given = getattr(chosen, name)
@@ -238,17 +276,4 @@ def _add_variants(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="settings of the protocol to run, such as ecso calibrate writes; the run is named "
         "after the file",
-    )
-
-
-def _add_judge(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--judge",
-        default=_RULES,
-        metavar="MODEL",
-        help="model that judges, as Inspect names it (default: rules, which need none)",
-    )
-    parser.add_argument("--judge-prompts", metavar="FILE", help="the published judge prompts")
-    parser.add_argument(
-        "--score-again", action="store_true", help="judge the answers in --log-dir once more"
     )

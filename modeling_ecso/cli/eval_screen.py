@@ -45,7 +45,9 @@ def evaluate(chosen: argparse.Namespace) -> int:
     export_dir = writable_folder(Path(chosen.export), "--export") if chosen.export else None
     left_out: list[str] = []
     made = (
-        _judged_again(chosen, console, left_out) if chosen.score_again else _made(chosen, console)
+        _judged_again(chosen, console, left_out)
+        if chosen.score_again
+        else made_runs(chosen, console)
     )
     # Figures of some of the samples would stand beside those of all.
     runs = [run for run in made if run.is_complete]
@@ -77,7 +79,7 @@ def evaluate(chosen: argparse.Namespace) -> int:
 
 def _benign_runs(log_dir: Path, runs: list[EvalRun], left_out: list[str]) -> list[EvalRun]:
     """Return the runs of the same model on benign samples that lie beside safety runs."""
-    if not any(run.benchmark in names_of("safety") for run in runs):
+    if not any(run.benchmark in names_of("safety") for run in runs) or runs[0].attack:
         return []
     utility = names_of("utility")
     variants = {run.variant for run in runs}
@@ -112,7 +114,8 @@ def _why(run: EvalRun) -> str:
     return f" ({', '.join(sorted(run.failures))})" if run.failures else ""
 
 
-def _made(chosen: argparse.Namespace, console: Console) -> list[EvalRun]:
+def made_runs(chosen: argparse.Namespace, console: Console) -> list[EvalRun]:
+    """Make all runs of a benchmark, or finish them, with a bar for each."""
     plans = _plans(chosen)
     columns = [
         TextColumn("{task.description}"),
@@ -180,7 +183,9 @@ def _plans(chosen: argparse.Namespace) -> list[EvalPlan]:
 
 def _options(chosen: argparse.Namespace, benchmark: Benchmark) -> list[dict[str, Any]]:
     """Return the options of each run: all alike but for the kind, where there are several."""
-    options = {"data": _absolute(chosen.data), "limit": chosen.limit}
+    options = {"data": _absolute(chosen.data), "limit": chosen.limit, "attack": chosen.attack}
+    if benchmark.measures == "safety" and chosen.harmful_answers:
+        options["harmful_answers"] = str(Path(chosen.harmful_answers).resolve())
     for option in benchmark.options:
         given = getattr(chosen, option.name)
         if isinstance(given, list) and not option.each:  # another benchmark takes several

@@ -59,6 +59,11 @@ class EvalRun:
     failures: dict[str, int] = field(default_factory=dict)
 
     @property
+    def attack(self) -> str:
+        """The attack that its samples were under; empty: none."""
+        return str(self.arguments.get("attack") or "")
+
+    @property
     def conditions(self) -> dict[str, Any]:
         """What two complete runs must share for their figures to stand side by side."""
         return {

@@ -29,6 +29,10 @@ class Item:
         unit: Items of one unit are scored together, such as the questions about one image.
         group: Scenario or category; a limited run takes units from all groups alike.
         facts: What metrics and exports need besides.
+        further_images: More images behind the first, as an attack may split one.
+        follow_ups: User turns that come after the first answer, each when the last is answered.
+        slices: How often the model is asked to go on with the turn that it has begun.
+        answer_tokens: Token limit of each answer; None: that of the benchmark.
     """
 
     id: str
@@ -38,6 +42,20 @@ class Item:
     unit: str
     group: str
     facts: dict[str, Any] = field(default_factory=dict, repr=False)
+    further_images: tuple[str, ...] = field(default=(), repr=False)
+    follow_ups: tuple[str, ...] = field(default=(), repr=False)
+    slices: int = 0
+    answer_tokens: int | None = None
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """All images."""
+        return (*(() if self.image is None else (self.image,)), *self.further_images)
+
+    @property
+    def phrase(self) -> str:
+        """What an image can say in print of what is asked for; the query, where none is named."""
+        return str(self.facts.get("phrase") or self.query)
 
 
 def limited(items: list[Item], units: int | None) -> list[Item]:

@@ -99,6 +99,11 @@ class ECSOProvider(ModelAPI):
         self._batch_size = batch_size or default
         self._batcher = Batcher(self._answer_batch, self._batch_size)
 
+    @property
+    def loaded(self) -> LoadedModel:
+        """The model, for attacks that need its weights."""
+        return self._loaded
+
     def max_connections(self) -> int:
         """Return how many samples it takes to fill a batch."""
         return self._batch_size

@@ -44,7 +44,9 @@ class EvalPlan:
     def title(self) -> str:
         """What to call it on screen."""
         kind = get_benchmark(self.benchmark).kind_of(self.arguments, default=False)
-        return " ".join(part for part in (self.benchmark, kind, self.variant) if part)
+        attack = self.arguments.get("attack") or ""
+        attack = f"{attack.count(',') + 1} attacks" if "," in attack else attack
+        return " ".join(part for part in (self.benchmark, kind, attack, self.variant) if part)
 
     @property
     def key(self) -> str:

@@ -64,7 +64,7 @@ def registered_scorer(name: str, metric_name: str) -> Callable[..., Scorer]:
             if judging is None or not judging.asks_about_all:
                 finding = scoring.by_rule(answer, target.text, facts)
                 if judging is None or finding.was_read:
-                    return _score(answer, scoring.rule, "", finding)
+                    return _score(answer, finding.rule or scoring.rule, "", finding)
             if unasked := judging.unasked(answer):
                 return _score(answer, scoring.rule, "", unasked)
             if judge_prompts:  # never ours in place of one that the judge file lacks

@@ -67,11 +67,13 @@ class Finding:
         value: From 0 to 1, as Inspect shows it; 0 where nothing could be read.
         parse: How it was read.
         found: What the metrics go by, such as a letter or a grade; None where there is none.
+        rule: Name of the rule, where it is another than the scoring's.
     """
 
     value: float
     parse: Parse
     found: dict[str, Any] = field(default_factory=dict)
+    rule: str = ""
 
     @property
     def was_read(self) -> bool:

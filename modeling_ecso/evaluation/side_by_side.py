@@ -22,6 +22,7 @@ def read_runs(
     folder: Path,
     model: str | None = None,
     on_left_out: Callable[[str, str], None] = lambda benchmark, line: None,
+    attack: str = "",
 ) -> list[EvalRun]:
     """Return the runs of one model that may stand side by side, the newest of each variant.
 
@@ -29,11 +30,13 @@ def read_runs(
         folder: Where the logs are, or a single log.
         model: The model, as it is typed; None: the only one there is.
         on_left_out: Called with a benchmark and a line on its logs that are left out, and why.
+        attack: The attack that the runs were under; empty: those under none.
 
     Raises:
         DataError: There are no logs of the model, they are of several, or one cannot be read.
     """
-    runs = sorted(map(read_run, log_files(folder)), key=lambda run: run.moment)
+    known = map(read_run, log_files(folder))
+    runs = sorted((run for run in known if run.attack == attack), key=lambda run: run.moment)
     models = sorted({run.model for run in runs if run.is_complete})
     if not runs:
         raise DataError(f"{folder}: no log of {listed(names_of())} in it")
@@ -57,6 +60,22 @@ def read_runs(
             [r for r in of_model if (r.benchmark, r.kind) == (benchmark.name, kind)], on_left_out
         )
     ]
+
+
+def attacked_runs(folder: Path, model: str) -> list[EvalRun]:
+    """Return the complete runs of a model under attacks, the newest of each last.
+
+    Args:
+        folder: Where the logs are.
+        model: As it stands in logs.
+
+    Raises:
+        DataError: A log cannot be read.
+    """
+    runs = [run for run in map(read_run, log_files(folder)) if run.attack]
+    return sorted(
+        (run for run in runs if run.model == model and run.is_complete), key=lambda run: run.moment
+    )
 
 
 def _kinds_in(runs: list[EvalRun], benchmark: Benchmark) -> list[str]:

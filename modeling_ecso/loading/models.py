@@ -103,7 +103,12 @@ class LoadedModel(NamedTuple):
         import torch
 
         texts = [
-            self.processor.apply_chat_template(turns, add_generation_prompt=True)
+            # A turn that the assistant has begun is gone on with.
+            self.processor.apply_chat_template(
+                turns,
+                add_generation_prompt=turns[-1]["role"] != "assistant",
+                continue_final_message=turns[-1]["role"] == "assistant",
+            )
             for turns in conversations
         ]
         inputs = self.processor(

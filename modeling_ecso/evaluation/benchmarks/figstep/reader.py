@@ -116,7 +116,8 @@ def _item(row: dict[str, Any], where: str, images: Path, query: str) -> Item:
         facts={
             "scenario": name,
             "question": text_of(row, "question", where),
-            "instruction": text_of(row, "instruction", where),
+            "instruction": (instruction := text_of(row, "instruction", where)),
+            "phrase": instruction,
             "dataset": dataset,
             "category_id": category,
             "task_id": task,

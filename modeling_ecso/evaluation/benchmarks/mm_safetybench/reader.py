@@ -6,6 +6,7 @@ PKU-Alignment/MM-SafetyBench. Scenario names keep the misspelling of the data.
 """
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,9 @@ def _read_folder(source: DataSource, scenario: str, kind: str, images: Path | No
             raise DataError(f"{where}: not an object; get the data again")
         query = text_of(row, QUESTION_FIELDS[kind], where)
         image = checked_file(images, f"{number}.jpg", where) if images else None
-        items.append(_item(scenario, str(number), kind, query, image, QUESTION_FIELDS[kind]))
+        item = _item(scenario, str(number), kind, query, image, QUESTION_FIELDS[kind])
+        phrase = row.get("Key Phrase")
+        items.append(replace(item, facts={**item.facts, "phrase": phrase}) if phrase else item)
     return items
 
 
