@@ -7,22 +7,24 @@ import torch
 
 from .conversation_ecso import Conversation, ConversationReader
 from .settings_ecso import ECSOConfig
+from .token_tensors_ecso import TokenTensors
+from .vision_ecso import ImageFeatures
 
 
 @dataclass(repr=False)
 class PromptRow:
-    """One row of the batch, without padding. Has no repr: it holds the user's text and images.
+    """One row of the batch, without padding. Has no repr: it holds the user's text.
 
     Args:
         ids: Prompt token ids.
         conversation: What they say.
-        pixel_values: Float, (images of the row, channels, height, width); None without images.
+        image_tokens: Number of its image tokens.
         padding: Number of padding tokens in front of it; None if there are some elsewhere.
     """
 
     ids: list[int]
     conversation: Conversation
-    pixel_values: torch.Tensor | None
+    image_tokens: int
     padding: int | None
 
 
@@ -35,6 +37,10 @@ class GenerationRequest:
         input_ids: Long, (batch, length), left-padded.
         rows: The same, row by row.
         streamer: Where the answer goes as well; None for nowhere.
+        features: The images, encoded; None where there are none, or `image_tensors` has them.
+        image_tensors: The images as the caller gave them, for a model that takes no others.
+        token_tensors: What goes with each token besides; None where nothing does.
+        encoding_seconds: How long it took to encode the images.
         model_arguments: Arguments for `forward` that are no tensors of this batch.
         call_arguments: Arguments of `generate()` that apply to every answer, not to its prompt.
         new_tokens: Most tokens of an answer.
@@ -56,6 +62,10 @@ class GenerationRequest:
     input_ids: torch.Tensor
     rows: list[PromptRow]
     streamer: Any
+    features: ImageFeatures | None
+    image_tensors: dict[str, Any]
+    token_tensors: TokenTensors | None
+    encoding_seconds: float
     model_arguments: dict[str, Any]
     call_arguments: dict[str, Any]
     new_tokens: int

@@ -33,7 +33,6 @@ class ChatTemplate:
         answer_gap: What stands between that opening and an answer that is given.
         answer_end: What it writes behind an answer.
         between_turns: From the end of an answer to the text of the next user turn.
-        image_gap: What stands between an image and what follows it.
         user_marker: What tells that a user turn opens, without outer blanks.
         answer_marker: The same for an answer.
         role_marker: Finds where a turn of any role opens.
@@ -47,7 +46,6 @@ class ChatTemplate:
     answer_gap: str
     answer_end: str
     between_turns: str
-    image_gap: str
     user_marker: str
     answer_marker: str
     role_marker: re.Pattern[str]
@@ -60,14 +58,11 @@ def any_of(texts: set[str]) -> re.Pattern[str]:
     return re.compile("|".join(map(re.escape, sorted(texts, key=len, reverse=True))))
 
 
-def read_template(
-    render: Render, image_token: str, special_token: re.Pattern[str], bos: str
-) -> ChatTemplate:
+def read_template(render: Render, special_token: re.Pattern[str], bos: str) -> ChatTemplate:
     """Return what a processor's chat template writes.
 
     Args:
         render: Renders messages by it.
-        image_token: What stands for an image in a rendered prompt.
         special_token: Finds special tokens, which are never cut.
         bos: The tokenizer's start token; may be empty.
 
@@ -75,19 +70,17 @@ def read_template(
         ECSOProcessorError: The processor has no chat template, or one that cannot be read.
     """
     first, answer, second = _PROBES
-    one_turn = [_message("user", _said(first))]
-    with_answer = [*one_turn, _message("assistant", _said(answer))]
-    two_turns = _rendered(render, [*with_answer, _message("user", _said(second))])
+    one_turn = [message("user", first)]
+    with_answer = [*one_turn, message("assistant", answer)]
+    two_turns = _rendered(render, [*with_answer, message("user", second)])
     try:
         before, answer_opening = _rendered(render, one_turn).split(first)
         between = two_turns.split(answer)[1].split(second)[0]
         to_answer = two_turns.split(first)[1].split(answer)[0]
-        with_image = _rendered(render, [_message("user", [{"type": "image"}, *_said(first)])])
-        image_gap = with_image.split(image_token)[1].split(first)[0]
     except (ValueError, IndexError):
         raise ECSOProcessorError(
-            "the processor's chat template does not render user texts, answers and images one "
-            "after the other; pass processor= with the template the model was trained with"
+            "the processor's chat template does not render user texts and answers one after the "
+            "other; pass processor= with the template the model was trained with"
         ) from None
     # What ends a turn is no part of the opening of the next, also where a system text ends alike.
     user_opening = _common_ending(
@@ -112,7 +105,6 @@ def read_template(
         answer_gap=to_answer.removeprefix(answer_opening),
         answer_end=between.removesuffix(user_opening).strip(),
         between_turns=between,
-        image_gap=image_gap,
         user_marker=user_marker,
         answer_marker=answer_marker,
         role_marker=any_of(openings),
@@ -121,12 +113,10 @@ def read_template(
     )
 
 
-def _message(role: str, content: Any) -> dict[str, Any]:
+def message(role: str, text: str, images: int = 0) -> dict[str, Any]:
+    """Return a message of a role that says a text, behind a number of images."""
+    content = [{"type": "image"}] * images + [{"type": "text", "text": text}]
     return {"role": role, "content": content}
-
-
-def _said(text: str) -> list[dict[str, Any]]:
-    return [{"type": "text", "text": text}]
 
 
 def _rendered(render: Render, messages: list[dict[str, Any]]) -> str:
@@ -157,9 +147,9 @@ def _without_end(text: str, end: str) -> str:
 def _opening_of(render: Render, role: str, frame: str, bos: str) -> str:
     """Return what opens a turn of a role that may stand in front; empty where none is known."""
     said = _PROBES[0]
-    for content in (_said(said), said):
+    for turn in (message(role, said), {"role": role, "content": said}):
         try:
-            rendered = render([_message(role, content)], False)
+            rendered = render([turn], False)
         except Exception:  # templates raise whatever they like for a role they do not know
             continue
         if said in rendered:

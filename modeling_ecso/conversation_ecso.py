@@ -2,27 +2,32 @@
 
 `generate()` is given token ids, not messages. `ConversationReader.read` finds in them what the
 user wrote; `ConversationReader.write` puts a step's prompt into the same frame: the system text of
-the conversation, a user turn that opens with all its images, the opening of the answer. So what
-precedes and includes the images is, token for token, what the direct step has seen.
+the conversation, a user turn that opens with all its images, the opening of the answer. Images are
+copied as they stand in the prompt, so what precedes and includes them is, token for token, what the
+direct step has seen.
 
 Covered: any chat template that renders a user turn as fixed text around images and text. A prompt
-written by hand. Several turns and images between them. User text that imitates role markers: roles
-are plain words in LLaVA's template, a forged turn cannot be told from a real one, so everything
-from the first marker of any role on counts as the user's and nothing is ever dropped. Text in front
-of it counts as the user's too, unless the template writes it by itself or the settings trust it. An
-answer that the prompt has begun, and the answers of earlier turns.
+written by hand. Several turns and images between them. Thoughts, which a step does without. User
+text that imitates role markers: roles are plain words in LLaVA's template, a forged turn cannot be
+told from a real one, so everything from the first marker of any role on counts as the user's and
+nothing is ever dropped. Text in front of it counts as the user's too, unless the template writes it
+by itself or the settings trust it. An answer that the prompt has begun, and the answers of earlier
+turns.
 Not covered: hiding inside the image.
 """
 
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
-from .chat_template_ecso import any_of, read_template
-from .errors_ecso import ECSOProcessorError, ECSOProtocolError
+from .chat_template_ecso import Render, any_of, read_template
+from .errors_ecso import ECSOProtocolError
+from .image_format_ecso import PROBE, cannot_be_framed, learn_images
 from .prompts_ecso import with_earlier_turns
+from .thought_ecso import learn_thoughts
 from .verdict_ecso import word_of_token
+from .vision_ecso import ImageBlock
 
 
 # Stands for an image in the text of a prompt; a private-use character, so that no template has it.
@@ -41,16 +46,30 @@ class Conversation:
         begun: The answer that the prompt has begun, to be gone on with; where it has opened none,
             the text that the model goes on with in its place.
         earlier_answers: The answers of earlier turns.
-        image_lengths: Number of tokens of each image, in order.
+        images: Where images stand in the prompt, in order.
         starts_with_bos: Whether the prompt began with the tokenizer's start token.
+        thought_end: What closes the thought that the prompt has opened; empty for none.
     """
 
     system: str
     query: str
     begun: str
     earlier_answers: tuple[str, ...]
-    image_lengths: tuple[int, ...]
+    images: tuple[ImageBlock, ...]
     starts_with_bos: bool
+    thought_end: str
+
+
+class WrittenPrompt(NamedTuple):
+    """A prompt of a step.
+
+    Args:
+        ids: Its ids, without padding.
+        image_starts: Where the conversation's images stand in it, in order.
+    """
+
+    ids: list[int]
+    image_starts: list[int]
 
 
 def _is_tag(token: str) -> bool:
@@ -69,6 +88,7 @@ class ConversationReader:
 
     Attributes:
         processor: The processor.
+        image_token_id: The id that stands for image features in prompts.
         end_ids: The ids that end an answer, as far as template and tokenizer tell.
 
     Raises:
@@ -79,17 +99,23 @@ class ConversationReader:
         """Probe the chat template once."""
         self.processor = processor
         self._tokenizer = processor.tokenizer
-        self._image_token_id = image_token_id
-        self._image_token = self._checked_image_token()
+        self.image_token_id: Any = image_token_id
         self._vocabulary = self._vocabulary_now()
         added = self._tokenizer.added_tokens_decoder.values()
-        specials = {self._image_token, *self._tokenizer.all_special_tokens}
         # Some tokenizers keep their role markers as added tokens that are not special.
-        specials |= {token.content for token in added if token.special or _is_tag(token.content)}
+        specials = {token.content for token in added if token.special or _is_tag(token.content)}
+        specials |= {*self._tokenizer.all_special_tokens}
+        if isinstance(image_token_id, int) and 0 <= image_token_id < len(self._tokenizer):
+            specials.add(str(self._tokenizer.convert_ids_to_tokens(image_token_id)))
         # A single character cannot be broken up; it means in a step what it means in a prompt.
         self._special_text = any_of({s.strip() for s in specials if len(s.strip()) > 1})
+        self._thoughts = learn_thoughts(self._render, str(processor.chat_template))
         self._template = read_template(
-            self._render, self._image_token, self._special_text, self._tokenizer.bos_token or ""
+            self._render_plainly, self._special_text, self._tokenizer.bos_token or ""
+        )
+        self._frames = self._frames_of_prompts()
+        self._images = learn_images(
+            processor, self._render_plainly, image_token_id, specials, self._template.frame
         )
         end = self._template.answer_end
         end_id = self._tokenizer.eos_token_id
@@ -97,12 +123,29 @@ class ConversationReader:
             end_id = self._tokenizer.convert_tokens_to_ids(end)
         self.end_ids: list[int] = [] if end_id is None else [end_id]
         # Some tokenizers decode a blank after a special token that nobody wrote.
-        gap = re.escape(self._template.image_gap)
+        gap = re.escape(self._images.gap)
         self._leading_images = re.compile(f"(?:{_IMAGE_MARK} ?{gap})+")
+        self._check_that_probes_come_back()
+
+    def _frames_of_prompts(self) -> list[str]:
+        """Return what the template may write by itself in front of the first turn."""
+        others = self._thoughts.frames if self._thoughts else ()
+        opening = self._template.user_opening
+        return [self._template.frame, *(frame.removesuffix(opening) for frame in others)]
+
+    def _check_that_probes_come_back(self) -> None:
+        """Raise an error if what the processor writes is not read and written as it was."""
+        for probe in self._images.probes:
+            said = self.read(probe)
+            with_images = bool(said.images)
+            written = self._written(said, self._render_plainly, PROBE, with_images, "")
+            if said.query != PROBE or written.ids != probe:
+                what = "an image" if with_images else "a text"
+                raise cannot_be_framed(f"{what} is not written as it is read")
 
     def fits(self, processor: Any, image_token_id: int | None) -> bool:
         """Return whether this reads for a processor as it is now: tokens may be added later."""
-        is_same = self.processor is processor and self._image_token_id == image_token_id
+        is_same = self.processor is processor and self.image_token_id == image_token_id
         return is_same and self._vocabulary == self._vocabulary_now()
 
     def _vocabulary_now(self) -> tuple[Any, ...]:
@@ -116,31 +159,19 @@ class ConversationReader:
             self.processor.chat_template,
         )
 
-    def _checked_image_token(self) -> str:
-        """Return the image token; it must be the one that the processor writes."""
-        token_id = self._image_token_id
-        known = isinstance(token_id, int) and 0 <= token_id < len(self._tokenizer)
-        token = self._tokenizer.convert_ids_to_tokens(token_id) if known else None
-        if token is None or getattr(self.processor, "image_token", token) != token:
-            raise ECSOProcessorError(
-                f"image_token_id is {token_id} in the model's configuration, which is not the "
-                "image token of the processor; use the two that belong together"
-            )
-        return str(token)
-
-    def read(
-        self, ids: list[int], image_token_counts: list[int], trust_system_text: bool = False
-    ) -> Conversation:
+    def read(self, ids: list[int], trust_system_text: bool = False) -> Conversation:
         """Return the conversation that a prompt holds.
 
         Args:
             ids: The prompt without padding.
-            image_token_counts: Number of image tokens of each image of this prompt, in order.
             trust_system_text: Whether text in front of the first turn is the operator's.
         """
         bos = self._tokenizer.bos_token_id
         starts_with_bos = bos is not None and ids[:1] == [bos]
-        text = self._decode(ids[1:] if starts_with_bos else ids)
+        images = self._images.blocks(ids)
+        text, tail = self._decode(ids, images, int(starts_with_bos)), ""
+        if self._thoughts:
+            text, tail = self._thoughts.without_tail(text)
         frame, leading, turns = self._split(text, starts_with_bos, trust_system_text)
         turns, begun, earlier_answers = self._without_begun_answer(turns)
         query = self._query(turns)
@@ -151,8 +182,9 @@ class ConversationReader:
             query=query,
             begun=begun,
             earlier_answers=earlier_answers,
-            image_lengths=tuple(image_token_counts),
+            images=images,
             starts_with_bos=starts_with_bos,
+            thought_end=self._thoughts.closing_of(tail) if self._thoughts else "",
         )
 
     def continued_text(self, ids: list[int], new_ids: list[int]) -> str:
@@ -162,48 +194,80 @@ class ConversationReader:
             ids: The prompt without padding.
             new_ids: What was generated.
         """
-        last_image = max(
-            (at for at, token in enumerate(ids) if token == self._image_token_id), default=-1
-        )
-        prompt = ids[last_image + 1 :]
+        images = self._images.blocks(ids)
+        prompt = ids[images[-1].end :] if images else ids
         before = self._plain_decode(prompt).rstrip("\ufffd")
         whole = self._plain_decode([*prompt, *new_ids])
         if whole.startswith(before):
             return whole[len(before) :]
         return " " + self._plain_decode(new_ids)
 
-    def write(self, conversation: Conversation, prompt: str, with_images: bool) -> list[int]:
+    def write(self, conversation: Conversation, prompt: str, with_images: bool) -> WrittenPrompt:
         """Return the token ids that ask ``prompt`` in the frame of a conversation.
 
         Args:
-            conversation: Gives the system text and, if wanted, the places of its images.
+            conversation: Gives the system text and, if wanted, its images.
             prompt: The user turn. Special tokens spelled out in it, an image token for one, are
                 broken up, so that they stay text.
             with_images: Whether the turn opens with the conversation's images.
 
-        Returns:
-            Ids without padding; each image takes as many image tokens as in the conversation.
-
         Raises:
             ECSOProtocolError: The tokenizer put image tokens where there is no image.
         """
-        lengths = conversation.image_lengths if with_images else ()
-        said = [{"type": "text", "text": self._as_plain_text(prompt)}]
-        content = [{"type": "image"}] * len(lengths) + said
-        rendered = self._render([{"role": "user", "content": content}], True)
-        turn = rendered[max(rendered.find(self._template.user_marker), 0) :]
-        ids = self._tokenizer(conversation.system + turn, add_special_tokens=False).input_ids
-        if ids.count(self._image_token_id) != len(lengths):
+        suffix = self._thoughts.suffix if self._thoughts else ""
+        return self._written(conversation, self._render_step, prompt, with_images, suffix)
+
+    def _written(
+        self, conversation: Conversation, render: Render, prompt: str, with_images: bool, end: str
+    ) -> WrittenPrompt:
+        blocks = conversation.images if with_images else ()
+        content = [{"type": "image"}] * bool(blocks)
+        content += [{"type": "text", "text": self._as_plain_text(prompt)}]
+        turn = self._first_turn(render([{"role": "user", "content": content}], True))
+        form = self._images
+        if blocks:
+            if not turn.startswith(form.placed_opening):
+                raise ECSOProtocolError("the step's prompt does not begin with its images")
+            shown = form.between.join(self._text_of_mark(block.mark) for block in blocks)
+            turn = form.opening + shown + form.gap + turn[len(form.placed_opening) :]
+        ids = self._tokenizer(conversation.system + turn + end, add_special_tokens=False).input_ids
+        start = [self._tokenizer.bos_token_id] if conversation.starts_with_bos else []
+        return self._with_blocks([*start, *ids], blocks)
+
+    def _first_turn(self, rendered: str) -> str:
+        """Return a rendered conversation without what the template writes in front of it."""
+        if rendered.startswith(self._template.frame):
+            return rendered[len(self._template.frame) :]
+        return rendered[max(rendered.find(self._template.user_marker), 0) :]
+
+    def _text_of_mark(self, mark: list[int]) -> str:
+        return "".join(map(str, self._tokenizer.convert_ids_to_tokens(mark)))
+
+    def _with_blocks(self, ids: list[int], blocks: tuple[ImageBlock, ...]) -> WrittenPrompt:
+        """Return the ids with every mark replaced by its block."""
+        token = self._images.token_id
+        if ids.count(token) != len(blocks):
             raise ECSOProtocolError("the step's prompt holds more image tokens than images")
-        remaining = iter(lengths)
-        expanded = [self._tokenizer.bos_token_id] if conversation.starts_with_bos else []
-        for token in ids:
-            expanded += [token] * (next(remaining) if token == self._image_token_id else 1)
-        return expanded
+        written: list[int] = []
+        starts, at = [], 0
+        for block in blocks:
+            start = ids.index(token, at) - block.mark.index(token)
+            if ids[start : start + len(block.mark)] != block.mark:
+                raise ECSOProtocolError("the step's prompt does not hold its images as they were")
+            written += ids[at:start]
+            starts.append(len(written))
+            written += block.ids
+            at = start + len(block.mark)
+        return WrittenPrompt(written + ids[at:], starts)
 
     def answer_text(self, ids: list[int]) -> str:
         """Return the text of generated ids, without special tokens and outer blanks."""
         return self._plain_decode(ids).strip()
+
+    def reply_text(self, ids: list[int]) -> str:
+        """Return the same without the thought in front; empty while one is not at its end."""
+        text = self.answer_text(ids)
+        return self._thoughts.behind(text) if self._thoughts else text
 
     def answer_ids(self, text: str) -> list[int]:
         """Return ``text`` as the ids that the model would have generated for it, unended."""
@@ -252,39 +316,43 @@ class ConversationReader:
         )
         return whole[len(before) :] if whole[: len(before)] == before else own
 
-    def _render(self, messages: list[dict[str, Any]], opens_answer: bool) -> str:
+    def _render(self, messages: list[dict[str, Any]], opens_answer: bool, **switch: bool) -> str:
         return str(
             self.processor.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=opens_answer
+                messages, tokenize=False, add_generation_prompt=opens_answer, **switch
             )
         )
 
-    def _decode(self, ids: list[int]) -> str:
-        """Return the text of a prompt, each run of image tokens as one mark."""
-        spans: list[list[int]] = [[]]
-        for position, token in enumerate(ids):
-            if token != self._image_token_id:
-                spans[-1].append(token)
-            elif position == 0 or ids[position - 1] != self._image_token_id:
-                spans.append([])
-        texts = [
-            self._tokenizer.decode(
-                span, skip_special_tokens=False, clean_up_tokenization_spaces=False
-            ).replace(_IMAGE_MARK, " ")
-            for span in spans
-        ]
-        return _IMAGE_MARK.join(texts)
+    def _render_step(self, messages: list[dict[str, Any]], opens_answer: bool) -> str:
+        """Return what a template renders that is told not to think."""
+        off = self._thoughts.switched_off if self._thoughts else {}
+        return self._render(messages, opens_answer, **off)
+
+    def _render_plainly(self, messages: list[dict[str, Any]], opens_answer: bool) -> str:
+        """Return the same without thoughts that the template itself opens or closes."""
+        rendered = self._render_step(messages, opens_answer)
+        return self._thoughts.without_own(rendered) if self._thoughts else rendered
+
+    def _decode(self, ids: list[int], images: tuple[ImageBlock, ...], start: int) -> str:
+        """Return the text of a prompt from a place on, each block of images as one mark."""
+        spans, at = [], start
+        for block in images:
+            spans.append(ids[at : block.start])
+            at = block.end
+        spans.append(ids[at:])
+        return _IMAGE_MARK.join(self._images.text_of(s).replace(_IMAGE_MARK, " ") for s in spans)
 
     def _split(self, text: str, has_bos: bool, trust_system_text: bool) -> tuple[str, str, str]:
         """Return what opens the steps, text of the user's in front of the first turn, the turns."""
         template = self._template
-        own_frames = [template.frame]
+        own_frames = [(frame, template.frame) for frame in self._frames]
         if has_bos:  # which may be the one that the template writes
-            own_frames.append(template.frame.removeprefix(self._tokenizer.bos_token))
+            bos = self._tokenizer.bos_token
+            own_frames += [(a.removeprefix(bos), b.removeprefix(bos)) for a, b in own_frames]
         marker = template.turn_marker if trust_system_text else template.role_marker
-        for frame in filter(None, own_frames):
-            if text.startswith(frame) and marker.match(text, len(frame)):
-                return frame, "", text[len(frame) :]
+        for frame, in_step in own_frames:
+            if frame and text.startswith(frame) and marker.match(text, len(frame)):
+                return in_step, "", text[len(frame) :]
         first = marker.search(text)
         leading, turns = (text[: first.start()], text[first.start() :]) if first else ("", text)
         if _IMAGE_MARK in leading:
@@ -293,7 +361,7 @@ class ConversationReader:
             leading, turns = "", text
         if trust_system_text or not leading:
             return leading, "", turns
-        return own_frames[-1], leading, turns
+        return own_frames[-1][1], leading, turns
 
     def _without_begun_answer(self, turns: str) -> tuple[str, str, tuple[str, ...]]:
         """Return the turns without the answer they have begun, that answer, and earlier ones."""
@@ -333,7 +401,9 @@ class ConversationReader:
         """Return the text of the turns without frame and images, earlier turns marked."""
         template = self._template
         opens_as_user = turns.startswith(template.user_marker)
-        if turns.startswith(template.user_opening):
+        if turns.startswith(self._images.opening + _IMAGE_MARK):
+            body = turns[len(self._images.opening) :]
+        elif turns.startswith(template.user_opening):
             body = turns[len(template.user_opening) :]
         else:
             body = turns.removeprefix(template.user_marker)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import DynamicCache
@@ -10,7 +10,10 @@ from transformers.utils import logging
 
 from .call_ecso import Call
 from .errors_ecso import ECSOInputError
-from .prefix_cache_ecso import PrefixCache, shared_prefix
+from .prefix_cache_ecso import CacheKind, PrefixCache, shared_prefix
+from .prefix_first_ecso import PrefixFirst
+from .sharing_ecso import MAY_SHARE
+from .token_tensors_ecso import Piece
 
 
 logger = logging.get_logger(__name__)
@@ -37,6 +40,28 @@ class StepPrompt:
     draft: int | None = None
 
 
+@dataclass(frozen=True, repr=False)
+class StepBatch:
+    """Prompts of a step that are run together. Has no repr: they may quote an unsafe draft.
+
+    Args:
+        prompts: What was to be run.
+        inputs: Arguments of `generate()`; ``past_key_values`` among them, good for this batch
+            alone, where some of a prompt need not be read again.
+        rows: For each row of the inputs the caller's row it belongs to.
+        places: For each prompt its row of the inputs.
+    """
+
+    prompts: list[StepPrompt]
+    inputs: dict[str, Any]
+    rows: list[int]
+    places: list[int]
+
+
+# Makes a batch of prompts, the cheapest way they allow.
+_Way = Callable[[list[StepPrompt]], StepBatch]
+
+
 class StepInputs:
     """Makes the inputs of `generate()` for the prompts of one protected call.
 
@@ -47,34 +72,62 @@ class StepInputs:
     def __init__(self, call: Call):
         """Prepare; nothing is kept yet."""
         self._call = call
-        self._text_config = call.model.config.get_text_config(decoder=True)
-        self._longest_prompt = getattr(self._text_config, "max_position_embeddings", None)
+        text_config = call.model.config.get_text_config(decoder=True)
+        self._longest_prompt = getattr(text_config, "max_position_embeddings", None)
+        self._cache_kind = CacheKind.of(text_config)
         self._cache: Any = None  # a PrefixCache, where one is kept
+        self._first: PrefixFirst | None = None
+        self._prefixes: list[list[int]] = [[] for _ in call.request.rows]
         self._drafts: Any = None  # ids by sequence, once they are written
         self._draft_lengths: list[int] = []
 
-    def direct_cache(self) -> DynamicCache | None:
-        """Return an empty cache for the direct step to fill; None where none is to be kept."""
+    def direct_arguments(self) -> dict[str, Any]:
+        """Return the caller's arguments, with a cache where later steps go on from it."""
         call, request = self._call, self._call.request
-        if not call.ecso_config.share_image_prefix:
-            return None
-        if not request.keeps_a_plain_cache:
+        arguments = dict(request.arguments)
+        shares = call.ecso_config.share_image_prefix and MAY_SHARE.get(call.model) is not False
+        if shares and not request.keeps_a_plain_cache:
             logger.debug("ECSO: this way of decoding shares no image prefix; same answer, slower")
-            return None
-        prefixes = [
-            shared_prefix(
-                row.ids,
-                call.reader.write(row.conversation, "", True),
-                call.model.config.image_token_id,
-            )
+            shares = False
+        if not shares:
+            return arguments
+        self._prefixes = [
+            shared_prefix(row.ids, call.reader.write(said, "", True).ids, said.images)
             for row in request.rows
+            for said in [row.conversation]
         ]
-        if not any(prefixes) and call.ecso_config.follow_up_prompt is None:
-            return None  # no later step begins with what the direct step has read
-        cache = DynamicCache(config=self._text_config)
+        if not any(self._prefixes) and call.ecso_config.follow_up_prompt is None:
+            return arguments  # no later step begins with what the direct step has read
+        if not self._cache_kind.can_be_cut:
+            return self._direct_after_prefix(arguments)
+        # Without a configuration, so that no layer forgets what lies outside its window.
+        arguments["past_key_values"] = DynamicCache()
         padding = [row.padding or 0 for row in request.rows]
-        self._cache = PrefixCache(cache, prefixes, padding, request.sequences_per_row)
-        return cache
+        self._cache = PrefixCache(
+            arguments["past_key_values"], self._prefixes, padding, request.sequences_per_row
+        )
+        return arguments
+
+    def _direct_after_prefix(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return arguments that go on from the prefixes, where the caller's batch allows it."""
+        request, rows = self._call.request, list(range(len(self._call.request.rows)))
+        seen = [row for row in rows if self._prefixes[row]]
+        if not seen or request.sequences_per_row > 1 or request.image_tensors:
+            return arguments
+        parts = [self._own(row, len(self._prefixes[row])) for row in seen]
+        inputs = {**self._padded(parts), **self._features_of(seen)}
+        places = [seen.index(row) if row in seen else None for row in rows]
+        self._first = first = PrefixFirst(self._call.model, inputs, places)
+        rests = {len(request.rows[r].ids) - len(self._prefixes[r]) for r in rows}
+        shows_more = arguments.get("output_attentions") or arguments.get("output_hidden_states")
+        fits = {request.input_ids.shape[1] - first.width} == rests and seen == rows
+        if not fits or shows_more or MAY_SHARE.get(self._call.model) is None:
+            return arguments
+        same = self._padded(
+            [self._own(row) for row in rows]
+        )  # the ids and the mask are the caller's own
+        going_on = {k: v for k, v in arguments.items() if k != "mm_encoder_outputs"}
+        return {**same, **going_on, "past_key_values": first.for_rows(rows)}
 
     def take_drafts(self, drafts: list[list[int]]) -> None:
         """Note what the direct step wrote, by sequence: ids without padding."""
@@ -92,13 +145,8 @@ class StepInputs:
             for index, draft in enumerate(self._drafts)
         ]
 
-    def batches(
-        self, prompts: list[StepPrompt]
-    ) -> Iterator[tuple[list[StepPrompt], dict[str, Any]]]:
+    def batches(self, prompts: list[StepPrompt]) -> Iterator[StepBatch]:
         """Yield prompts batch by batch with their inputs, the cheapest way each allows.
-
-        The inputs hold ``past_key_values``, good for this batch alone, where some of a prompt need
-        not be read again.
 
         Args:
             prompts: What to run, each prompt once.
@@ -107,87 +155,196 @@ class StepInputs:
             ECSOInputError: A prompt is longer than the model reads.
         """
         size = max(len(self._call.request.rows), SMALLEST_FULL_BATCH)
-        ways: dict[Callable[..., dict[str, Any]], list[StepPrompt]] = {}
+        groups: dict[tuple[_Way, int], list[StepPrompt]] = {}
         for prompt in prompts:
-            ways.setdefault(self._way_of(prompt), []).append(prompt)
-        for inputs_of, group in ways.items():
+            way = self._way_of(prompt)
+            groups.setdefault((way, self._rest_that_counts(way, prompt)), []).append(prompt)
+        for (way, _), group in groups.items():
+            if way == self._in_place:
+                yield from self._all_in_place(group)
+                continue
             for start in range(0, len(group), size):
-                batch = group[start : start + size]
-                yield batch, inputs_of(batch)
+                yield way(group[start : start + size])
 
-    def whole(self, prompts: list[StepPrompt]) -> dict[str, Any]:
-        """Return inputs that begin at the beginning, with pixels.
+    def alternatives(self, prompt: StepPrompt) -> tuple[StepBatch, StepBatch] | None:
+        """Return a prompt that goes on from a prefix and the same from its beginning.
+
+        None where it would be run from its beginning anyway.
+        """
+        way = self._way_of(prompt)
+        if way in (self._whole, self._in_place):
+            return None
+        whole = self._in_place if self._needs_place(prompt) else self._whole
+        return way([prompt]), whole([prompt])
+
+    def share_no_more(self) -> None:
+        """Run every prompt from its beginning from now on."""
+        self._cache = self._first = None
+
+    def _rest_that_counts(self, way: _Way, prompt: StepPrompt) -> int:
+        """Return how much of a prompt is not in a cache, where that must be alike in a batch."""
+        kind = self._cache_kind
+        if way in (self._whole, self._in_place) or (kind.can_be_cut and kind.window is None):
+            return 0
+        length = len(self._made_of(prompt)[0])
+        longest = max(len(row.ids) for row in self._call.request.rows)
+        # Padding lies in the middle of a batch, and a window would count it.
+        if kind.can_be_cut and kind.window and 2 * max(length, longest) < kind.window:
+            return 0
+        return length - self._head_of(prompt)
+
+    def _head_of(self, prompt: StepPrompt) -> int:
+        """Return how many tokens of a prompt a cache holds."""
+        if prompt.draft is not None:
+            return self._draft_lengths[prompt.draft]
+        return len(self._prefixes[prompt.row])
+
+    def whole_batches(self, prompts: list[StepPrompt]) -> list[StepBatch]:
+        """Return prompts with inputs that begin at the beginning, in as few batches as can be.
+
+        Args:
+            prompts: What to run, each prompt once.
 
         Raises:
             ECSOInputError: A prompt is longer than the model reads.
         """
-        input_ids, attention_mask = self._left_padded([self._token_ids(p) for p in prompts])
-        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
-        rows = [self._call.request.rows[prompt.row] for prompt in prompts if prompt.sees_images]
-        pixels = [row.pixel_values for row in rows if row.pixel_values is not None]
-        if pixels:
-            inputs["pixel_values"] = torch.cat(pixels)
-        return inputs
+        as_given = [prompt for prompt in prompts if self._needs_place(prompt)]
+        others = [prompt for prompt in prompts if not self._needs_place(prompt)]
+        return [*([self._whole(others)] if others else []), *self._all_in_place(as_given)]
 
-    def _way_of(self, prompt: StepPrompt) -> Callable[[list[StepPrompt]], dict[str, Any]]:
+    def _needs_place(self, prompt: StepPrompt) -> bool:
+        """Return whether a prompt shows images that the model takes as the caller gave them."""
+        request = self._call.request
+        return bool(
+            request.image_tensors and prompt.sees_images and request.rows[prompt.row].image_tokens
+        )
+
+    def _way_of(self, prompt: StepPrompt) -> _Way:
+        whole = self._in_place if self._needs_place(prompt) else self._whole
+        has_prefix = bool(prompt.sees_images and self._prefixes[prompt.row])
+        if self._first is not None:
+            return self._after_first if has_prefix and prompt.draft is None else whole
         cache = self._cache
         if cache is None:
-            return self.whole
+            return whole
         is_written = self._drafts is not None  # from then on it is known to be usable
         if not is_written and not cache.is_usable:
-            return self.whole
+            return whole
         if prompt.draft is not None:
             # Of beams, the one that won need not lie where it is in the output.
-            return self._after_draft if self._call.request.writes_token_by_token else self.whole
-        if prompt.sees_images and cache.prefixes[prompt.row]:
-            return self._after_prefix
-        return self.whole
+            return self._after_draft if self._call.request.writes_token_by_token else whole
+        return self._after_prefix if has_prefix else whole
 
-    def _after_draft(self, prompts: list[StepPrompt]) -> dict[str, Any]:
+    def _whole(self, prompts: list[StepPrompt]) -> StepBatch:
+        """Return prompts that begin at the beginning, with the features of their images."""
+        inputs = self._padded([(p.row, *self._made_of(p)) for p in prompts])
+        inputs |= self._features_of([prompt.row for prompt in prompts if prompt.sees_images])
+        return self._batch(prompts, inputs)
+
+    def _features_of(self, rows: list[int]) -> dict[str, Any]:
+        features = self._call.request.features
+        return features.of_rows(rows) if features is not None else {}
+
+    def _all_in_place(self, prompts: list[StepPrompt]) -> Iterator[StepBatch]:
+        """Yield prompts in place, those of one row one after the other."""
+        waiting = list(prompts)
+        while waiting:
+            first = {prompt.row: prompt for prompt in reversed(waiting)}
+            yield self._in_place(list(first.values()))
+            waiting = [prompt for prompt in waiting if prompt is not first[prompt.row]]
+
+    def _in_place(self, prompts: list[StepPrompt]) -> StepBatch:
+        """Return the caller's batch with some of its prompts replaced, and its images as given."""
+        request = self._call.request
+        rows = list(range(len(request.rows)))
+        parts = {row: self._own(row) for row in rows}
+        parts |= {prompt.row: (prompt.row, *self._made_of(prompt)) for prompt in prompts}
+        inputs = {**self._padded(list(parts.values())), **request.image_tensors}
+        return StepBatch(prompts, inputs, rows, [prompt.row for prompt in prompts])
+
+    def _after_draft(self, prompts: list[StepPrompt]) -> StepBatch:
         self._cache.keep_drafts(self._draft_lengths)
         drafts = [prompt.draft for prompt in prompts if prompt.draft is not None]
         lengths = [self._draft_lengths[draft] for draft in drafts]
-        return self._after(self._cache.for_sequences(drafts, lengths), lengths, prompts)
+        return self._after(self._cache.for_sequences(drafts, lengths), prompts)
 
-    def _after_prefix(self, prompts: list[StepPrompt]) -> dict[str, Any]:
+    def _after_prefix(self, prompts: list[StepPrompt]) -> StepBatch:
         rows = [prompt.row for prompt in prompts]
-        lengths = [len(self._cache.prefixes[row]) for row in rows]
         cache = self._cache.for_rows(rows, is_written=self._drafts is not None)
-        return self._after(cache, lengths, prompts)
+        return self._after(cache, prompts)
 
-    def _after(
-        self, cache: DynamicCache, lengths: list[int], prompts: list[StepPrompt]
-    ) -> dict[str, Any]:
-        """Return inputs that go on from a cache which holds the first ``lengths`` tokens."""
-        ids = [self._token_ids(prompt) for prompt in prompts]
-        heads = [whole[:length] for whole, length in zip(ids, lengths, strict=True)]
-        tails = [whole[length:] for whole, length in zip(ids, lengths, strict=True)]
-        head_ids, head_mask = self._left_padded(heads)
-        tail_ids, tail_mask = self._left_padded(tails)
-        return {
-            "input_ids": torch.cat([head_ids, tail_ids], dim=1),
-            "attention_mask": torch.cat([head_mask, tail_mask], dim=1),
-            "past_key_values": cache,
-        }
+    def _after_first(self, prompts: list[StepPrompt]) -> StepBatch:
+        first = cast(PrefixFirst, self._first)
+        return self._after(first.for_rows([prompt.row for prompt in prompts]), prompts, first.width)
 
-    def _token_ids(self, prompt: StepPrompt) -> list[int]:
+    def _after(self, cache: Any, prompts: list[StepPrompt], width: int = 0) -> StepBatch:
+        """Return prompts that go on from a cache, whose rows are that wide or as the longest."""
+        parts = [(prompt.row, *self._made_of(prompt)) for prompt in prompts]
+        inputs = self._padded(parts, [self._head_of(prompt) for prompt in prompts], width)
+        return self._batch(prompts, {**inputs, "past_key_values": cache})
+
+    def _batch(self, prompts: list[StepPrompt], inputs: dict[str, Any]) -> StepBatch:
+        rows = [prompt.row for prompt in prompts]
+        return StepBatch(prompts, inputs, rows, list(range(len(prompts))))
+
+    def _own(self, row: int, length: int | None = None) -> tuple[int, list[int], list[Piece]]:
+        """Return the beginning of a row's own prompt: row, ids, and what they are made of."""
+        ids = self._call.request.rows[row].ids[:length]
+        return row, ids, [Piece(len(ids), 0)]
+
+    def _made_of(self, prompt: StepPrompt) -> tuple[list[int], list[Piece]]:
+        """Return a prompt's ids and what they are made of."""
         row, reader = self._call.request.rows[prompt.row], self._call.reader
         if prompt.draft is None:
-            ids = reader.write(row.conversation, prompt.text, prompt.sees_images)
+            ids, starts = reader.write(row.conversation, prompt.text, prompt.sees_images)
+            pieces, at = [], 0
+            for block, start in zip(row.conversation.images, starts, strict=False):
+                pieces += [Piece(start - at), Piece(len(block.ids), block.start)]
+                at = start + len(block.ids)
         else:
             question = reader.follow_up_ids(prompt.text)
             ids = [*row.ids, *self._drafts[prompt.draft], *question]
+            pieces, at = [Piece(len(row.ids), 0)], len(row.ids)
         if self._longest_prompt and len(ids) >= self._longest_prompt:
             raise ECSOInputError(
                 f"a step's prompt has {len(ids)} tokens, the model reads {self._longest_prompt}"
             )
-        return ids
+        return ids, [*pieces, Piece(len(ids) - at)]
 
-    def _left_padded(self, ids: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return ids and mask, long, (prompts, longest of them)."""
-        longest = max(map(len, ids))
+    def _padded(
+        self,
+        parts: list[tuple[int, list[int], list[Piece]]],
+        heads: list[int] | None = None,
+        width: int = 0,
+    ) -> dict[str, Any]:
+        """Return ids, mask and what goes with each token, (prompts, longest).
+
+        Args:
+            parts: For each prompt its row, its ids, and what they are made of.
+            heads: How many ids of each prompt a cache holds, which are padded by themselves.
+            width: How wide these are padded at least.
+        """
+        ids = [ids for _, ids, _ in parts]
+        heads = heads or [0] * len(parts)
+        before = self._left_padded(
+            [each[:head] for each, head in zip(ids, heads, strict=True)], width
+        )
+        behind = self._left_padded([each[head:] for each, head in zip(ids, heads, strict=True)])
+        input_ids, mask = (torch.cat(halves, dim=1) for halves in zip(before, behind, strict=True))
+        given = {"input_ids": input_ids, "attention_mask": mask}
+        tensors = self._call.request.token_tensors
+        if tensors is not None:
+            given |= tensors.of_prompts([(row, made_of) for row, _, made_of in parts], mask)
+        return given
+
+    def _left_padded(
+        self, ids: list[list[int]], width: int = 0
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return ids and mask, long, (prompts, longest of them or the width)."""
+        longest = max(width, *map(len, ids))
         device = self._call.request.input_ids.device
         pad = self._call.request.pad_id
         padded = [[pad] * (longest - len(row)) + row for row in ids]
         mask = [[0] * (longest - len(row)) + [1] * len(row) for row in ids]
-        return torch.tensor(padded, device=device), torch.tensor(mask, device=device)
+        both = torch.tensor([padded, mask], dtype=torch.long, device=device)
+        return both[0], both[1]

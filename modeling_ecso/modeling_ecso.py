@@ -31,10 +31,12 @@ from .conversation_ecso import ConversationReader
 from .errors_ecso import ECSOConfigError
 from .events_ecso import Trace
 from .generation_ecso import ECSOGenerationMixin
+from .image_format_ecso import learn_images
 from .inputs_ecso import StepInputs
 from .isolation_ecso import CallersView
 from .outputs_ecso import ECSOGenerateOutput
 from .prefix_cache_ecso import PrefixCache
+from .prefix_first_ecso import PrefixFirst
 from .presets_ecso import PRESETS
 from .prompts_ecso import detect_prompts
 from .protect_ecso import protect
@@ -43,10 +45,13 @@ from .reply_ecso import ReplyReader
 from .request_ecso import read_call
 from .run_ecso import ProtectedRun
 from .settings_ecso import ECSOConfig
+from .sharing_ecso import MAY_SHARE
 from .sources_ecso import BorrowedWeights, RememberSource
 from .steps_ecso import Steps
+from .thought_ecso import Thoughts
+from .token_tensors_ecso import TokenTensors
 from .verdict_ecso import Verdict
-from .vision_ecso import images_by_row
+from .vision_ecso import read_images
 
 
 logger = logging.get_logger(__name__)

@@ -22,10 +22,12 @@ Not covered, and run the plain way with the same result: caches that are not pla
 (static, quantized, offloaded, sliding windows), prompts whose images are not at their beginning.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from transformers.cache_utils import DynamicCache, DynamicLayer
+from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
+
+from .vision_ecso import ImageBlock
 
 
 class PrefixCache:
@@ -55,11 +57,14 @@ class PrefixCache:
     def is_usable(self) -> bool:
         """Whether the cache keeps every token of every sequence, so that it can be cut."""
         cache = self._cache
+        if type(cache) is not DynamicCache or getattr(cache, "offloading", False):
+            return False
+        layers: list[Any] = cache.layers
         return (
-            type(cache) is DynamicCache
-            and bool(cache.layers)
-            and not getattr(cache, "offloading", False)
-            and all(type(layer) is DynamicLayer and layer.is_initialized for layer in cache.layers)
+            bool(layers)
+            and all(type(layer) is DynamicLayer and layer.is_initialized for layer in layers)
+            # What attends to something else than the tokens has another length.
+            and len({layer.get_seq_length() for layer in layers}) == 1
         )
 
     @property
@@ -153,17 +158,35 @@ class PrefixCache:
         return cut
 
 
-def shared_prefix(prompt: list[int], step_prompt: list[int], image_token_id: int) -> list[int]:
+class CacheKind(NamedTuple):
+    """How a language model keeps what it has read.
+
+    Args:
+        can_be_cut: Whether it keeps, or can keep, each token by itself.
+        window: How far back its layers look where that is limited, in tokens; None: it is not.
+    """
+
+    can_be_cut: bool
+    window: int | None
+
+    @classmethod
+    def of(cls, text_config: Any) -> "CacheKind":
+        """Return that of a language model with this configuration."""
+        layers = DynamicCache(config=text_config).layers
+        windows = [x.sliding_window for x in layers if type(x) is DynamicSlidingWindowLayer]
+        others = [x for x in layers if type(x) not in (DynamicLayer, DynamicSlidingWindowLayer)]
+        return cls(not others, min(windows, default=None))
+
+
+def shared_prefix(
+    prompt: list[int], step_prompt: list[int], images: tuple[ImageBlock, ...]
+) -> list[int]:
     """Return what both prompts begin with, if that holds all images of both; else nothing.
 
     Args:
         prompt: Token ids of the direct step.
         step_prompt: Token ids of a later step that sees the same images.
-        image_token_id: The id that stands for image features.
+        images: Where they stand in the first.
     """
-    end = len(prompt)
-    while end and prompt[end - 1] != image_token_id:
-        end -= 1
-    if prompt[:end] != step_prompt[:end] or image_token_id in step_prompt[end:]:
-        return []
-    return prompt[:end]
+    end = images[-1].end if images else 0
+    return prompt[:end] if prompt[:end] == step_prompt[:end] else []

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
+from transformers.cache_utils import DynamicLayer
 
 from .call_ecso import Call
 from .verdict_ecso import is_settled
@@ -47,7 +48,7 @@ class ReplyReader:
         """Put the speculative reply into ids."""
         self._model = call.model
         self._rule = call.ecso_config.verdict_rule
-        self._answer_text = call.reader.answer_text
+        self._reply_text = call.reader.reply_text
         reply = call.ecso_config.speculative_verdict
         self._speculated = call.reader.answer_ids(reply) if reply else []
         self._end_ids = call.request.reply_end_ids
@@ -60,8 +61,11 @@ class ReplyReader:
                 is a cache that can be cropped. Without it nothing is speculated.
             config: Generation settings with ``return_dict_in_generate`` and ``output_logits``.
         """
+        cache = inputs.get("past_key_values")
         can_speculate = (
-            "past_key_values" in inputs and config.max_new_tokens > len(self._speculated) > 0
+            cache is not None
+            and all(type(layer) is DynamicLayer for layer in cache.layers)  # others are not cut
+            and config.max_new_tokens > len(self._speculated) > 0
         )
         if not can_speculate:
             return ReplyStart(inputs, config)
@@ -72,11 +76,7 @@ class ReplyReader:
             return ReplyStart(inputs, config, said[:, 0], sequences)
         # The cache holds the prompts and the speculation; replies go on after their first token.
         inputs["past_key_values"].crop(-len(self._speculated))
-        begun = {
-            **inputs,
-            "input_ids": torch.cat([inputs["input_ids"], replies[:, :1]], dim=1),
-            "attention_mask": _with_ones(inputs["attention_mask"], 1),
-        }
+        begun = _continued(inputs, replies[:, :1])
         rest = copy.deepcopy(config)
         rest.max_new_tokens -= 1
         return ReplyStart(begun, rest, said[:, 0])
@@ -90,22 +90,25 @@ class ReplyReader:
         return StoppingCriteriaList([_Settled(self._is_settled, prompt_length)])
 
     def _is_settled(self, reply: list[int]) -> bool:
-        return is_settled(self._answer_text(reply), self._rule)
+        return is_settled(self._reply_text(reply), self._rule)
 
     def _logits_along_speculation(self, inputs: dict[str, Any]) -> torch.Tensor:
-        cache, prompts = inputs["past_key_values"], inputs["input_ids"]
-        mask = _with_ones(inputs["attention_mask"], len(self._speculated))
+        prompts = inputs["input_ids"]
         speculated = torch.tensor([self._speculated] * len(prompts), device=prompts.device)
-        start = cache.get_seq_length()
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)  # as generate() counts them
-        return self._model(
-            input_ids=torch.cat([prompts[:, start:], speculated], dim=1),
-            attention_mask=mask,
-            position_ids=positions[:, start:],
-            past_key_values=cache,
+        going_on = _continued(inputs, speculated)
+        input_ids, mask = going_on.pop("input_ids"), going_on["attention_mask"]
+        if "position_ids" not in going_on:
+            going_on["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)  # as generate() counts
+        start = inputs["past_key_values"].get_seq_length()
+        given = self._model.prepare_inputs_for_generation(
+            input_ids,
+            next_sequence_length=input_ids.shape[1] - start,
+            is_first_iteration=True,
             use_cache=True,
             logits_to_keep=1 + len(self._speculated),
-        ).logits
+            **going_on,
+        )
+        return self._model(**given).logits
 
     def _is_confirmed(self, reply: list[int]) -> bool:
         """Return whether a reply is what was speculated, and over."""
@@ -126,5 +129,15 @@ class _Settled(StoppingCriteria):
         return torch.tensor([self._is_settled(ids) for ids in new], device=input_ids.device)
 
 
-def _with_ones(mask: torch.Tensor, count: int) -> torch.Tensor:
-    return torch.cat([mask, mask.new_ones(len(mask), count)], dim=1)
+def _continued(inputs: dict[str, Any], new_ids: torch.Tensor) -> dict[str, Any]:
+    """Return inputs whose prompts go on with new ids, (prompts, new), as text."""
+    prompts, count = inputs["input_ids"], new_ids.shape[1]
+    going_on = {**inputs, "input_ids": torch.cat([prompts, new_ids], dim=1)}
+    if "position_ids" in inputs:
+        last = inputs["position_ids"][..., -1:]
+        steps = torch.arange(1, count + 1, device=last.device)
+        going_on["position_ids"] = torch.cat([inputs["position_ids"], last + steps], dim=-1)
+    for name, tensor in inputs.items():  # the mask, and what else goes with each token
+        if isinstance(tensor, torch.Tensor) and name not in ("input_ids", "position_ids"):
+            going_on[name] = torch.cat([tensor, tensor[:, -1:].repeat_interleave(count, 1)], dim=1)
+    return going_on

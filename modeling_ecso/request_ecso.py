@@ -1,16 +1,19 @@
 """The arguments of one `generate()` call, read once into the `Call` that all steps work on."""
 
 import inspect
+import time
 from typing import Any
 
 import torch
 from transformers import EosTokenCriteria, GenerationConfig
+from transformers.generation.utils import GenerationMixin
 
 from .call_ecso import Call, GenerationRequest, PromptRow
 from .conversation_ecso import ConversationReader
 from .errors_ecso import ECSOInputError
 from .settings_ecso import ECSOConfig
-from .vision_ecso import images_by_row
+from .token_tensors_ecso import TokenTensors
+from .vision_ecso import ModelInputs, read_images
 
 
 # Arguments of generate() that are neither generation settings nor inputs of the model.
@@ -26,15 +29,16 @@ CALL_ARGUMENTS = (
     "trust_remote_code",
 )
 
-# Tensors that belong to the caller's prompts and fit no other.
-MODEL_INPUTS = ("input_ids", "attention_mask", "pixel_values", "position_ids")
+# Tensors that are the caller's prompts.
+MODEL_INPUTS = ("input_ids", "attention_mask", "position_ids")
+
+_COUNTS_POSITIONS = "_prepare_position_ids_for_generation"
 
 # Inputs that would put something into the answer which the later steps cannot see.
 HIDDEN_INPUTS = {
     "inputs_embeds": "pass input_ids, from which the conversation can be read",
     "past_key_values": "pass the whole conversation with its images and no cache",
     "mm_encoder_outputs": "pass pixel_values",
-    "image_sizes": "towers with images of varying size are not supported yet",
     "negative_prompt_ids": "guidance by a negative prompt is not supported",
 }
 
@@ -96,7 +100,8 @@ def read_call(
     own = {k: v for k, v in model_arguments.items() if k in taken and k not in MODEL_INPUTS}
     # The switches for more output stand in the generation settings too.
     not_carried = {*MODEL_INPUTS, "output_attentions", "output_hidden_states", *own}
-    rows = _rows(model, reader, ecso_config.trust_system_text, generation_config, arguments)
+    mask = _mask(arguments, generation_config)
+    rows = _rows(reader, ecso_config.trust_system_text, input_ids, mask)
     end_ids = _ids_in(generation_config.eos_token_id)
     pad_id = generation_config.pad_token_id
     answers_per_row = generation_config.num_return_sequences or 1
@@ -104,12 +109,25 @@ def read_call(
         {"assistant_model", "custom_generate"} & call_arguments.keys()
         or generation_config.prompt_lookup_num_tokens
     )
+    inputs = ModelInputs.of(
+        {k: v for k, v in model_arguments.items() if k not in not_carried}, input_ids.shape
+    )
+    started = time.perf_counter()
+    features, pixels = read_images(model, inputs, [row.image_tokens for row in rows])
+    encoding_seconds = time.perf_counter() - started
+    if features and not has_own_loop:  # which may want to encode them itself
+        arguments = {k: v for k, v in arguments.items() if k not in pixels}
+        arguments |= features.of_rows(list(range(len(rows))))
     request = GenerationRequest(
         arguments=arguments,
         input_ids=input_ids,
         rows=rows,
         streamer=streamer,
-        model_arguments={k: v for k, v in model_arguments.items() if k not in not_carried},
+        features=features,
+        image_tensors={} if features else inputs.for_images,
+        token_tensors=_token_tensors(model, inputs, arguments, mask) if inputs.for_images else None,
+        encoding_seconds=encoding_seconds,
+        model_arguments=inputs.others,
         call_arguments={**call_arguments, **own},
         new_tokens=_new_tokens(model, arguments, generation_config),
         end_ids=end_ids,
@@ -164,38 +182,51 @@ def _checked(arguments: dict[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-def _rows(
-    model: Any,
-    reader: ConversationReader,
-    trust_system_text: bool,
-    generation_config: Any,
-    arguments: dict[str, Any],
-) -> list[PromptRow]:
-    input_ids = arguments["input_ids"]
-    mask = arguments.get("attention_mask")
+def _mask(arguments: dict[str, Any], generation_config: Any) -> torch.Tensor:
+    """Return where tokens are and no padding, bool, (batch, length)."""
+    input_ids, mask = arguments["input_ids"], arguments.get("attention_mask")
     if mask is None:
         mask = _mask_of(input_ids, generation_config)
     if mask.shape != input_ids.shape:
         shapes = f"{tuple(mask.shape)} and not {tuple(input_ids.shape)}, as input_ids"
         raise ECSOInputError(f"attention_mask has the shape {shapes}; pass those of the processor")
-    mask = mask.bool()
-    image_token_id = model.config.image_token_id
-    if (input_ids.eq(image_token_id) & ~mask.to(input_ids.device)).any():
+    return mask.bool().to(input_ids.device)
+
+
+def _rows(
+    reader: ConversationReader, trust_system_text: bool, input_ids: torch.Tensor, mask: torch.Tensor
+) -> list[PromptRow]:
+    if (input_ids.eq(reader.image_token_id) & ~mask).any():
         raise ECSOInputError(
             "the attention mask hides image tokens, so it is unclear which images the prompt "
             "shows; let the processor make input_ids and attention_mask together"
         )
     prompts = [ids[keep].tolist() for ids, keep in zip(input_ids, mask, strict=True)]
-    images = images_by_row(prompts, arguments.get("pixel_values"), image_token_id)
     return [
         PromptRow(
             ids=prompt,
-            conversation=reader.read(prompt, own.token_counts, trust_system_text),
-            pixel_values=own.pixel_values,
+            conversation=reader.read(prompt, trust_system_text),
+            image_tokens=prompt.count(reader.image_token_id),
             padding=_padding_in_front(keep),
         )
-        for prompt, own, keep in zip(prompts, images, mask.tolist(), strict=True)
+        for prompt, keep in zip(prompts, mask.tolist(), strict=True)
     ]
+
+
+def _token_tensors(
+    model: Any, inputs: ModelInputs, arguments: dict[str, Any], mask: torch.Tensor
+) -> TokenTensors | None:
+    """Return what goes with each token, if the model counts positions in its own way or is told."""
+    counts = getattr(type(model), _COUNTS_POSITIONS)
+    positions = None
+    if counts is not getattr(GenerationMixin, _COUNTS_POSITIONS):
+        given = {**inputs.others, **inputs.for_tokens, **inputs.for_images}
+        positions = counts(model, arguments["input_ids"], {**given, "attention_mask": mask.long()})
+    if positions is not None and positions.dim() < 3:
+        positions = None
+    if positions is None and not inputs.for_tokens:
+        return None
+    return TokenTensors(positions, inputs.for_tokens, [keep.nonzero()[:, 0] for keep in mask])
 
 
 def _mask_of(input_ids: torch.Tensor, generation_config: Any) -> torch.Tensor:

@@ -53,7 +53,7 @@ class ProtectedRun:
             Protocol(
                 call.ecso_config,
                 said.query,
-                bool(said.image_lengths),
+                bool(said.images),
                 begun=said.begun,
                 earlier_answers=said.earlier_answers,
                 can_run_on=call.request.can_run_on,
@@ -61,7 +61,7 @@ class ProtectedRun:
             )
             for index, said in enumerate(conversations)
         ]
-        has_image = any(said.image_lengths for said in conversations)
+        has_image = any(said.images for said in conversations)
         # Where nothing is judged, the draft is the answer and may be streamed as it is written.
         self._streams_direct = not has_image and not call.ecso_config.judge_text_only
         # From its first token on, so from before the direct step.

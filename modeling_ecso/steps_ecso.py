@@ -12,9 +12,10 @@ from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaLis
 from .call_ecso import Call
 from .errors_ecso import ECSOInputError
 from .events_ecso import FollowUpAsk, ImageAsk, PromptAsk, Step, StepReply
-from .inputs_ecso import StepInputs, StepPrompt
+from .inputs_ecso import StepBatch, StepInputs, StepPrompt
 from .isolation_ecso import CallersView
 from .reply_ecso import ReplyReader, ReplyStart
+from .sharing_ecso import MAY_SHARE, note_logits
 from .verdict_ecso import probability_unsafe
 
 
@@ -76,10 +77,7 @@ class Steps:
         """
         started = time.perf_counter()
         call, request = self._call, self._call.request
-        arguments = dict(request.arguments)
-        cache = self._inputs.direct_cache()
-        if cache is not None:
-            arguments["past_key_values"] = cache
+        arguments = self._inputs.direct_arguments()
         watch = _Checkpoints(call, stop_sequences)
         if watch.checkpoints:
             own = arguments.get("stopping_criteria") or []
@@ -90,7 +88,7 @@ class Steps:
             output.past_key_values = None
         answers = self._answers_in(output, request.input_ids.shape[1])
         self._inputs.take_drafts([answer.ids for answer in answers])
-        elapsed = _milliseconds_since(started + watch.seconds)
+        elapsed = _milliseconds_since(started + watch.seconds - request.encoding_seconds)
         replies = [
             StepReply((_draft_text(call, each.index, each.ids),), len(each.ids), elapsed)
             for each in answers
@@ -114,9 +112,13 @@ class Steps:
         ask = asks[0][1]
         replies = self._replies if ask.step is Step.DETECT else None
         found: dict[StepPrompt, tuple[list[int], float | None]] = {}
-        for batch, inputs in self._inputs.batches(unique):
-            length, config = inputs["input_ids"].shape[1], self._greedy(ask)
-            start = replies.start(inputs, config) if replies else ReplyStart(inputs, config)
+        self._try_sharing(unique)
+        for batch in self._inputs.batches(unique):
+            length, config = batch.inputs["input_ids"].shape[1], self._greedy(ask)
+            if replies:
+                start = replies.start(batch.inputs, config)
+            else:
+                start = ReplyStart(batch.inputs, config)
             sequences, logits = start.sequences, start.first_logits
             if sequences is None:
                 output = self._call.generate.with_config(
@@ -127,12 +129,13 @@ class Steps:
                 )
                 sequences = output.sequences
                 if logits is None and output.logits:
-                    logits = output.logits[0]  # (prompts, vocabulary)
-            chances = [None] * len(batch) if logits is None else self._chances_unsafe(logits)
+                    logits = output.logits[0]  # (rows, vocabulary)
+            chances = [None] * len(sequences) if logits is None else self._chances_unsafe(logits)
             new = self._new_ids(sequences, length)
-            found.update(zip(batch, zip(new, chances, strict=True), strict=True))
+            for prompt, place in zip(batch.prompts, batch.places, strict=True):
+                found[prompt] = new[place], chances[place]
         elapsed = _milliseconds_since(started)
-        texts = {prompt: self._call.reader.answer_text(ids) for prompt, (ids, _) in found.items()}
+        texts = {prompt: self._call.reader.reply_text(ids) for prompt, (ids, _) in found.items()}
         return [
             (
                 StepReply(
@@ -163,28 +166,50 @@ class Steps:
         unique = list(dict.fromkeys(wanted))
         copies = max(wanted.count(prompt) for prompt in unique)
         limit = min(request.new_tokens, asks[0][1].max_new_tokens or request.new_tokens)
-        inputs = self._inputs.whole(unique)
-        rows, length = [prompt.row for prompt in unique], inputs["input_ids"].shape[1]
-        arguments = request.call_arguments
-        if arguments:
-            view = CallersView(request.input_ids[rows], rows, length)
-            arguments = view.arguments(arguments)
         config = _safe_config(call, limit, copies)
-        output = call.generate.with_config(config, **inputs, **request.model_arguments, **arguments)
-        written = self._answers_in(output, length)
-        next_of = {prompt: place * copies for place, prompt in enumerate(unique)}
-        answers = []
-        for prompt in wanted:
-            answers.append(written[next_of[prompt]])
-            next_of[prompt] += 1
+        written: dict[StepPrompt, list[GeneratedAnswer]] = {}
+        for batch in self._inputs.whole_batches(unique):
+            length, arguments = batch.inputs["input_ids"].shape[1], request.call_arguments
+            if arguments:
+                view = CallersView(request.input_ids[batch.rows], batch.rows, length)
+                arguments = view.arguments(arguments)
+            output = call.generate.with_config(
+                config, **batch.inputs, **request.model_arguments, **arguments
+            )
+            answers = self._answers_in(output, length)
+            for prompt, place in zip(batch.prompts, batch.places, strict=True):
+                written[prompt] = answers[place * copies : (place + 1) * copies]
+        chosen = [written[prompt].pop(0) for prompt in wanted]
         elapsed, text_of = _milliseconds_since(started), call.reader.answer_text
-        return [(StepReply((text_of(each.ids),), len(each.ids), elapsed), each) for each in answers]
+        return [(StepReply((text_of(each.ids),), len(each.ids), elapsed), each) for each in chosen]
 
     def refusal(self) -> list[int]:
         """Return the configured refusal as ids, ended like an answer and no longer than one."""
         request = self._call.request
         ids = self._call.reader.answer_ids(self._call.ecso_config.refusal) + request.end_ids[:1]
         return ids[: request.new_tokens]
+
+    def _try_sharing(self, prompts: list[StepPrompt]) -> None:
+        """See, the first time a model could go on from a prefix, whether it may."""
+        model = self._call.model
+        ways = None
+        if MAY_SHARE.get(model) is None:
+            found = (self._inputs.alternatives(prompt) for prompt in prompts)
+            ways = next(filter(None, found), None)
+        if ways is None:
+            return
+        shared, whole = (self._first_logits(batch) for batch in ways)
+        if not note_logits(model, shared, whole):
+            self._inputs.share_no_more()
+
+    def _first_logits(self, batch: StepBatch) -> torch.Tensor:
+        """Return the logits of the first new token of a prompt, (vocabulary,)."""
+        config = self._greedy(PromptAsk(Step.DETECT, (), 1))
+        output = self._call.generate.with_config(
+            config, **batch.inputs, **self._call.request.model_arguments
+        )
+        logits: torch.Tensor = output.logits[0][batch.places[0]]
+        return logits
 
     def _prompts(self, index: int, ask: PromptAsk) -> list[StepPrompt]:
         """Return what an ask about an answer comes to."""

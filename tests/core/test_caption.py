@@ -107,9 +107,9 @@ def test_a_safe_prompt_brings_no_image_and_no_token_along(processor, scripted):
     script = Script(model, processor, direct="bad", detect="yes", caption=caption, safe="good")
     model.generate(**inputs, ecso={"preset": "paper"})
     safe = [prompt for step, prompt in script.prompts if step == "safe"]
-    pixels = [pixels for step, pixels in script.pixel_values if step == "safe"]
+    images = [images for step, images in script.images if step == "safe"]
     assert safe and not any("<image>" in prompt or "</s>" in prompt for prompt in safe)
-    assert pixels == [None] * len(safe)
+    assert images == [0] * len(safe)
 
 
 @pytest.mark.parametrize(

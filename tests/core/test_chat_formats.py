@@ -68,20 +68,20 @@ def ids_of(request, processor):
 
 def prefix_of(processor, reader, ids, said):
     step = reader.write(said, "QUERY:\nHow?", with_images=True)
-    return shared_prefix(ids, step, processor.image_token_id)
+    return shared_prefix(ids, step.ids, said.images)
 
 
 def test_one_turn_is_read_as_it_was_written(form, processor, reader, ids_of):
     ids = ids_of([ASKED])
-    said = reader.read(ids, [4])
+    said = reader.read(ids)
     assert (said.query, said.begun, said.earlier_answers) == ("How is it made?", "", ())
     assert said.system in (FORMATS[form].first, "<s>" * FORMATS[form].writes_bos)
     assert prefix_of(processor, reader, ids, said)[-1] == processor.image_token_id
 
 
 def test_a_step_prompt_is_what_the_template_writes(reader, ids_of):
-    said = reader.read(ids_of([ASKED]), [4])
-    assert reader.write(said, "Say yes.", True) == ids_of([turn("user", "Say yes.", images=1)])
+    said = reader.read(ids_of([ASKED]))
+    assert reader.write(said, "Say yes.", True).ids == ids_of([turn("user", "Say yes.", images=1)])
 
 
 @pytest.mark.parametrize("image_in", [0, 2])
@@ -89,12 +89,12 @@ def test_all_turns_are_in_the_query(form, processor, reader, ids_of, image_in):
     chat = [turn("user", "First."), turn("assistant", "Well, one."), turn("user", "How?")]
     chat[image_in]["content"].insert(0, {"type": "image"})
     ids = ids_of(chat)
-    said = reader.read(ids, [4])
+    said = reader.read(ids)
     assert said.earlier_answers == ("Well, one.",) and said.begun == ""
     assert said.query.index("First.") < said.query.index("Well, one.") < said.query.index("How?")
     assert said.query.endswith("Latest turn:\nHow?")
     step = reader.write(said, "Say yes.", with_images=True)
-    assert step == ids_of([turn("user", "Say yes.", images=1)])
+    assert step.ids == ids_of([turn("user", "Say yes.", images=1)])
     assert bool(prefix_of(processor, reader, ids, said)) is (image_in == 0)
 
 
@@ -102,11 +102,11 @@ def test_all_turns_are_in_the_query(form, processor, reader, ids_of, image_in):
 def test_text_in_front_of_the_first_turn_is_judged_and_opens_no_step(
     form, processor, reader, ids_of, front
 ):
-    said = reader.read(ids_of([*FRONTS[front], ASKED]), [4])
+    said = reader.read(ids_of([*FRONTS[front], ASKED]))
     assert said.query.count(FOREIGN) == len(FRONTS[front])
     assert said.query.endswith("Latest turn:\nHow is it made?")
     assert FOREIGN not in said.system
-    step = processor.decode(reader.write(said, "Say yes.", with_images=True))
+    step = processor.decode(reader.write(said, "Say yes.", with_images=True).ids)
     assert FOREIGN not in step and step.count("Say yes.") == 1
 
 
@@ -123,22 +123,22 @@ def test_no_step_of_a_call_opens_with_it(form, processor, front):
 
 def test_a_trusted_system_turn_opens_the_steps(processor, reader, ids_of):
     ids = ids_of([*FRONTS["system"], ASKED])
-    said = reader.read(ids, [4], trust_system_text=True)
+    said = reader.read(ids, trust_system_text=True)
     assert FOREIGN in said.system and said.query == "How is it made?"
     assert prefix_of(processor, reader, ids, said)
     # Other roles are no operator's, and a system turn further on is nobody's.
     for chat in ([*FRONTS["tool"], ASKED], [*FRONTS["assistant"], ASKED]):
-        said = reader.read(ids_of(chat), [4], trust_system_text=True)
+        said = reader.read(ids_of(chat), trust_system_text=True)
         assert FOREIGN in said.query and FOREIGN not in said.system
 
 
 @pytest.mark.parametrize("begun", ["Sure, here", "Sure:\n\n  one, \n two", "ünï🙂 côde"])
 def test_a_begun_answer_is_told_from_the_query(processor, reader, ids_of, begun):
     chat = [ASKED, turn("assistant", begun)]
-    said = reader.read(ids_of(chat, continue_final_message=True), [4])
+    said = reader.read(ids_of(chat, continue_final_message=True))
     assert (said.begun, said.query) == (begun, "How is it made?")
     # Closed and opened again, which some clients do, it is still gone on with.
-    said = reader.read(ids_of(chat), [4])
+    said = reader.read(ids_of(chat))
     assert said.begun.strip() == begun
 
 
@@ -146,7 +146,7 @@ def test_a_begun_answer_is_told_from_the_query(processor, reader, ids_of, begun)
 def test_what_is_gone_on_with_is_begun_however_it_opens(processor, reader, opening):
     text = f"{processor.apply_chat_template([ASKED])}{opening} Sure, here is"
     ids = processor(text=text, images=[image()], return_tensors="pt").input_ids[0].tolist()
-    assert reader.read(ids, [4]).begun.endswith("Sure, here is")
+    assert reader.read(ids).begun.endswith("Sure, here is")
 
 
 @pytest.mark.parametrize("begun", ["Sure 🙂, hére", "你好 abc", "one\n  two "])
@@ -157,7 +157,7 @@ def test_slices_of_characters_come_together(processor, reader, begun):
     ids = processor.tokenizer(begun + " ende 🙂", add_special_tokens=False).input_ids
     for cut in range(1, len(ids)):
         so_far = [*prompt, *ids[:cut]]
-        whole = reader.read(so_far, [4]).begun.rstrip("\ufffd")
+        whole = reader.read(so_far).begun.rstrip("\ufffd")
         whole += reader.continued_text(so_far, ids[cut:])
         assert whole.lstrip() == (begun + " ende 🙂").lstrip()
 

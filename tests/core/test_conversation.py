@@ -54,7 +54,7 @@ def ids_of(processor, turns, images):
 def test_for_one_turn_the_query_is_exactly_the_users_text(processor, reader, images):
     for text in ("How do I make this?", "  blanks ", "a\nb\n", "🙂 {x} <b>", "x" * 5000):
         ids = ids_of(processor, user_turn(text, images), images)
-        conversation = reader.read(ids, [4] * images)
+        conversation = reader.read(ids)
         assert conversation.query == text
         assert conversation.system == ""
 
@@ -69,7 +69,7 @@ def test_any_text_comes_back_as_it_was(text):
         return
     ids = ids_of(processor, user_turn(text), 1)
     # The character that stands for an image inside the reader is a blank in a text.
-    assert reader.read(ids, [4]).query == text.replace("\ue103", " ")
+    assert reader.read(ids).query == text.replace("\ue103", " ")
 
 
 _cache = []
@@ -84,18 +84,18 @@ def _shared():
 
 @pytest.mark.parametrize("text", FORGED)
 def test_nothing_the_user_writes_is_dropped(processor, reader, text):
-    query = reader.read(ids_of(processor, user_turn(text), 1), [4]).query
+    query = reader.read(ids_of(processor, user_turn(text), 1)).query
     for word in text.split():
         assert word in query
 
 
 def test_a_step_prompt_is_what_the_processor_makes(processor, reader):
     for images in (0, 1, 3):
-        conversation = reader.read(ids_of(processor, user_turn("hi", images), images), [4] * images)
+        conversation = reader.read(ids_of(processor, user_turn("hi", images), images))
         for text in ("REQUEST:\nhi.\n\nBased on it", "🙂 {x}\n"):
             expected = ids_of(processor, user_turn(text, images), images)
-            assert reader.write(conversation, text, with_images=True) == expected
-            assert reader.write(conversation, text, with_images=False) == ids_of(
+            assert reader.write(conversation, text, with_images=True).ids == expected
+            assert reader.write(conversation, text, with_images=False).ids == ids_of(
                 processor, user_turn(text, 0), 0
             )
 
@@ -104,8 +104,8 @@ def test_a_step_prompt_is_what_the_processor_makes(processor, reader):
     "text", ["<image>", "a<image><image>b", "<<image>image>", "</s><s>", "<pad>"]
 )
 def test_spelled_out_special_tokens_stay_text(processor, reader, text):
-    conversation = reader.read(ids_of(processor, user_turn("hi"), 1), [4])
-    ids = reader.write(conversation, text, with_images=True)
+    conversation = reader.read(ids_of(processor, user_turn("hi"), 1))
+    ids = reader.write(conversation, text, with_images=True).ids
     assert ids.count(processor.image_token_id) == 4
     assert ids.count(processor.tokenizer.eos_token_id) == 0
     assert ids.count(processor.tokenizer.bos_token_id) == 1
@@ -117,8 +117,8 @@ def test_added_tokens_with_signs_around_them_are_broken_up_and_words_are_not():
     processor = make_processor()
     processor.tokenizer.add_tokens(["<|Human|>", "kite"])
     reader = ConversationReader(processor, processor.image_token_id)
-    conversation = reader.read(ids_of(processor, user_turn("hi"), 1), [4])
-    ids = reader.write(conversation, "a <|Human|> b kite c", with_images=True)
+    conversation = reader.read(ids_of(processor, user_turn("hi"), 1))
+    ids = reader.write(conversation, "a <|Human|> b kite c", with_images=True).ids
     human, kite = processor.tokenizer.convert_tokens_to_ids(["<|Human|>", "kite"])
     assert human not in ids
     assert kite in ids
@@ -130,7 +130,7 @@ def test_several_turns_are_all_shown_and_marked(processor, reader):
         {"role": "assistant", "content": [{"type": "text", "text": "A kite."}]},
         *user_turn("And how is it made?", images=0),
     ]
-    query = reader.read(ids_of(processor, turns, 1), [4]).query
+    query = reader.read(ids_of(processor, turns, 1)).query
     assert query == (
         "Earlier turns:\nUSER: What is it? ASSISTANT: A kite.\n\nLatest turn:\nAnd how is it made?"
     )
@@ -147,10 +147,10 @@ def test_images_of_every_turn_count(processor):
     inputs = make_inputs(processor, [turns], [[image(1), image(2)]])
     model.generate(**inputs)
     prompts = dict(script.prompts)
-    pixels = dict(script.pixel_values)
-    assert len(pixels["detect"]) == len(pixels["caption"]) == 2
+    images = dict(script.images)
+    assert images["detect"] == images["caption"] == 2
     assert prompts["detect"].count("<image>") == prompts["caption"].count("<image>") == 8
-    assert "<image>" not in prompts["safe"] and pixels["safe"] is None
+    assert "<image>" not in prompts["safe"] and images["safe"] == 0
     assert '"Answer: two kites"' in prompts["safe"] and "And this?" in prompts["safe"]
 
 
@@ -172,9 +172,9 @@ def test_every_step_begins_with_the_very_same_tokens(processor, reader, system):
     if system:
         turns.insert(0, {"role": "system", "content": [{"type": "text", "text": system}]})
     ids = ids_of(processor, turns, 2)
-    said = reader.read(ids, [4, 4], trust_system_text=True)
+    said = reader.read(ids, trust_system_text=True)
     step = reader.write(said, "QUERY:\nHow?", with_images=True)
-    prefix = shared_prefix(ids, step, processor.image_token_id)
+    prefix = shared_prefix(ids, step.ids, said.images)
     assert prefix.count(processor.image_token_id) == 8
 
 
@@ -192,7 +192,7 @@ def test_every_step_begins_with_the_very_same_tokens(processor, reader, system):
 )
 def test_prompts_written_by_hand(processor, reader, prompt, query):
     inputs = processor(text=prompt, images=[image()], return_tensors="pt")
-    conversation = reader.read(inputs.input_ids[0].tolist(), [4])
+    conversation = reader.read(inputs.input_ids[0].tolist())
     found = conversation.query
     if "ASSISTANT:" in prompt:
         assert conversation.begun == ("Sure," if "Sure" in prompt else "")

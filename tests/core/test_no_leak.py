@@ -177,10 +177,10 @@ def test_nothing_of_the_draft_stays_behind_in_the_model(processor, scripted):
     assert SECRET not in repr(state)
 
 
-def test_the_safe_step_gets_no_pixels(processor, scripted):
+def test_the_safe_step_gets_no_images(processor, scripted):
     model, inputs, _ = scripted
     script = Script(model, processor, direct=SECRET, detect="yes", caption="kite", safe="good")
     model.generate(**inputs)
-    seen = {step: pixels is not None for step, pixels in script.pixel_values}
+    seen = {step: images > 0 for step, images in script.images}
     assert seen == {"direct": True, "detect": True, "caption": True, "safe": False}
     assert not any("<image>" in prompt for step, prompt in script.prompts if step == "safe")

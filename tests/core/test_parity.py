@@ -72,6 +72,8 @@ def test_a_row_gets_in_a_batch_what_it_gets_alone(processor, preset):
 
 
 def test_only_flagged_rows_run_caption_and_safe(processor, model, monkeypatch):
+    inputs, _ = batch_of(processor, CONVERSATIONS)
+    model.generate(**inputs, max_new_tokens=2)  # a model's first call tries whether it may share
     sizes = []
     plain = model._generate_plainly
 
@@ -80,7 +82,6 @@ def test_only_flagged_rows_run_caption_and_safe(processor, model, monkeypatch):
         return plain(**kwargs)
 
     monkeypatch.setattr(model, "_generate_plainly", counting)
-    inputs, _ = batch_of(processor, CONVERSATIONS)
     model.generate(**inputs, max_new_tokens=6)
     assert sizes == [5, 4, 4, 4]  # the row without an image is not judged
     sizes.clear()

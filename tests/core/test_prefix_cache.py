@@ -7,10 +7,11 @@ import torch
 from transformers import DynamicCache
 
 from modeling_ecso.prefix_cache_ecso import PrefixCache, shared_prefix
+from modeling_ecso.vision_ecso import ImageBlock
 from tests.support.tiny_random import image, make_inputs, make_mixed_inputs, make_model, user_turn
 
 
-IMAGE = 9
+IMAGE, CLOSING = 9, 8
 
 
 @pytest.fixture
@@ -19,13 +20,14 @@ def inputs(processor):
 
 
 def watch(model, monkeypatch):
-    """Record which calls got pixels and which got a filled cache."""
+    """Record which calls got images and which got a filled cache."""
     calls = []
     plain = model._generate_plainly
 
     def watching(**kwargs):
         cache = kwargs.get("past_key_values")
-        calls.append((kwargs.get("pixel_values") is not None, cache and cache.get_seq_length()))
+        has_images = bool({"mm_encoder_outputs", "pixel_values"} & kwargs.keys())
+        calls.append((has_images, None if cache is None else cache.get_seq_length()))
         return plain(**kwargs)
 
     monkeypatch.setattr(model, "_generate_plainly", watching)
@@ -33,6 +35,7 @@ def watch(model, monkeypatch):
 
 
 def test_the_images_are_encoded_once(model, inputs, monkeypatch):
+    model.generate(**inputs, max_new_tokens=2)  # a model's first call tries whether it may share
     encoded = []
     hook = model.model.vision_tower.register_forward_hook(lambda *_: encoded.append(1))
     calls = watch(model, monkeypatch)
@@ -113,7 +116,7 @@ def test_other_caches_take_the_plain_path(model, processor, monkeypatch, caplog,
     with caplog.at_level(logging.DEBUG, logger="modeling_ecso.inputs_ecso"):
         answer = model.generate(**single, max_new_tokens=5, **decoding)
     assert torch.equal(answer, expected)
-    assert [pixels for pixels, _ in calls] == [True, True, True, False]
+    assert [images for images, _ in calls] == [True, True, True, False]
     assert caplog.text.count("shares no image prefix") == 1
 
 
@@ -143,14 +146,19 @@ def test_images_in_different_turns_take_the_plain_path(model, processor, monkeyp
     inputs = make_inputs(processor, [turns], [[image(), image(1)]])
     calls = watch(model, monkeypatch)
     model.generate(**inputs, max_new_tokens=3)
-    assert [pixels for pixels, _ in calls] == [True, True, True, False]
+    assert [images for images, _ in calls] == [True, True, True, False]
 
 
 def test_shared_prefix():
-    assert shared_prefix([1, IMAGE, IMAGE, 5, 6], [1, IMAGE, IMAGE, 7], IMAGE) == [1, IMAGE, IMAGE]
-    assert shared_prefix([1, IMAGE, 5], [2, IMAGE, 5], IMAGE) == []
-    assert shared_prefix([1, IMAGE, 5], [1, IMAGE, 5, IMAGE], IMAGE) == []
-    assert shared_prefix([1, 5], [1, 5], IMAGE) == []
+    pictures = (
+        ImageBlock(1, 2, [IMAGE], [IMAGE]),
+        ImageBlock(3, 5, [IMAGE, CLOSING], [IMAGE, CLOSING]),
+    )
+    prompt = [1, IMAGE, 5, IMAGE, CLOSING, 6]
+    assert shared_prefix(prompt, [*prompt[:5], 7], pictures) == prompt[:5]
+    assert shared_prefix(prompt, [*prompt[:4], 7], pictures) == []
+    assert shared_prefix(prompt, [2, *prompt[1:]], pictures) == []
+    assert shared_prefix([1, 5], [1, 5], ()) == []
 
 
 def test_the_cut_keeps_prefixes_and_nothing_else():

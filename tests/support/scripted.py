@@ -7,6 +7,8 @@ from transformers.generation.utils import GenerateDecoderOnlyOutput
 class Script:
     """Stands in for the parent's `generate()`; says the next word of a step, or raises it.
 
+    Keeps the prompts it was given, and how many encoded images with each: of its whole batch.
+
     Args:
         model: The model whose network it replaces.
         processor: Its processor.
@@ -18,7 +20,7 @@ class Script:
         self.tokenizer = processor.tokenizer
         self.said = said
         self.prompts = []
-        self.pixel_values = []
+        self.images = []
         model._generate_plainly = self
 
     def step_of(self, prompt):
@@ -30,12 +32,14 @@ class Script:
 
     def __call__(self, *, input_ids, attention_mask=None, streamer=None, **kwargs):
         answers, steps = [], []
+        shown = kwargs.get("mm_encoder_outputs", {}).get("image")
+        images = len(shown.pooler_output) if shown else 0
         for row in input_ids:
             kept = [token for token in row.tolist() if token != self.tokenizer.pad_token_id]
             prompt = self.tokenizer.decode(kept)
             steps.append(self.step_of(prompt))
             self.prompts.append((steps[-1], prompt))
-            self.pixel_values.append((steps[-1], kwargs.get("pixel_values")))
+            self.images.append((steps[-1], images))
             word = self.said[steps[-1]]
             word = word(prompt) if callable(word) else word
             if isinstance(word, BaseException):

@@ -1,0 +1,190 @@
+"""What images look like in a processor's prompts, learnt by having it write some.
+
+A processor puts special tokens around and between the tokens that stand for an image's features,
+sometimes words as well: rows, tiles, line ends. What they are is read off three grey pictures (one,
+a wide one, two), so that no family has to be named. The ids that show an image are then copied from
+the caller's prompt as they stand.
+
+Covered: markers in any number and order, also ones that no grey picture shows (another row, another
+tile); plain words between markers; text that template or processor put around images.
+Not covered, and refused: a processor that writes different words around different pictures.
+"""
+
+import functools
+import itertools
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+
+from .chat_template_ecso import Render, any_of, message
+from .errors_ecso import ECSOProcessorError
+from .vision_ecso import ImageFormat, without_numbers
+
+
+# What the probes ask; plain words, which every tokenizer gives back as they were.
+PROBE = "Which colour is it"
+# Large enough that processors which cut pictures into tiles do so; height and width.
+_SQUARE, _WIDE = (336, 336), (600, 1200)
+
+
+class _Placed(NamedTuple):
+    """What a template renders around images, in front of the text of the first turn."""
+
+    opening: str
+    mark: str
+    between: str
+    gap: str
+
+
+def learn_images(
+    processor: Any, render: Render, token_id: Any, special_texts: set[str], frame: str
+) -> ImageFormat:
+    """Return how a processor writes images.
+
+    Args:
+        processor: The processor.
+        render: Renders messages by its chat template.
+        token_id: The id that stands for image features in the model's configuration.
+        special_texts: Its special tokens, as text.
+        frame: What the template writes by itself in front of the first turn.
+
+    Raises:
+        ECSOProcessorError: It takes no images, writes others than the model reads, or none that
+            can be told from the text around them.
+    """
+    tokenizer = processor.tokenizer
+    rendered = [_rendered(render, [message("user", PROBE, images)]) for images in range(3)]
+    none, one, two = (_ids(processor, rendered[n], [_SQUARE] * n) for n in range(3))
+    wide = _ids(processor, rendered[1], [_WIDE])
+    other_turns = _other_turns(render)
+    plain = {*none, *tokenizer(other_turns, add_special_tokens=False).input_ids}
+    if type(token_id) is not int or token_id not in one or token_id in plain:
+        raise ECSOProcessorError(
+            f"image_token_id is {token_id} in the model's configuration, which is not the image "
+            "token of the processor; use the two that belong together"
+        )
+    own = {str(getattr(processor, name, "")) for name in ("image_token", "boi_token")} - {""}
+    marks = {text for text in {*special_texts, *own} if text not in other_turns}
+    placed = _placed_images(rendered, frame, any_of(marks))
+
+    special = {*tokenizer.added_tokens_decoder, *tokenizer.all_special_ids} - plain | {token_id}
+    shown = [_shown_image(ids, token_id, special) for ids in (one, wide, two)]
+
+    text_of = functools.partial(
+        tokenizer.decode, skip_special_tokens=False, clean_up_tokenization_spaces=False
+    )
+    before = _added_behind(text_of(one[: shown[0].start]), frame + placed.opening)
+    behind = _added_in_front(text_of(one[shown[0].end :]).partition(PROBE)[0], placed.gap)
+    nameless = ImageFormat(
+        token_id=token_id,
+        leads=_longest_first(each.lead for each in shown),
+        trails=_longest_first(each.trail for each in shown),
+        inner_markers=frozenset(special),
+        fillings=frozenset(),
+        text_of=text_of,
+        opening=placed.opening + before,
+        placed_opening=placed.opening + placed.mark + placed.gap,
+        between=behind + placed.between + before,
+        gap=behind + placed.gap,
+        probes=(none, one, two, wide),
+    )
+    fillings = {nameless.filling(run) for each in shown for run in each.fillings}
+    return replace(nameless, fillings=frozenset(fillings))
+
+
+def _rendered(render: Render, messages: list[dict[str, Any]]) -> str:
+    try:
+        return render(messages, True)
+    except Exception as error:
+        what = f"its chat template takes no images ({type(error).__name__})"
+        raise cannot_be_framed(what) from None
+
+
+def cannot_be_framed(why: str) -> ECSOProcessorError:
+    """Return the error for a processor whose prompts cannot be read and written."""
+    return ECSOProcessorError(
+        f"the prompts of this processor cannot be framed: {why}; pass processor= with the one "
+        "the model was trained with"
+    )
+
+
+def _ids(processor: Any, text: str, sizes: list[tuple[int, int]]) -> list[int]:
+    """Return the ids of a prompt with grey pictures of given height and width."""
+    pictures = [torch.full((3, *size), 127, dtype=torch.uint8) for size in sizes]
+    try:
+        made = processor(text=[text], images=[pictures] if pictures else None, return_tensors="pt")
+        ids: list[int] = made["input_ids"][0].tolist()
+    except Exception as error:
+        what = f"{len(pictures)} pictures" if len(pictures) > 1 else "a picture"
+        raise cannot_be_framed(f"it did not take {what} ({type(error).__name__})") from None
+    return ids
+
+
+def _other_turns(render: Render) -> str:
+    """Return conversations without images, as far as the template renders them."""
+    said = {role: message(role, PROBE) for role in ("system", "user", "assistant", "tool")}
+    texts = []
+    for roles in (("user", "assistant", "user"), ("system", "user"), ("user", "tool")):
+        for opens_answer in (True, False):
+            try:
+                texts.append(render([said[role] for role in roles], opens_answer))
+            except Exception:  # templates raise whatever they like for a role they do not know
+                continue
+    return "".join(texts)
+
+
+def _placed_images(rendered: list[str], frame: str, marks: re.Pattern[str]) -> _Placed:
+    """Return what stands where, by the renderings of a question with no, one and two images."""
+    _, one, two = (text[len(frame) :].partition(PROBE)[0] for text in rendered)
+    found = list(marks.finditer(one))
+    if not found or not all(text.startswith(frame) for text in rendered):
+        raise cannot_be_framed("its chat template puts images where they cannot be found")
+    opening, gap = one[: found[0].start()], one[found[-1].end() :]
+    mark = one[len(opening) : len(one) - len(gap)]
+    between = two[len(opening + mark) : len(two) - len(mark + gap)]
+    if without_numbers(two) != without_numbers(opening + mark + between + mark + gap):
+        raise cannot_be_framed("its chat template renders two images unlike one")
+    return _Placed(opening, mark, between, gap)
+
+
+def _added_behind(shown: str, rendered: str) -> str:
+    """Return what a processor has added behind a text; blanks are the tokenizer's."""
+    rest = shown[shown.rfind(rendered.rstrip(" ")) + len(rendered.rstrip(" ")) :]
+    return rest if rest.strip(" ") else ""
+
+
+def _added_in_front(shown: str, rendered: str) -> str:
+    """Return what a processor has added in front of a text; blanks are the tokenizer's."""
+    rest = shown.removesuffix(rendered)
+    return rest if rest.strip(" ") else ""
+
+
+class _Shown(NamedTuple):
+    """How images stand in the ids of a probe: all of them from first marker to last."""
+
+    start: int
+    end: int
+    lead: tuple[int, ...]
+    trail: tuple[int, ...]
+    fillings: list[list[int]]  # each with the markers around it
+
+
+def _shown_image(ids: list[int], token_id: int, special: set[int]) -> _Shown:
+    markers = [place for place, token in enumerate(ids) if token in special]
+    tokens = [place for place, token in enumerate(ids) if token == token_id]
+    return _Shown(
+        start=markers[0],
+        end=markers[-1] + 1,
+        lead=tuple(ids[markers[0] : tokens[0]]),
+        trail=tuple(ids[tokens[-1] + 1 : markers[-1] + 1]),
+        fillings=[
+            ids[start : end + 1] for start, end in itertools.pairwise(markers) if end - start > 1
+        ],
+    )
+
+
+def _longest_first(edges: Iterable[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
+    return tuple(sorted({(), *edges}, key=len, reverse=True))
