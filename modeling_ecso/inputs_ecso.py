@@ -299,7 +299,9 @@ class StepInputs:
             ids, starts = reader.write(row.conversation, prompt.text, prompt.sees_images)
             pieces, at = [], 0
             for block, start in zip(row.conversation.images, starts, strict=False):
-                pieces += [Piece(start - at), Piece(len(block.ids), block.start)]
+                # What stands in front of an image is like what stood there: it may not see it.
+                before = Piece(start - at, like=block.start - 1)
+                pieces += [before, Piece(len(block.ids), block.start)]
                 at = start + len(block.ids)
         else:
             question = reader.follow_up_ids(prompt.text)

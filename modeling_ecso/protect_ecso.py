@@ -1,4 +1,4 @@
-"""`protect()`: a transformers LLaVA object, protected in one line.
+"""`protect()`: any transformers vision-language model, protected in one line.
 
     model = protect(AutoModelForImageTextToText.from_pretrained(...), processor)
 
@@ -6,16 +6,17 @@ The object is given a class of its own, made from the one it has: same weights, 
 another `generate()`. So whoever calls it from then on, a pipeline or a server, is answered by the
 protocol; there is no second object that could be called by mistake.
 
-Covered: LLaVA and classes made from it, quantized or spread over devices alike. Models of other
-families are refused here, before any draft: their prompts would be framed wrongly, and a wrong
-prompt judged.
+Covered: every model whose prompts can be read and written as its processor writes them, which is
+tried here, on prompts with no, one and two images; quantized or spread over devices alike. Others
+are refused here, before any draft: a wrong prompt would be judged.
 Not covered: saving. A folder that this object wrote would load unprotected, so it writes none.
 """
 
 from functools import cache
 from typing import Any
 
-from transformers import AutoProcessor, LlavaForConditionalGeneration, PreTrainedModel
+from transformers import AutoProcessor, PreTrainedModel
+from transformers.generation.utils import GenerationMixin
 
 from .errors_ecso import ECSOInputError
 from .generation_ecso import ECSOGenerationMixin
@@ -61,7 +62,7 @@ def protect(model: Any, processor: Any = None, ecso: Any = None) -> Any:
     """Return the same model object, whose `generate()` protects from now on.
 
     Args:
-        model: A `LlavaForConditionalGeneration`, or of a class made from it.
+        model: A transformers model that answers prompts of text and images.
         processor: Its processor. Without it: the attribute ``processor``, else loaded from where
             the model came from.
         ecso: Settings: the name of a preset, a dictionary of what differs from the ``paper``
@@ -69,8 +70,8 @@ def protect(model: Any, processor: Any = None, ecso: Any = None) -> Any:
             already, what changes; None: nothing.
 
     Raises:
-        ECSOInputError: It is no such model, or one that cannot be protected.
-        ECSOProcessorError: There is no processor, or none that prompts can be read with.
+        ECSOInputError: It is no such model, or one that generates in a way of its own.
+        ECSOProcessorError: There is no processor, or none whose prompts can be read and written.
         ECSOConfigError: The settings are not allowed; the message names the key.
     """
     if isinstance(model, ECSOGenerationMixin):
@@ -104,14 +105,14 @@ def _check_can_be_protected(model: Any) -> None:
             f"protect() takes a transformers model that generates, not a {type(model).__name__}; "
             "of a pipeline or an adapter, pass the model inside"
         )
-    if not isinstance(model, LlavaForConditionalGeneration):
-        raise ECSOInputError(
-            f"protect() takes a LlavaForConditionalGeneration, not a {type(model).__name__}: of "
-            "other families it does not know yet where their images stand in a prompt"
-        )
     if hasattr(model, "protected_run"):
         raise ECSOInputError(
             f"{type(model).__name__} is protected by code loaded from the Hub; use it as it is"
+        )
+    if type(model).generate is not GenerationMixin.generate or model.config.is_encoder_decoder:
+        raise ECSOInputError(
+            f"{type(model).__name__} generates in a way of its own, which the protocol does not "
+            "know; ECSO protects models that use transformers' generate() and no encoder-decoder"
         )
     for name in ("generate", "init_continuous_batching"):
         if name in vars(model):

@@ -179,7 +179,7 @@ def find_processor(
         )
     # Asked without a word on trust, transformers would stop and put the question to the user.
     try:
-        return processor_class.from_pretrained(
+        found = processor_class.from_pretrained(
             source, trust_remote_code=trusts_source, **hub_arguments
         )
     except Exception as error:
@@ -187,6 +187,12 @@ def find_processor(
             f"the protocol needs the processor and none could be loaded from where the model came "
             f"from ({type(error).__name__}); {REMEDY}"
         ) from error
+    if not is_processor(found):  # of a model that reads text alone, or images alone
+        raise ECSOProcessorError(
+            f"the protocol needs a processor for text and images, and where the model came from "
+            f"there is a {type(found).__name__}; {REMEDY}"
+        )
+    return found
 
 
 class RememberSource:

@@ -22,10 +22,12 @@ class Piece(NamedTuple):
     Args:
         length: Its number of tokens.
         start: Where it stands in the caller's prompt of the same row; None for new text.
+        like: The place in that prompt of a token that new text is like; -1 for the last.
     """
 
     length: int
     start: int | None = None
+    like: int = -1
 
 
 class TokenTensors:
@@ -77,11 +79,10 @@ class TokenTensors:
     def _columns_of(self, row: int, pieces: list[Piece]) -> torch.Tensor:
         """Return for each token the place in the batch it takes its values from, (tokens,)."""
         kept = self._kept[row]
-        # New text goes with what the end of the caller's prompt goes with.
         return torch.cat(
             [
-                kept[-1:].expand(length) if start is None else kept[start : start + length]
-                for length, start in pieces
+                kept[like].expand(length) if start is None else kept[start : start + length]
+                for length, start, like in pieces
             ]
         )
 
@@ -92,7 +93,7 @@ class TokenTensors:
         behind = own[:, -1:] + 1
         own = torch.cat([own, behind], dim=1)
         at, parts = own[:, :1], []
-        for length, start in pieces:
+        for length, start, _ in pieces:
             if start is None:
                 steps = torch.arange(length, device=own.device)
                 parts.append(at + steps)

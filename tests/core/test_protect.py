@@ -6,9 +6,9 @@ import pickle
 import pytest
 import torch
 from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
     LlavaForConditionalGeneration,
-    VipLlavaConfig,
-    VipLlavaForConditionalGeneration,
     pipeline,
 )
 
@@ -19,7 +19,13 @@ from modeling_ecso import (
     ECSOProcessorError,
     protect,
 )
-from tests.support.tiny_random import image, make_mixed_inputs, make_model, save_stock
+from tests.support.tiny_random import (
+    image,
+    make_mixed_inputs,
+    make_model,
+    make_tokenizer,
+    save_stock,
+)
 
 
 SETTINGS = {"unclear_is_unsafe": True, "caption_max_new_tokens": 24}
@@ -138,17 +144,34 @@ def test_what_is_no_model_is_refused(what):
         protect(what)
 
 
-def test_a_family_whose_prompts_would_be_framed_wrongly_is_refused():
+def model_without_images(**changes):
     sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1}
-    config = VipLlavaConfig(
-        vision_config={"model_type": "clip_vision_model", "intermediate_size": 16, **sizes},
-        text_config={"model_type": "llama", "intermediate_size": 16, "vocab_size": 99, **sizes},
-        vision_feature_layers=[-1],
-    )
-    other = VipLlavaForConditionalGeneration(config)
-    with pytest.raises(ECSOInputError, match="not a VipLlavaForConditionalGeneration"):
-        protect(other)
-    assert type(other) is VipLlavaForConditionalGeneration
+    return LlamaForCausalLM(LlamaConfig(vocab_size=99, intermediate_size=16, **sizes, **changes))
+
+
+def test_a_model_that_reads_no_images_is_refused(processor):
+    model = model_without_images()
+    with pytest.raises(ECSOProcessorError, match="image_token_id is None"):
+        protect(model, processor)
+    assert type(model) is LlamaForCausalLM
+
+
+def test_a_tokenizer_where_the_model_came_from_is_no_processor(tmp_path):
+    model_without_images().save_pretrained(tmp_path)
+    make_tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(ECSOProcessorError, match="there is a .*Tokenizer"):
+        protect(LlamaForCausalLM.from_pretrained(tmp_path))
+
+
+def test_a_model_that_generates_in_a_way_of_its_own_is_refused(processor):
+    class Own(LlamaForCausalLM):
+        def generate(self, *args, **kwargs):
+            return super().generate(*args, **kwargs)
+
+    own = Own(model_without_images().config)
+    for model in (own, model_without_images(is_encoder_decoder=True)):
+        with pytest.raises(ECSOInputError, match="generates in a way of its own"):
+            protect(model, processor)
 
 
 def test_a_generate_of_its_own_is_refused_since_it_would_stand_in_front(stock):

@@ -128,7 +128,7 @@ def llava_next() -> tuple[Any, Any]:
         image_grid_pinpoints=pinpoints,
         image_seq_length=16,
     )
-    return _model(config, processor), processor
+    return _model(config, processor, seed=1), processor
 
 
 def idefics3() -> tuple[Any, Any]:

@@ -188,7 +188,7 @@ def qwen2_vl() -> tuple[Any, Any]:
         },
         **_qwen_ids(tokenizer),
     )
-    return _model(config, processor), processor
+    return _model(config, processor, seed=1), processor
 
 
 def qwen2_5_vl() -> tuple[Any, Any]:
