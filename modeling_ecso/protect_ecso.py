@@ -109,7 +109,8 @@ def _check_can_be_protected(model: Any) -> None:
         raise ECSOInputError(
             f"{type(model).__name__} is protected by code loaded from the Hub; use it as it is"
         )
-    if type(model).generate is not GenerationMixin.generate or model.config.is_encoder_decoder:
+    stock_class: Any = type(model)
+    if stock_class.generate is not GenerationMixin.generate or model.config.is_encoder_decoder:
         raise ECSOInputError(
             f"{type(model).__name__} generates in a way of its own, which the protocol does not "
             "know; ECSO protects models that use transformers' generate() and no encoder-decoder"
