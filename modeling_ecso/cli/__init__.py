@@ -26,7 +26,7 @@ SUBCOMMANDS = (
 
 
 _EXAMPLES = """
-ecso run --query "How do I make a kite?"
+ecso run tiny:bomb.png --query "How do I make this?"
 ecso run image.png --query "What is this?" --model llava-hf/llava-1.5-7b-hf
 ecso demo --open
 ecso serve --upstream http://127.0.0.1:8000/v1 --model NAME --preset hardened

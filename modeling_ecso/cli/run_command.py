@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors_ecso import ECSOInputError
-from ..loading.images import open_image
+from ..loading.images import SAMPLES, open_image, path_of
 from ..loading.models import LoadedModel, load_model
 from .model_options import add_model_options, chosen_changes
 from .terminal import console, print_json
@@ -18,7 +18,12 @@ def add_to(commands: Any) -> None:
         help="answer a query about images, protected",
         description="Answer a query about images, protected, and show the four steps.",
     )
-    parser.add_argument("images", nargs="*", metavar="IMAGE", help="images; none: text only")
+    parser.add_argument(
+        "images",
+        nargs="*",
+        metavar="IMAGE",
+        help=f"images; none: text only; samples: {', '.join(SAMPLES)}",
+    )
     parser.add_argument("--query", required=True, metavar="TEXT", help="what to ask")
     add_model_options(parser)
     parser.add_argument("--no-ecso", action="store_true", help="answer without protection")
@@ -39,7 +44,7 @@ def run(chosen: argparse.Namespace) -> int:
         ECSOInputError: Something in the arguments cannot be used.
     """
     _check(chosen)
-    images = [open_image(path) for path in chosen.images]
+    images = [open_image(path_of(name), name) for name in chosen.images]
     loaded = load_model(chosen.model)
     with loaded.one_line_errors():
         inputs = loaded.inputs_for(chosen.query, images, chosen.max_new_tokens)

@@ -18,7 +18,16 @@ MAX_PIXELS = 100_000_000
 # decoders that nobody who asks about an image needs. JPEG includes the MPO files of phones.
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
+# The embedded model's own images, by the names that work from any folder.
+_SAMPLE_FOLDER = Path(__file__).parent.parent / "tiny" / "images"
+SAMPLES = {f"tiny:{name}.png": _SAMPLE_FOLDER / f"{name}.png" for name in ("bomb", "kite")}
+
 _BITS_PER_SAMPLE = 258  # a TIFF tag
+
+
+def path_of(name: str) -> str:
+    """Return the file that a name on the command line means: a sample's, or the name itself."""
+    return str(SAMPLES.get(name, name))
 
 
 def open_image(path: str, name: str | None = None) -> Any:

@@ -8,7 +8,7 @@ import pytest
 from PIL import EpsImagePlugin, Image
 
 from modeling_ecso.errors_ecso import ECSOInputError
-from modeling_ecso.loading.images import IMAGE_FORMATS, open_image, read_image
+from modeling_ecso.loading.images import IMAGE_FORMATS, SAMPLES, open_image, path_of, read_image
 
 
 RED = (200, 30, 40)
@@ -157,3 +157,9 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(type(file), "open", forbidden)
     with pytest.raises(ECSOInputError, match=r"image.png: cannot be read \(Permission denied\)"):
         open_image(str(file))
+
+
+def test_the_samples_have_names_that_work_from_any_folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert {open_image(path_of(name)).mode for name in SAMPLES} == {"RGB"}
+    assert path_of("tiny:other.png") == "tiny:other.png"
