@@ -20,7 +20,7 @@ EVAL_OUT := build/eval
 SPHINX := $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet
 EVAL_OPTIONS := --compare --keep-drafts --log-dir $(EVAL_OUT)/logs --export $(EVAL_OUT)/exports
 
-.PHONY: run demo test test-fast lint style tiny metrics clients vllm bench bench-full eval readme \
+.PHONY: run demo test test-fast lint style tiny metrics clients vllm release-check bench bench-full eval readme \
 	docs docs-links clean
 
 run: $(READY)  ## A protected answer to a harmful pair, then to a benign one
@@ -65,6 +65,9 @@ vllm: $(TOOLS)  ## The gateway before a real vLLM: tests, then a table; 2.5 GB, 
 	@$(BIN)/python -m examples.load.vllm_environment
 	@$(BIN)/python -m pytest --quiet tests/engines/vllm_checks.py
 	@$(BIN)/python -m examples.load.vllm_compare --out build/vllm
+
+release-check: $(TOOLS)  ## Build wheel and sdist, install and use them elsewhere; some minutes
+	@$(BIN)/python -m tests.release.check
 
 bench: $(TOOLS)  ## What protection costs, on a toy shape; seconds
 	@$(BIN)/python -m examples.benchmark.bench
