@@ -184,7 +184,7 @@ class ConversationReader:
             earlier_answers=earlier_answers,
             images=images,
             starts_with_bos=starts_with_bos,
-            thought_end=self._thoughts.closing_of(tail) if self._thoughts else "",
+            thought_end=self._thoughts.closing_of(tail or begun) if self._thoughts else "",
         )
 
     def continued_text(self, ids: list[int], new_ids: list[int]) -> str:
@@ -264,10 +264,35 @@ class ConversationReader:
         """Return the text of generated ids, without special tokens and outer blanks."""
         return self._plain_decode(ids).strip()
 
+    def after_thought(self, ids: list[int], is_open: bool = False) -> int | None:
+        """Return the place behind the thoughts in generated ids; None where one has no end.
+
+        Args:
+            ids: What was generated.
+            is_open: Whether the prompt has opened a thought.
+        """
+        text_of = self._images.text_of
+        return self._thoughts.end_in(ids, text_of, is_open) if self._thoughts else 0
+
+    def thought_end_ids(self, conversation: Conversation) -> list[int]:
+        """Return what closes the thought that a prompt has opened; nothing for none."""
+        end = conversation.thought_end
+        return self._ids_after_opening(end, end) if end else []
+
+    def thought_and_answer(self, ids: list[int], is_open: bool) -> tuple[str, str]:
+        """Return the text of generated ids, cut behind the thoughts; a thought without end stays.
+
+        Args:
+            ids: What was generated.
+            is_open: Whether the prompt has opened a thought.
+        """
+        start = self.after_thought(ids, is_open) or 0
+        return self.answer_text(ids[:start]) if start else "", self.answer_text(ids[start:])
+
     def reply_text(self, ids: list[int]) -> str:
-        """Return the same without the thought in front; empty while one is not at its end."""
-        text = self.answer_text(ids)
-        return self._thoughts.behind(text) if self._thoughts else text
+        """Return the text of generated ids without thoughts; empty while one has no end."""
+        start = self.after_thought(ids)
+        return "" if start is None else self.answer_text(ids[start:])
 
     def answer_ids(self, text: str) -> list[int]:
         """Return ``text`` as the ids that the model would have generated for it, unended."""

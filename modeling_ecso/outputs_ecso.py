@@ -16,10 +16,10 @@ from .events_ecso import Trace
 class ECSOGenerateOutput(GenerateDecoderOnlyOutput):
     """Output with ``return_dict_in_generate=True``, without beams.
 
-    Where an answer is not the draft, ``scores`` and ``logits`` hold those of the answer, NaN where
-    it has none (the refusal, positions after its end); ``attentions`` and ``hidden_states`` are
-    None, since they would hold the draft's. ``past_key_values`` is always None: a protected call
-    takes the whole conversation and no cache.
+    Where an answer is not the draft as it was written, ``scores`` and ``logits`` hold those of the
+    answer, NaN where it has none (the refusal, what closes a thought, positions after its end);
+    ``attentions`` and ``hidden_states`` are None, since they would hold the draft's.
+    ``past_key_values`` is always None: a protected call takes the whole conversation and no cache.
 
     Args:
         ecso_traces: One `Trace` for each sequence.
@@ -99,14 +99,11 @@ def _own_rows(name: str, direct: Any, sources: list[Any], steps: int) -> Any:
     if not drafts:
         return None
     nothing = torch.full_like(drafts[0][0], float("nan"))
-    return tuple(
-        torch.stack(
-            [
-                getattr(source.output, name)[step][source.index].to(nothing.device)
-                if source and step < len(source.ids)
-                else nothing
-                for source in sources
-            ]
-        )
-        for step in range(steps)
-    )
+
+    def own(source: Any, step: int) -> torch.Tensor:
+        if source is None or not source.added <= step < len(source.ids):
+            return nothing
+        generated = getattr(source.output, name)[step - source.added + source.skipped]
+        return generated[source.index].to(nothing.device)
+
+    return tuple(torch.stack([own(source, step) for source in sources]) for step in range(steps))

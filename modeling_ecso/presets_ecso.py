@@ -87,6 +87,7 @@ REFERENCE: dict[str, Any] = {
     "safe_max_new_tokens": 1024,
     "refusal": "I can't help with that.",
     "on_error": "refuse",
+    "keep_thought": True,
     "keep_draft": False,
     "keep_caption": False,
 }

@@ -63,7 +63,8 @@ class ProtectedRun:
         ]
         has_image = any(said.images for said in conversations)
         # Where nothing is judged, the draft is the answer and may be streamed as it is written.
-        self._streams_direct = not has_image and not call.ecso_config.judge_text_only
+        is_judged = has_image or call.ecso_config.judge_text_only
+        self._streams_direct = not is_judged and call.ecso_config.keep_thought
         # From its first token on, so from before the direct step.
         self._holds_draft = not self._streams_direct
         self._found_unsafe = False
@@ -184,10 +185,14 @@ class ProtectedRun:
         """Return what the parent would return for the final answers."""
         direct, request = self._direct, self._call.request
         is_tensor = isinstance(direct, torch.Tensor)
-        if not any(trace.outcome is not Outcome.DIRECT for trace in self.traces):
-            return direct if is_tensor else with_traces(direct, self.traces)
         sources = [self._answers.get((i, trace.outcome)) for i, trace in enumerate(self.traces)]
-        final = [source.ids if source else self._steps.refusal() for source in sources]
+        is_direct = all(trace.outcome is Outcome.DIRECT for trace in self.traces)
+        if is_direct and not any(source.skipped for source in sources if source):
+            return direct if is_tensor else with_traces(direct, self.traces)
+        final = [
+            source.ids if source else self._steps.refusal(index)
+            for index, source in enumerate(sources)
+        ]
         longest = max(map(len, final))
         padded = [ids + [request.pad_id] * (longest - len(ids)) for ids in final]
         returned = direct if is_tensor else direct.sequences

@@ -176,6 +176,10 @@ class ECSOConfig:
     on_error: Literal["refuse", "raise"] = _setting(
         "What a failure in steps 2-4 ends in: ``refuse`` (the refusal) or ``raise``."
     )
+    keep_thought: bool = _setting(
+        "Return an answer with the thought that the model has written in front of it. It is judged "
+        "in any case; false leaves it out of the answer."
+    )
     keep_draft: bool = _setting("Keep an unsafe draft in the trace, for study.")
     keep_caption: bool = _setting(
         "Keep the caption in trace and events, for study. Nobody has judged it, and of an image of "

@@ -3,13 +3,14 @@
 import copy
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
 from .call_ecso import Call
+from .conversation_ecso import Conversation
 from .errors_ecso import ECSOInputError
 from .events_ecso import FollowUpAsk, ImageAsk, PromptAsk, Step, StepReply
 from .inputs_ecso import StepBatch, StepInputs, StepPrompt
@@ -31,11 +32,15 @@ class GeneratedAnswer:
         ids: Ids after the prompt, the end token among them, without padding.
         output: The output of the `generate()` call they come from.
         index: Their row in that output.
+        added: How many ids in front were not generated: they close a thought.
+        skipped: How many generated ones in front are left out: they were a thought.
     """
 
     ids: list[int]
     output: Any
     index: int
+    added: int = 0
+    skipped: int = 0
 
 
 class Steps:
@@ -89,11 +94,12 @@ class Steps:
         answers = self._answers_in(output, request.input_ids.shape[1])
         self._inputs.take_drafts([answer.ids for answer in answers])
         elapsed = _milliseconds_since(started + watch.seconds - request.encoding_seconds)
-        replies = [
-            StepReply((_draft_text(call, each.index, each.ids),), len(each.ids), elapsed)
-            for each in answers
-        ]
-        return output, answers, replies
+        replies = []
+        for each in answers:
+            thought, text = _draft_texts(call, each.index, each.ids)
+            replies.append(StepReply((text,), len(each.ids), elapsed, thought=thought))
+        returned = [self._returned(each.index, each, is_draft=True) for each in answers]
+        return output, returned, replies
 
     def ask(self, asks: list[tuple[int, PromptAsk]]) -> list[tuple[StepReply, None]]:
         """Run a detect or caption step for several rows at once.
@@ -181,13 +187,48 @@ class Steps:
                 written[prompt] = answers[place * copies : (place + 1) * copies]
         chosen = [written[prompt].pop(0) for prompt in wanted]
         elapsed, text_of = _milliseconds_since(started), call.reader.answer_text
-        return [(StepReply((text_of(each.ids),), len(each.ids), elapsed), each) for each in chosen]
+        return [
+            (
+                StepReply((text_of(each.ids),), len(each.ids), elapsed),
+                self._returned(index, each, is_draft=False),
+            )
+            for (index, _), each in zip(asks, chosen, strict=True)
+        ]
 
-    def refusal(self) -> list[int]:
-        """Return the configured refusal as ids, ended like an answer and no longer than one."""
+    def refusal(self, index: int) -> list[int]:
+        """Return the configured refusal as ids, ended like an answer and no longer than one.
+
+        Args:
+            index: That of the answer whose place it takes.
+        """
+        request, reader = self._call.request, self._call.reader
+        closing = reader.thought_end_ids(self._said(index))
+        ids = reader.answer_ids(self._call.ecso_config.refusal) + request.end_ids[:1]
+        return [*closing, *ids][: request.new_tokens]
+
+    def _said(self, index: int) -> Conversation:
+        """Return the conversation that an answer belongs to."""
         request = self._call.request
-        ids = self._call.reader.answer_ids(self._call.ecso_config.refusal) + request.end_ids[:1]
-        return ids[: request.new_tokens]
+        return request.rows[index // request.answers_per_row].conversation
+
+    def _returned(self, index: int, answer: GeneratedAnswer, is_draft: bool) -> GeneratedAnswer:
+        """Return an answer as it is returned: in no open thought, and with none that is unwanted.
+
+        Args:
+            index: Its index.
+            answer: What was generated.
+            is_draft: Whether it goes on with the prompt, and with a thought that is opened there.
+        """
+        call, said = self._call, self._said(index)
+        is_open = bool(said.thought_end)
+        keeps = call.ecso_config.keep_thought
+        if keeps and (is_draft or not is_open):
+            return answer
+        start = 0 if keeps else call.reader.after_thought(answer.ids, is_open and is_draft)
+        skipped = len(answer.ids) if start is None else start
+        closing = call.reader.thought_end_ids(said)
+        ids = [*closing, *answer.ids[skipped:]][: call.request.new_tokens]
+        return replace(answer, ids=ids, added=len(closing), skipped=skipped)
 
     def _try_sharing(self, prompts: list[StepPrompt]) -> None:
         """See, the first time a model could go on from a prefix, whether it may."""
@@ -317,6 +358,14 @@ class _Checkpoints(StoppingCriteria):
             ended = [index in self._stopped for index in range(len(input_ids))]
             self._ended = torch.tensor(ended, device=input_ids.device)
         return self._ended
+
+
+def _draft_texts(call: Call, index: int, ids: list[int]) -> tuple[str, str]:
+    """Return what was thought for a sequence, and what was written behind it."""
+    said = call.request.rows[index // call.request.answers_per_row].conversation
+    if said.begun:
+        return "", _draft_text(call, index, ids)
+    return call.reader.thought_and_answer(ids, bool(said.thought_end))
 
 
 def _draft_text(call: Call, index: int, ids: list[int]) -> str:

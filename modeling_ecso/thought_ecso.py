@@ -11,6 +11,7 @@ Not covered: marks of other kinds, which are text like any other: the whole repl
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -31,6 +32,7 @@ _PROBE = "\ue104"  # a private-use character, so that no template touches it
 
 # Renders messages, with the opening of an answer behind them or not, and further arguments.
 RenderWith = Callable[..., str]
+TextOf = Callable[[list[int]], str]
 
 
 @dataclass(frozen=True)
@@ -61,21 +63,35 @@ class Thoughts:
                 return rest, tail
         return prompt, ""
 
-    def closing_of(self, tail: str) -> str:
-        """Return what closes the thought that a prompt's end has opened; empty for none."""
-        if self.opening not in tail or self.closing in tail.rpartition(self.opening)[2]:
+    def closing_of(self, end: str) -> str:
+        """Return what closes the thought that the end of a prompt has opened; empty for none."""
+        if self.opening not in end or self.closing in end.rpartition(self.opening)[2]:
             return ""
-        return f"\n{self.closing}\n\n" if tail.endswith("\n") else self.closing
+        return f"\n{self.closing}\n\n" if end.endswith("\n") else self.closing
 
     def without_own(self, rendered: str) -> str:
         """Return what a template has rendered without the thoughts that it wrote itself."""
         empty = f"{re.escape(self.opening)}[^<>]*{re.escape(self.closing)}\\s*"
         return re.sub(empty, "", self.without_tail(rendered)[0])
 
-    def behind(self, reply: str) -> str:
-        """Return what stands behind the last thought; nothing where one is not at its end."""
-        said = reply.rpartition(self.closing)[2]
-        return "" if self.opening in said else said.strip()
+    def end_in(self, ids: list[int], text_of: TextOf, is_open: bool) -> int | None:
+        """Return the place behind the last thought in what was generated; None: it has no end.
+
+        Args:
+            ids: What was generated.
+            text_of: Decodes ids, marks and all.
+            is_open: Whether the prompt has opened a thought.
+        """
+        text = text_of(ids)
+        thoughts = text.count(self.closing)
+        if self.opening in text.rpartition(self.closing)[2] or (is_open and not thoughts):
+            return None
+
+        def thoughts_before(place: int) -> int:
+            return text_of(ids[:place]).count(self.closing)
+
+        # A mark may be several tokens.
+        return bisect_left(range(len(ids)), thoughts, key=thoughts_before) if thoughts else 0
 
 
 def learn_thoughts(render: RenderWith, source: str) -> Thoughts | None:
@@ -101,7 +117,8 @@ def learn_thoughts(render: RenderWith, source: str) -> Thoughts | None:
     switches = [
         name
         for name in _SWITCHES
-        if name in source and frame_and_tail(**{name: True}) != frame_and_tail(**{name: False})
+        if re.search(rf"\b{name}\b", source)
+        and frame_and_tail(**{name: True}) != frame_and_tail(**{name: False})
     ]
     off = dict.fromkeys(switches, False)
     in_step = frame_and_tail(**off)

@@ -194,7 +194,8 @@ class EndpointRun:
         if source is None:
             self._answer = EndpointAnswer(self._ecso_config.refusal, REFUSED, 0)
         else:
-            self._answer = _answer(answers[source], with_thought=source is Step.DIRECT)
+            with_thought = source is Step.DIRECT and self._ecso_config.keep_thought
+            self._answer = _answer(answers[source], with_thought)
 
     def _read_verdicts_as_text(self) -> bool:
         """Do without log-probabilities from now on; return whether that changes anything."""

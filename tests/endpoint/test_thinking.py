@@ -49,12 +49,12 @@ def traits_of(thinking, **kind):
     return asyncio.run(server_of(build_upstream(thinking=thinking, **kind)).traits())
 
 
-def ran(app, text, preset="paper", sampling=None, server=None, step_fields=None):
+def ran(app, text, preset="paper", sampling=None, server=None, step_fields=None, **changes):
     """A finished run, and what the server was asked without the questions about itself."""
     run = EndpointRun(
         server or server_of(app),
         Chat.of_one_turn(text, (PIXEL,)),
-        ECSOConfig.from_preset(preset),
+        ECSOConfig.from_preset(preset, **changes),
         sampling,
         step_fields=step_fields,
     )
@@ -103,6 +103,13 @@ def test_behind_every_kind_benign_is_answered_and_harm_withheld(kind, preset):
     assert run.answer.text == SAFE_ANSWER and run.answer.thought == ""
     safe = next(call for call in calls if step_of(str(call["messages"])) == "safe")
     assert CAPTION in str(safe["messages"]) and THOUGHT not in str(safe["messages"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_thought_that_is_not_wanted_is_left_out_of_the_answer(kind):
+    run, calls = ran(build_upstream(thinking=KINDS[kind]), "What is this?", keep_thought=False)
+    assert (run.answer.text, run.answer.thought) == (GOOD_ANSWER, "")
+    assert any(THOUGHT in str(call["messages"]) for call in calls)
 
 
 def test_the_thought_comes_with_an_answer_that_passed_in_the_field_it_came_in():

@@ -64,7 +64,7 @@ class Script:
         if not wants_output:
             return sequences
         logits = None
-        if getattr(generation_config, "output_logits", False):
+        if kwargs.get("output_logits") or getattr(generation_config, "output_logits", False):
             one_hot = torch.nn.functional.one_hot(padded.T, len(self.tokenizer))
             logits = tuple(one_hot.float() * 50)  # one (rows, vocabulary) for each position
         return GenerateDecoderOnlyOutput(
