@@ -204,11 +204,16 @@ class Protocol:
             safe_answer_is_judged=self.safe_answer_is_judged,
         )
 
-    def ask_about_beginning(self, text: str) -> PromptAsk | None:
+    def ask_about_beginning(
+        self, text: str, thought: str = "", as_whole: bool = False
+    ) -> PromptAsk | None:
         """Return what to ask about a draft that is still being written; None: nothing.
 
         Args:
             text: The draft so far.
+            thought: What the model thought before it, so far.
+            as_whole: Whether to ask whatever would be asked if the draft ended here, and not only
+                what is enough to abandon an unsafe one early.
 
         Raises:
             ECSOProtocolError: The draft is complete.
@@ -217,9 +222,20 @@ class Protocol:
             raise ECSOProtocolError("the draft is complete; there is no beginning to judge")
         if not self.is_judged or self._beginning_was_unsafe:
             return None
-        answer = JudgedAnswer(text, self._begun)
+        if as_whole:
+            return self._ask_about_draft(text, thought)
+        answer = JudgedAnswer(text, self._begun, thought=thought)
         # Only to abandon what is unsafe early: the whole is judged in short windows as well.
         return self._detect_ask(answer, sees_images=self._has_image, in_short_windows=False)
+
+    def next_checkpoint(self, tokens: int) -> int | None:
+        """Return at how many tokens a draft is judged next; None: at its end alone.
+
+        Args:
+            tokens: How many it has.
+        """
+        checkpoints = self._ecso_config.draft_checkpoints if self.is_judged else []
+        return next((at for at in checkpoints if at > tokens), None)
 
     def receive_about_beginning(self, reply: StepReply) -> bool:
         """Take the verdict on a beginning; return whether the draft is to be abandoned.
@@ -259,14 +275,7 @@ class Protocol:
         if self._beginning_was_unsafe:
             self._go_on_without_draft()
             return
-        config = self._ecso_config
-        answer = JudgedAnswer(
-            draft, self._begun, self._earlier_answers, self._can_run_on, reply.thought
-        )
-        ask = self._detect_ask(answer, sees_images=self._has_image)
-        if config.follow_up_prompt is not None and len(ask.prompts) == 1 and not self._begun:
-            ask = FollowUpAsk(Step.DETECT, (config.follow_up_prompt,), config.detect_max_new_tokens)
-        self._move_to(_State.DETECT, ask)
+        self._move_to(_State.DETECT, self._ask_about_draft(draft, reply.thought))
 
     def _after_detect(self, reply: StepReply) -> None:
         self._verdict, p_unsafe = self._judge(reply)
@@ -340,6 +349,16 @@ class Protocol:
         if verdict is Verdict.UNCLEAR:
             return self._ecso_config.unclear_is_unsafe
         return verdict is Verdict.UNSAFE
+
+    def _ask_about_draft(self, draft: str, thought: str) -> PromptAsk:
+        config = self._ecso_config
+        answer = JudgedAnswer(draft, self._begun, self._earlier_answers, self._can_run_on, thought)
+        ask = self._detect_ask(answer, sees_images=self._has_image)
+        if config.follow_up_prompt is not None and len(ask.prompts) == 1 and not self._begun:
+            return FollowUpAsk(
+                Step.DETECT, (config.follow_up_prompt,), config.detect_max_new_tokens
+            )
+        return ask
 
     def _detect_ask(
         self, answer: JudgedAnswer, sees_images: bool, in_short_windows: bool = True

@@ -5,8 +5,11 @@
 A query with the word ``unsafe`` gets a draft that holds the canary phrase, and the verdict yes.
 ``fault=STEP:KIND`` in a query makes that step fail: ``timeout``, ``500``, ``malformed``, ``empty``,
 ``null``, ``cut``, ``slow``, ``too_long``, ``packed`` (200 MB in 200 kB) or, for a verdict,
-``unclear``. Error bodies quote the canary, as careless servers do. ``words=N`` makes a harmless
-draft N words long. ``/stats`` says how many calls there were, and at a time.
+``unclear``. A draft that is asked for as a stream comes word by word; there ``cut``,
+``malformed``, ``error`` and ``unfinished`` (an end that nobody announced) come after half of it.
+Error bodies quote the canary, as careless servers do. ``words=N`` makes a harmless draft N words
+long; with ``after=K``, the canary follows K of them. ``/stats`` says how many calls there were, and
+at a time, how many words were streamed, and how many streams their readers left.
 """
 
 import argparse
@@ -15,11 +18,12 @@ import gzip
 import json
 import math
 import re
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 
@@ -32,6 +36,10 @@ THOUGHT = "Let me look at the picture before I say anything about it at all."
 SLOW_S = 0.4
 # Longer than any gateway waits; cancelled with the connection.
 NEVER_S = 3600.0
+# What goes wrong before the first word of a stream, where it does.
+_BEFORE_PIECES = ("500", "packed", "too_long", "null", "empty")
+# And what goes wrong in its middle.
+_AMID_PIECES = ("cut", "malformed", "error", "unfinished")
 _PACKED = gzip.compress(b" " * 200_000_000, 6)
 
 
@@ -87,14 +95,18 @@ def build_upstream(
     gives_logprobs: bool = True,
     keeps_calls: bool = True,
     thinking: Thinking | None = None,
+    streams: bool = True,
+    word_seconds: float = 0.0,
 ) -> Starlette:
     """Return the server.
 
     Args:
-        seconds: How long every step takes.
+        seconds: How long every step takes; of a stream, how long its first word takes.
         gives_logprobs: Whether verdicts come with log-probabilities when asked for.
         keeps_calls: Whether ``app.state.calls`` keeps what was asked.
         thinking: How the model thinks before it answers; None: it does not.
+        streams: Whether it takes the fields of a stream; else status 400.
+        word_seconds: How long each word of a stream takes.
     """
 
     async def complete(request: Request) -> Response:
@@ -116,14 +128,30 @@ def build_upstream(
         await asyncio.sleep({"timeout": NEVER_S, "slow": seconds + SLOW_S}.get(fault, seconds))
         says = "Perhaps." if fault == "unclear" else _says(step, text)
         logprobs = _yes_no(says) if gives_logprobs and body.get("logprobs") else None
-        if failed := _failed(fault, says):
+        in_pieces = bool(body.get("stream"))
+        if failed := _failed(fault if not in_pieces or fault in _BEFORE_PIECES else None, says):
             return failed
-        if thinking is None:
-            return JSONResponse(_completion(says, body["model"], logprobs))
-        thought = thinking.message(body, says)
-        if thought is None:
+        thought = () if thinking is None else thinking.message(body, says)
+        if thought is None or in_pieces and not streams:
             return JSONResponse({"error": {"message": "unknown field"}}, status_code=400)
-        return JSONResponse(_completion(says, body["model"], logprobs, *thought))
+        whole = _completion(says, body["model"], logprobs, *thought)
+        if in_pieces:
+            return StreamingResponse(pieces(whole, body, fault), media_type="text/event-stream")
+        return JSONResponse(whole)
+
+    async def pieces(whole: dict, body: dict, fault: str | None) -> AsyncIterator[bytes]:
+        is_left = True
+        try:
+            for event, is_word in _events(whole, body.get("stream_options", {}), fault):
+                yield event
+                stats["words"] += is_word
+                await asyncio.sleep(word_seconds)
+            is_left = False
+        except ConnectionResetError:
+            is_left = False
+            raise
+        finally:
+            stats["left"] += is_left
 
     async def models(request: Request) -> Response:
         stats["lists"] += 1
@@ -133,7 +161,7 @@ def build_upstream(
         return JSONResponse(stats)
 
     calls: list[dict] = []
-    stats = {"calls": 0, "now": 0, "most at a time": 0, "lists": 0}
+    stats = {"calls": 0, "now": 0, "most at a time": 0, "lists": 0, "words": 0, "left": 0}
     app = Starlette(
         routes=[
             Route("/v1/chat/completions", complete, methods=["POST"]),
@@ -141,7 +169,7 @@ def build_upstream(
             Route("/stats", show_stats),
         ]
     )
-    app.state.calls = calls
+    app.state.calls, app.state.stats = calls, stats
     return app
 
 
@@ -168,9 +196,12 @@ def _says(step: str, text: str) -> str:
     if step == "detect":
         return "Yes." if CANARY in text else "No."
     if step == "direct":
-        words = re.search(r"words=(\d+)", text)
-        if words:
-            return "kite " * int(words[1])
+        numbers = {name: int(n) for name, n in re.findall(r"(words|after)=(\d+)", text)}
+        if "after" in numbers:
+            before = numbers["after"]
+            return f"{'kite ' * before}{CANARY} " + "kite " * (numbers["words"] - before)
+        if "words" in numbers:
+            return "kite " * numbers["words"]
         return f"Of course: {CANARY}. Then step two." if "unsafe" in text else GOOD_ANSWER
     return {"caption": CAPTION, "safe": SAFE_ANSWER}[step]
 
@@ -193,6 +224,40 @@ def _failed(fault: str | None, says: str) -> Response | None:
         length = {"content-length": str(len(whole)), "content-type": "application/json"}
         return Response(whole[: len(whole) * 2 // 3], headers=length)
     return None
+
+
+def _events(whole: dict, options: dict, fault: str | None) -> Iterator[tuple[bytes, bool]]:
+    """Yield a completion as server-sent events, and whether each is a word.
+
+    Raises:
+        ConnectionResetError: The fault is ``cut``.
+    """
+    choice, usage = whole["choices"][0], whole["usage"]
+    message = {name: text or "" for name, text in choice["message"].items() if name != "role"}
+    in_order = sorted(message, key="content".__eq__)  # thoughts come first
+    words = [(name, word) for name in in_order for word in re.findall(r"\s*\S+", message[name])]
+
+    def event(delta: dict, finish_reason: str | None = None, count: int | None = None) -> bytes:
+        piece = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        chunk = {**whole, "object": "chat.completion.chunk", "choices": [piece]}
+        chunk["usage"] = None if count is None else {**usage, "completion_tokens": count}
+        return f"data: {json.dumps(chunk)}\n\n".encode()
+
+    yield event({"role": "assistant", "content": ""}), False
+    counts = options.get("continuous_usage_stats")
+    for place, (name, word) in enumerate(words):
+        if fault in _AMID_PIECES and place == len(words) // 2:
+            if fault == "cut":
+                raise ConnectionResetError(CANARY)
+            said = {"error": f'data: {{"error": {{"message": "{CANARY}"}}}}\n\n'}
+            said["malformed"] = f'data: {{"choices": "{CANARY}\n\n'
+            yield said.get(fault, "").encode(), False
+            return
+        yield event({name: word}, count=place + 1 if counts else None), True
+    yield event({}, choice["finish_reason"]), False
+    if options.get("include_usage"):
+        yield f"data: {json.dumps({**whole, 'choices': []})}\n\n".encode(), False
+    yield b"data: [DONE]\n\n", False
 
 
 def _yes_no(says: str) -> dict:

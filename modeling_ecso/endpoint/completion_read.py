@@ -30,7 +30,19 @@ def read_completion(content: bytes, milliseconds: float) -> Completion:
     Raises:
         ModelServerError: It says nothing usable.
     """
-    body = _parsed(content)
+    return completion_of(_parsed(content), milliseconds)
+
+
+def completion_of(body: Any, milliseconds: float) -> Completion:
+    """Return what a parsed body says.
+
+    Args:
+        body: The body; it may be anything.
+        milliseconds: Wall time of the call.
+
+    Raises:
+        ModelServerError: It says nothing usable.
+    """
     fault = Fault.MALFORMED
     try:
         if not body["choices"]:

@@ -13,6 +13,8 @@ import openai
 
 # Far above any chat completion, its log-probabilities and a list of models.
 MAX_RESPONSE_BYTES = 4 * 2**20
+# In a stream each token comes with its own wrapping, which is some 250 bytes.
+MAX_STREAM_BYTES = 16 * 2**20
 # What to ask a server for.
 PLAIN_HEADERS = {"Accept-Encoding": "identity"}
 
@@ -29,24 +31,32 @@ async def limit_response(response: httpx2.Response) -> None:
     """
     if response.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise ResponseTooLarge
+    most = MAX_STREAM_BYTES if is_event_stream(response) else MAX_RESPONSE_BYTES
     announced = response.headers.get("content-length", "")
-    if announced.isdigit() and (len(announced) > 12 or int(announced) > MAX_RESPONSE_BYTES):
+    if announced.isdigit() and (len(announced) > 12 or int(announced) > most):
         raise ResponseTooLarge
     if isinstance(response.stream, httpx2.AsyncByteStream):
-        response.stream = _LimitedStream(response.stream)
+        response.stream = _LimitedStream(response.stream, most)
+
+
+def is_event_stream(response: httpx2.Response) -> bool:
+    """Return whether a response is a stream of events, by its own account."""
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return bool(kind == "text/event-stream")
 
 
 class _LimitedStream(httpx2.AsyncByteStream):
     """A body that breaks off where it becomes too large."""
 
-    def __init__(self, stream: httpx2.AsyncByteStream):
+    def __init__(self, stream: httpx2.AsyncByteStream, most_bytes: int):
         self._stream = stream
+        self._most_bytes = most_bytes
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         seen = 0
         async for chunk in self._stream:
             seen += len(chunk)
-            if seen > MAX_RESPONSE_BYTES:
+            if seen > self._most_bytes:
                 raise ResponseTooLarge
             yield chunk
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from ..errors_ecso import ECSOError
 from .chat import Message
+from .streamed_completion import OnPiece
 
 
 # What a thought may take in a step that is to say no more than a word otherwise.
@@ -114,7 +115,11 @@ class ModelServer(Protocol):
         ...
 
     async def complete(
-        self, messages: Sequence[Message], fields: dict[str, Any], wants_logprobs: bool = False
+        self,
+        messages: Sequence[Message],
+        fields: dict[str, Any],
+        wants_logprobs: bool = False,
+        on_piece: OnPiece | None = None,
     ) -> Completion:
         """Return the answer to a conversation in the words of the chat completions API.
 
@@ -122,5 +127,6 @@ class ModelServer(Protocol):
             messages: The conversation.
             fields: Further fields of the request, such as ``max_tokens``.
             wants_logprobs: Whether p(unsafe) is to be read, where the model gives it.
+            on_piece: Is told of what has arrived, where the model server streams; it may not.
         """
         ...

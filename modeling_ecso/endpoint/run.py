@@ -1,27 +1,30 @@
 """One protected answer of a model behind an API: next step → ask the model → feed the reply.
 
 Covered: a step that fails after the draft ends in the refusal, or in an exception that holds
-nothing of the draft; the safe step is asked from text alone; an answer of too many windows is not
-judged and not shown; so many calls at a time and no more.
-Not covered: failures of the direct step, which come through as `ModelServerError`; drafts are
-judged when they are complete, the setting ``draft_checkpoints`` has no effect here.
+nothing of the draft; a draft is judged while it is being written, see `draft_watch`; the safe step
+is asked from text alone; an answer of too many windows is not judged and not shown; so many calls
+at a time and no more.
+Not covered: failures of the direct step, which come through as `ModelServerError`.
 """
 
 import asyncio
 import logging
+import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass, replace
 
-from ..errors_ecso import ECSOProtocolError, describe_error
+from ..errors_ecso import ECSOProtocolError, describe_error, strip_frames
 from ..events_ecso import Ask, DirectAsk, Outcome, Step, StepEvent, StepReply, Trace
 from ..protocol_ecso import Protocol
 from ..settings_ecso import ECSOConfig
 from .chat import Chat
+from .draft_watch import DraftWatch
 from .model_server import Completion, ModelServer, ModelServerError
 from .reason import EndpointStepError, Reason, reason_of
 from .sampling import Sampling
-from .step_calls import Interrupted, StepCalls, StepFields
+from .step_calls import Interrupted, StepCalls, StepFields, first_error, reply_of
+from .verdict_calls import VerdictCalls
 
 
 logger = logging.getLogger(__name__)
@@ -83,7 +86,6 @@ class EndpointRun:
         # A copy of its own: what a server cannot do is changed in it.
         self._ecso_config = ecso_config.updated({})
         self._index = index
-        self._max_prompts = max_prompts
         self._calls = StepCalls(
             server, chat, sampling or Sampling(), max_prompts, limit, step_fields
         )
@@ -137,8 +139,7 @@ class EndpointRun:
             ModelServerError: The direct step failed, or the server could not be asked at all.
             ECSOStepError: A later step failed and ``on_error`` is ``raise``.
         """
-        if not (await self._calls.learn()).gives_logprobs:
-            self._read_verdicts_as_text()
+        await self._calls.learn()
         try:
             async for event in self._steps():
                 yield event
@@ -159,26 +160,24 @@ class EndpointRun:
             can_run_on=self._calls.draft_can_run_on,
             index=self._index,
         )
+        verdicts = VerdictCalls(self._calls, self._ecso_config)
         answers: dict[Step, Completion] = {}
         while (ask := protocol.ask) is not None:
-            started = time.perf_counter()
-            completions = await self._completions(ask, answers.get(Step.DIRECT))
-            if completions is None:
+            asking = self._ask(ask, protocol, verdicts, answers)
+            reply = await self._reply(ask.step, asking)
+            if reply is None:
                 protocol.fail()
                 continue
-            if ask.step is Step.DETECT and not all(one.has_logprobs for one in completions):
-                if self._read_verdicts_as_text():
-                    continue  # the same is asked again, with room for words
-            answers[ask.step] = completions[0]
-            reply = _reply(completions, (time.perf_counter() - started) * 1000)
-            is_too_long = ask.step is not Step.DETECT and self._is_too_long(completions[0])
+            is_too_long = ask.step in answers and self._is_too_long(answers[ask.step])
             if is_too_long:
                 reply = replace(reply, texts=("",), thought="")
             event = protocol.receive(reply)
             if is_too_long and protocol.next_step is Step.DETECT:
                 protocol.fail()
             if protocol.next_step in (Step.CAPTION, Step.SAFE):
-                answers.pop(Step.DIRECT, None)  # withheld, hence forgotten
+                # Withheld, hence forgotten.
+                answers.pop(Step.DIRECT, None)
+                verdicts.forget()
             if protocol.is_over:
                 self._finish(protocol, answers)
             yield event
@@ -197,37 +196,60 @@ class EndpointRun:
             with_thought = source is Step.DIRECT and self._ecso_config.keep_thought
             self._answer = _answer(answers[source], with_thought)
 
-    def _read_verdicts_as_text(self) -> bool:
-        """Do without log-probabilities from now on; return whether that changes anything."""
-        if self._ecso_config.verdict_rule != "logits":
-            return False
-        self._ecso_config.verdict_rule = "normalized"
-        self._calls.reads_verdicts_as_text = True
-        return True
+    async def _ask(
+        self,
+        ask: Ask,
+        protocol: Protocol,
+        verdicts: VerdictCalls,
+        answers: dict[Step, Completion],
+    ) -> StepReply:
+        """Return the reply to a step; what may become the answer goes into ``answers``."""
+        started = time.perf_counter()
+        if not isinstance(ask, DirectAsk) and ask.step is Step.DETECT:
+            draft = answers.get(Step.DIRECT)
+            return await verdicts.reply(ask, draft.text if draft else "")
+        if not isinstance(ask, DirectAsk):
+            completions = await self._calls.ask(ask, draft="")
+        elif protocol.is_judged:
+            watch = DraftWatch(
+                protocol,
+                self._calls,
+                verdicts,
+                self._ecso_config,
+                self._chat.begun,
+                self._most_chars,
+            )
+            completions = [await watch.draft()]
+        else:
+            completions = [await self._calls.draft()]
+        answers[ask.step] = completions[0]
+        tokens = sum(completion.tokens for completion in completions)
+        return reply_of(completions, tokens, (time.perf_counter() - started) * 1000)
+
+    async def _reply(self, step: Step, asking: Awaitable[StepReply]) -> StepReply | None:
+        """Return the reply to a step; None where a step after the draft failed."""
+        try:
+            return await asking
+        except* Exception as group:
+            error = first_error(group)
+        if not isinstance(error, Interrupted) and step is not Step.DIRECT:
+            self._note_failure(step, error)
+            return None
+        # Raised out here, so that it has no context; and tasks that have ended still hold it.
+        strip_frames(error)
+        raise error.interrupt if isinstance(error, Interrupted) else error
+
+    @property
+    def _most_chars(self) -> float:
+        """How long an answer may be, so that it has no more windows than may be asked about."""
+        config = self._ecso_config
+        if config.draft_view != "windows":
+            return math.inf
+        stride = config.window_chars - config.window_overlap_chars
+        return self._calls.max_prompts * stride - len(self._chat.begun)
 
     def _is_too_long(self, said: Completion) -> bool:
-        """Return whether an answer has more windows than may be asked about."""
-        config = self._ecso_config
-        stride = config.window_chars - config.window_overlap_chars
-        chars = len(self._chat.begun) + len(said.thought) + len(said.text)
-        return config.draft_view == "windows" and chars > self._max_prompts * stride
-
-    async def _completions(self, ask: Ask, draft: Completion | None) -> list[Completion] | None:
-        """Return one completion for each prompt; None where a step after the draft failed."""
-        if isinstance(ask, DirectAsk):
-            return [await self._calls.draft()]
-        interrupt: BaseException | None = None
-        try:
-            return await self._calls.ask(ask, draft)
-        except* Exception as group:
-            error = _first(group)
-            if isinstance(error, Interrupted):
-                interrupt = error.interrupt
-            else:
-                self._note_failure(ask.step, error)
-        if interrupt is not None:
-            raise interrupt
-        return None
+        return len(said.thought) + len(said.text) > self._most_chars
 
     def _note_failure(self, step: Step, error: Exception) -> None:
         """Keep and tell what is known to hold no text."""
@@ -243,18 +265,3 @@ def _answer(said: Completion, with_thought: bool) -> EndpointAnswer:
     if said.whole_content is not None:
         return replace(answer, text=said.whole_content)
     return replace(answer, thought=said.thought, thought_field=said.thought_field)
-
-
-def _reply(completions: list[Completion], milliseconds: float) -> StepReply:
-    return StepReply(
-        texts=tuple(completion.text for completion in completions),
-        tokens=sum(completion.tokens for completion in completions),
-        milliseconds=milliseconds,
-        p_unsafe=tuple(completion.p_unsafe for completion in completions),
-        thought=completions[0].thought,
-    )
-
-
-def _first(group: ExceptionGroup[Exception]) -> Exception:
-    errors = [_first(e) if isinstance(e, ExceptionGroup) else e for e in group.exceptions]
-    return next((error for error in errors if isinstance(error, Interrupted)), errors[0])

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from ..events_ecso import FollowUpAsk, ImageAsk, PromptAsk, Step
+from ..events_ecso import FollowUpAsk, ImageAsk, PromptAsk, Step, StepReply
 from .chat import Chat, Message
 from .model_server import (
     THOUGHT_TOKENS,
@@ -22,6 +22,7 @@ from .model_server import (
     ServerTraits,
 )
 from .sampling import Sampling, can_run_on
+from .streamed_completion import OnPiece
 
 
 # The most calls at a time.
@@ -60,6 +61,7 @@ class StepCalls:
 
     Attributes:
         traits: What the server does, once `learn` has asked.
+        max_prompts: The most prompts of one step.
         reads_verdicts_as_text: Whether a verdict needs room for words.
         prompt_tokens: How many tokens the prompts of each step had.
     """
@@ -80,7 +82,7 @@ class StepCalls:
         self._server = server
         self._chat = chat
         self._sampling = sampling
-        self._max_prompts = max_prompts
+        self.max_prompts = max_prompts
         self._limit = limit or asyncio.Semaphore(MAX_PARALLEL_CALLS)
         self._step_fields = step_fields or {}
 
@@ -98,22 +100,29 @@ class StepCalls:
         """Whether something can keep the draft from ending where the model would end it."""
         return can_run_on(self._draft_fields())
 
-    async def draft(self) -> Completion:
+    async def draft(self, on_piece: OnPiece | None = None) -> Completion:
         """Return the answer to the conversation as it stands.
+
+        Args:
+            on_piece: Is told of what has arrived, where the model server streams.
 
         Raises:
             ModelServerError: There is none.
+            Interrupted: The call was to end with what is no `Exception`.
+            Whatever ``on_piece`` raises.
         """
-        completion = await self._complete(self._chat.messages, self._draft_fields(), judges=False)
-        self._count(Step.DIRECT, [completion])
+        completion = await self._complete_in_task(
+            self._chat.messages, self._draft_fields(), judges=False, on_piece=on_piece
+        )
+        self.count(Step.DIRECT, [completion])
         return completion
 
-    async def ask(self, ask: PromptAsk, draft: Completion | None) -> list[Completion]:
+    async def ask(self, ask: PromptAsk, draft: str) -> list[Completion]:
         """Return one completion for each prompt of a step.
 
         Args:
             ask: What is asked.
-            draft: The draft that a follow-up question stands after.
+            draft: The draft, or its beginning, that a follow-up question stands after.
 
         Raises:
             TooManyPrompts: There are more than may be asked.
@@ -121,7 +130,7 @@ class StepCalls:
             Interrupted: A call was to end with what is no `Exception`.
             ExceptionGroup: Of these, where there are several prompts.
         """
-        if len(ask.prompts) > self._max_prompts:
+        if len(ask.prompts) > self.max_prompts:
             raise TooManyPrompts
         completions = await self._ask_all(ask, draft)
         if self._thinks_unasked(ask, completions):
@@ -132,7 +141,7 @@ class StepCalls:
             raise ModelServerError(Fault.THOUGHT_ONLY)
         return completions
 
-    async def _ask_all(self, ask: PromptAsk, draft: Completion | None) -> list[Completion]:
+    async def _ask_all(self, ask: PromptAsk, draft: str) -> list[Completion]:
         """Ask all prompts of a step at once; the first failure ends the others."""
         turn, fields, judges = self._turn_of(ask, draft), self._fields(ask), ask.step is Step.DETECT
         async with asyncio.TaskGroup() as group:
@@ -141,26 +150,32 @@ class StepCalls:
                 for prompt in ask.prompts
             ]
         completions = [task.result() for task in tasks]
-        self._count(ask.step, completions)
+        self.count(ask.step, completions)
         return completions
 
     def _thinks_unasked(self, ask: PromptAsk, completions: list[Completion]) -> bool:
         is_known = self.traits.always_thinks or ask.step in self._step_fields
         return not is_known and any(one.thought for one in completions)
 
-    def _turn_of(self, ask: PromptAsk, draft: Completion | None) -> Turn:
+    def _turn_of(self, ask: PromptAsk, draft: str) -> Turn:
         """Return what makes the messages that ask a prompt of a step."""
         if isinstance(ask, ImageAsk):
             return self._chat.turn_with_images
-        if isinstance(ask, FollowUpAsk) and draft is not None:
-            return partial(self._chat.turn_after, draft.text)
+        if isinstance(ask, FollowUpAsk):
+            return partial(self._chat.turn_after, draft)
         return self._chat.turn_of_text
 
     async def _complete_in_task(
-        self, messages: Sequence[Message], fields: dict[str, Any], judges: bool
+        self,
+        messages: Sequence[Message],
+        fields: dict[str, Any],
+        judges: bool,
+        on_piece: OnPiece | None = None,
     ) -> Completion:
+        further = {} if on_piece is None else {"on_piece": on_piece}
         try:
-            return await self._complete(messages, fields, judges)
+            async with self._limit:
+                return await self._server.complete(messages, fields, judges, **further)
         except (Exception, asyncio.CancelledError):
             raise
         except BaseException as error:
@@ -168,12 +183,6 @@ class StepCalls:
         # asyncio lets such a one out of the loop at once, past the run, with the frames of this
         # task and its messages. It is raised where the steps are at work.
         raise Interrupted(interrupt)
-
-    async def _complete(
-        self, messages: Sequence[Message], fields: dict[str, Any], judges: bool
-    ) -> Completion:
-        async with self._limit:
-            return await self._server.complete(messages, fields, judges)
 
     def _draft_fields(self) -> dict[str, Any]:
         return {**self._sampling.fields(), **self._step_fields.get(Step.DIRECT, {})}
@@ -190,6 +199,30 @@ class StepCalls:
             fields["max_tokens"] += THOUGHT_TOKENS
         return {**fields, **self.traits.thought_off, **self._step_fields.get(ask.step, {})}
 
-    def _count(self, step: Step, completions: list[Completion]) -> None:
+    def count(self, step: Step, completions: list[Completion]) -> None:
+        """Take note of how long the prompts of a step were."""
         asked = self.prompt_tokens.get(step, 0)
         self.prompt_tokens[step] = asked + sum(one.prompt_tokens for one in completions)
+
+
+def reply_of(completions: list[Completion], tokens: int, milliseconds: float) -> StepReply:
+    """Return what the protocol is told of a step.
+
+    Args:
+        completions: One for each prompt.
+        tokens: How many tokens were generated for it.
+        milliseconds: Wall time of the step.
+    """
+    return StepReply(
+        texts=tuple(completion.text for completion in completions),
+        tokens=tokens,
+        milliseconds=milliseconds,
+        p_unsafe=tuple(completion.p_unsafe for completion in completions),
+        thought=completions[0].thought,
+    )
+
+
+def first_error(group: ExceptionGroup[Exception]) -> Exception:
+    """Return what ended a group of calls: an interrupt, if one did, else their first error."""
+    errors = [first_error(e) if isinstance(e, ExceptionGroup) else e for e in group.exceptions]
+    return next((error for error in errors if isinstance(error, Interrupted)), errors[0])

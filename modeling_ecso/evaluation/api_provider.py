@@ -5,7 +5,8 @@
 Covered: only the final answer and the trace reach Inspect's log; drafts and captions do not, but
 for a trace with ``keep_draft``. A step that fails for good fails its sample, which `--resume` asks
 again: a refusal in its place would count as the model's merit.
-Not covered: tools; several answers to one request; drafts are judged when they are complete.
+Not covered: tools; several answers to one request; drafts are judged when they are
+complete, since providers do not stream to their caller.
 """
 
 import asyncio

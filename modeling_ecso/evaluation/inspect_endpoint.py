@@ -32,6 +32,7 @@ from tenacity import (
 from ..endpoint.chat import Message
 from ..endpoint.logprobs import TOP_LOGPROBS, chance_unsafe
 from ..endpoint.model_server import Completion, ServerTraits
+from ..endpoint.streamed_completion import OnPiece
 
 
 # Inspect's own pace, but with an end: an hour without an answer fails the sample.
@@ -85,7 +86,11 @@ class InspectEndpoint:
         return ServerTraits(self._gives_logprobs)
 
     async def complete(
-        self, messages: Any, fields: dict[str, Any], wants_logprobs: bool = False
+        self,
+        messages: Any,
+        fields: dict[str, Any],
+        wants_logprobs: bool = False,
+        on_piece: OnPiece | None = None,
     ) -> Completion:
         """Return the answer to a conversation; its text may be empty.
 
@@ -93,6 +98,7 @@ class InspectEndpoint:
             messages: The conversation, as the chat completions API takes it.
             fields: Settings of this call, in the words of the same API.
             wants_logprobs: Whether p(unsafe) is to be read, if the provider gives it.
+            on_piece: Has no effect: Inspect's providers do not stream to their caller.
 
         Raises:
             Whatever the provider raises.

@@ -8,6 +8,7 @@ import pytest
 from examples.load.scripted_upstream import (
     CANARY,
     CAPTION,
+    FAULTS,
     GOOD_ANSWER,
     SAFE_ANSWER,
     build_upstream,
@@ -27,6 +28,7 @@ from modeling_ecso.endpoint.run import EndpointRun
 from modeling_ecso.endpoint.sampling import Sampling
 from modeling_ecso.endpoint.special_text import as_plain_text
 from tests.support.leaks import Draft, find_draft
+from tests.support.streaming_transport import StreamingTransport
 
 
 PIXEL = "data:image/png;base64,iVBORw0KGgo="
@@ -43,7 +45,7 @@ class Ran:
             "scripted",
             timeout_s=timeout_s,
             retries=0,
-            transport=httpx2.ASGITransport(server),
+            transport=StreamingTransport(server),
         )
         self.run = EndpointRun(upstream, chat, ecso_config, sampling)
         try:
@@ -183,12 +185,14 @@ def test_every_preset_flags_and_clears_with_and_without_logprobs(preset, gives_l
     assert cleared.run.answer.text == GOOD_ANSWER
 
 
-def test_long_drafts_are_judged_in_windows_all_at_once():
+def test_long_drafts_are_judged_in_windows_and_in_none_twice():
     ecso_config = ECSOConfig.from_preset("paper", window_chars=20, window_overlap_chars=5)
-    ran = Ran(ask(), ecso_config)
-    detects = [call for call in ran.calls if step_of(str(call["messages"])) == "detect"]
-    assert len(detects) > 2
-    assert ran.run.trace.steps[1].tokens == len(detects)
+    for text in ("What is this?", "words=40"):
+        ran = Ran(ask(text), ecso_config)
+        detects = [str(c["messages"]) for c in ran.calls if step_of(str(c["messages"])) == "detect"]
+        assert len(detects) == len(set(detects)) >= 2
+        judged = sum(one.tokens for one in ran.run.trace.steps if one.step == "detect")
+        assert judged == len(detects)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +203,9 @@ def test_long_drafts_are_judged_in_windows_all_at_once():
         ("malformed", Fault.MALFORMED),
         ("empty", Fault.EMPTY),
         ("null", Fault.EMPTY),
-        ("cut", Fault.MALFORMED),
+        ("cut", Fault.UNREACHABLE),
+        ("unfinished", Fault.BROKEN_OFF),
+        ("error", Fault.BROKEN_OFF),
     ],
 )
 def test_a_failure_of_the_direct_step_is_typed_and_of_a_later_one_the_refusal(kind, fault, caplog):
@@ -207,7 +213,8 @@ def test_a_failure_of_the_direct_step_is_typed_and_of_a_later_one_the_refusal(ki
         Ran(ask(f"unsafe fault=direct:{kind}"), timeout_s=0.15)
     assert raised.value.fault is fault
     assert raised.value.__context__ is None and raised.value.__cause__ is None
-    for step in ("detect", "caption", "safe"):
+    assert not find_draft({"error": raised.value}, Draft((CANARY,), ()))
+    for step in ("detect", "caption", "safe") if kind in FAULTS else ():
         ran = Ran(ask(f"unsafe fault={step}:{kind}"), timeout_s=0.15)
         assert ran.run.answer.text == PAPER.refusal
         assert ran.run.answer.finish_reason == "content_filter"
@@ -232,7 +239,7 @@ def test_an_answer_taken_in_slices_is_judged_as_a_whole(last):
         async def traits(self, anew=False):
             return ServerTraits(gives_logprobs=False)
 
-        async def complete(self, messages, fields, wants_logprobs=False):
+        async def complete(self, messages, fields, wants_logprobs=False, on_piece=None):
             step = step_of(str(messages))
             if step == "detect":
                 judged.append(messages[-1]["content"])
@@ -328,7 +335,7 @@ class InterruptedServer:
     async def traits(self, anew=False):
         return ServerTraits(gives_logprobs=False)
 
-    async def complete(self, messages, fields, wants_logprobs=False):
+    async def complete(self, messages, fields, wants_logprobs=False, on_piece=None):
         self._calls += 1
         await asyncio.sleep(0)
         if self._calls == self._call:

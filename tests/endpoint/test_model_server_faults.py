@@ -24,6 +24,7 @@ from modeling_ecso.endpoint.model_server import Fault, ModelServerError, ServerT
 from modeling_ecso.endpoint.openai_server import OpenAIServer
 from modeling_ecso.endpoint.run import EndpointRun
 from modeling_ecso.gateway.metrics import Metrics
+from tests.support.streaming_transport import StreamingTransport
 
 
 PIXEL = "data:image/png;base64,iVBORw0KGgo="
@@ -149,7 +150,7 @@ class Restarted(httpx2.AsyncBaseTransport):
     """The scripted server, which loses its log-probabilities after so many calls."""
 
     def __init__(self, calls, how):
-        self._transport = httpx2.ASGITransport(build_upstream())
+        self._transport = StreamingTransport(build_upstream())
         self._left = calls
         self._how = how
 
@@ -188,7 +189,7 @@ def test_a_server_that_loses_its_log_probabilities_is_asked_for_words(how, prese
 
 
 def test_a_request_that_is_refused_for_itself_takes_no_log_probabilities_away():
-    server = server_of(httpx2.ASGITransport(build_upstream()))
+    server = server_of(StreamingTransport(build_upstream()))
     run = ran(server, "unsafe fault=detect:too_long")
     assert run.trace.failed_step == "detect"
     assert asyncio.run(server.traits()).gives_logprobs
@@ -216,7 +217,7 @@ def test_a_blank_first_token_says_nothing_about_log_probabilities():
 def test_verdicts_that_were_read_as_text_are_counted():
     metrics = Metrics()
     for gives_logprobs in (True, False):
-        transport = httpx2.ASGITransport(build_upstream(gives_logprobs=gives_logprobs))
+        transport = StreamingTransport(build_upstream(gives_logprobs=gives_logprobs))
         metrics.count_run(ran(server_of(transport), preset="hardened"))
     assert "ecso_text_fallbacks_total 1.0" in metrics.page().decode().splitlines()
 
@@ -225,13 +226,13 @@ class Interrupted:
     """The scripted server, in one of whose steps the run is cancelled."""
 
     def __init__(self, step):
-        self._server = server_of(httpx2.ASGITransport(build_upstream()))
+        self._server = server_of(StreamingTransport(build_upstream()))
         self._step = step
 
     async def traits(self, anew=False):
         return ServerTraits(gives_logprobs=True)
 
-    async def complete(self, messages, fields, wants_logprobs=False):
+    async def complete(self, messages, fields, wants_logprobs=False, on_piece=None):
         if step_of(str(messages)) == self._step:
             raise asyncio.CancelledError
         return await self._server.complete(messages, fields, wants_logprobs)
@@ -255,7 +256,7 @@ def test_no_run_can_be_driven_without_asking_for_log_probabilities():
     """Whoever drives a run, by its steps or to its end, has asked before the first of them."""
     server_app = build_upstream(gives_logprobs=False)
     run = EndpointRun(
-        server_of(httpx2.ASGITransport(server_app)),
+        server_of(StreamingTransport(server_app)),
         Chat.of_one_turn("unsafe", (PIXEL,)),
         ECSOConfig.from_preset("hardened"),
     )

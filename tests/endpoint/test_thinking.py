@@ -25,6 +25,7 @@ from modeling_ecso.endpoint.sampling import Sampling
 from modeling_ecso.endpoint.thought import Said, said_in
 from modeling_ecso.events_ecso import Step
 from modeling_ecso.prompts_ecso import JudgedAnswer, detect_prompts
+from tests.support.streaming_transport import StreamingTransport
 
 
 PIXEL = "data:image/png;base64,iVBORw0KGgo="
@@ -41,7 +42,7 @@ KINDS = {
 
 
 def server_of(app):
-    transport = httpx2.ASGITransport(app)
+    transport = StreamingTransport(app)
     return OpenAIServer("http://u/v1", "scripted", retries=0, timeout_s=5, transport=transport)
 
 
@@ -194,7 +195,7 @@ def test_a_server_that_begins_to_think_is_found_out(now, preset):
     server = server_of(before)
     asyncio.run(server.traits())
     app = build_upstream(thinking=KINDS[now])
-    server._client._client._transport = httpx2.ASGITransport(app)
+    server._client._client._transport = StreamingTransport(app)
     run, _ = ran(app, "What is this?", preset, server=server)
     assert run.answer.text.endswith(GOOD_ANSWER) and run.reason is None
     assert asyncio.run(server.traits()).thought_field is not None

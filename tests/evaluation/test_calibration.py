@@ -180,7 +180,7 @@ class ScriptedServer:
     async def traits(self, anew=False):
         return ServerTraits(self.gives)
 
-    async def complete(self, messages, fields, wants_logprobs=False):
+    async def complete(self, messages, fields, wants_logprobs=False, on_piece=None):
         self.limits.add(fields["max_tokens"])
         content = messages[-1]["content"]
         text = content if isinstance(content, str) else content[-1]["text"]

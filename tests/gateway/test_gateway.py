@@ -191,7 +191,7 @@ FAULTS = st.sampled_from(["", "timeout", "500", "malformed", "empty", "null", "c
     on_error=st.sampled_from(["refuse", "raise"]),
     faults=st.fixed_dictionaries(
         {
-            "direct": st.sampled_from(["", "", "", "500", "cut"]),
+            "direct": st.sampled_from(["", "", "", "500", "cut", "error", "unfinished"]),
             "detect": FAULTS,
             "caption": FAULTS,
             "safe": FAULTS,

@@ -14,6 +14,7 @@ from modeling_ecso import ECSOConfig
 from modeling_ecso.endpoint.openai_server import OpenAIServer
 from modeling_ecso.gateway.app import build_app
 from modeling_ecso.gateway.config import GatewayConfig
+from tests.support.streaming_transport import StreamingTransport
 
 
 def data_uri(width: int = 4, height: int = 4, kind: str = "png") -> str:
@@ -73,7 +74,7 @@ class Gateway:
         **config: Any,
     ):
         self.server = build_upstream(gives_logprobs=gives_logprobs, thinking=thinking)
-        self._transport = transport or httpx2.ASGITransport(self.server)
+        self._transport = transport or StreamingTransport(self.server)
         self._timeout_s = timeout_s
         ecso_config = ECSOConfig.from_preset(preset, **(changes or {}))
         self._config = GatewayConfig(**{"served_name": "scripted", "ecso": ecso_config, **config})
