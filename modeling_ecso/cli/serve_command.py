@@ -4,6 +4,7 @@ import argparse
 import importlib.util
 import os
 import socket
+import sys
 from typing import Any
 
 from ..errors_ecso import ECSOInputError
@@ -11,6 +12,10 @@ from .serve_options import KEYS_VARIABLE, api_keys, gateway_config
 
 
 UPSTREAM_KEY_VARIABLE = "ECSO_UPSTREAM_KEY"
+NOTHING_IS_PROTECTED = """\
+ecso serve: *** MODE OBSERVE: NOTHING IS PROTECTED ***
+ecso serve: every answer is let through, harmful ones too; what would have happened to it stands in
+ecso serve: its `ecso` field under `would_be`, and in /metrics. Leave --mode out to protect."""
 _NEEDED = ("starlette", "uvicorn", "openai", "httpx2", "pydantic", "prometheus_client")
 
 
@@ -39,6 +44,13 @@ def add_to(commands: Any) -> None:
         "--ecso-config",
         metavar="FILE",
         help="settings of the protocol, YAML or JSON; its `preset` is the base",
+    )
+    parser.add_argument(
+        "--mode",
+        choices=["enforce", "observe"],
+        default="enforce",
+        help="observe: let every answer through and record what would have happened to it; nothing "
+        "is protected (default: enforce)",
     )
     parser.add_argument(
         "--api-keys",
@@ -142,6 +154,8 @@ def serve(chosen: argparse.Namespace) -> int:
     )
     if not keys.are_wanted and not address.startswith(("127.", "::1")):
         print("ecso serve: whoever reaches this address may ask; --api-keys closes it", flush=True)
+    if config.observes:
+        print(NOTHING_IS_PROTECTED, file=sys.stderr, flush=True)
     serving = uvicorn.Config(
         build_app(server, config, keys),
         log_level="warning",

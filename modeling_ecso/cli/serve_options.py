@@ -65,6 +65,7 @@ def gateway_config(chosen: argparse.Namespace) -> Any:
         step_fields=dict(map(_step_fields, chosen.step_extra_body)),
         trusts_system=chosen.trust_system,
         shows_trace=not chosen.no_trace,
+        observes=chosen.mode == "observe",
     )
 
 

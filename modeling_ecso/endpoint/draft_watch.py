@@ -10,6 +10,7 @@ draft ends is dropped for it.
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable
 from dataclasses import replace
@@ -45,6 +46,7 @@ class DraftWatch:
         ecso_config: Says how long the windows of an answer are.
         begun: The turn that the draft goes on with.
         most_chars: A draft that is longer need not be written any further.
+        abandons: Whether an unsafe draft is abandoned; else it is written to its end.
     """
 
     def __init__(
@@ -55,12 +57,14 @@ class DraftWatch:
         ecso_config: ECSOConfig,
         begun: str,
         most_chars: float,
+        abandons: bool = True,
     ):
         """Prepare; nothing is asked yet."""
         self._protocol = protocol
         self._calls = calls
         self._verdicts = verdicts
-        self._most_chars = most_chars
+        self._most_chars = most_chars if abandons else math.inf
+        self._abandons = abandons
         self._written = StreamedCompletion()
         self._grown = asyncio.Event()
         self._is_over = False
@@ -82,6 +86,8 @@ class DraftWatch:
             if writing.done():
                 return writing.result()
             judging.result()
+            if not self._abandons:
+                return await writing
         except _TooLong:
             pass
         finally:

@@ -68,6 +68,8 @@ class EndpointRun:
         max_prompts: The most prompts of one step. An answer that has more windows cannot be judged.
         limit: Lets so many calls through at a time; runs may share it. None: eight of this run.
         step_fields: Further fields of the requests of a step; they stand above all others.
+        observes: Whether the answer is the draft, whatever is found. Nothing is protected then: the
+            trace says what would have happened.
     """
 
     def __init__(
@@ -80,8 +82,10 @@ class EndpointRun:
         max_prompts: int = MAX_PROMPTS,
         limit: asyncio.Semaphore | None = None,
         step_fields: StepFields | None = None,
+        observes: bool = False,
     ):
         """Prepare; nothing runs before the iteration."""
+        self.observes = observes
         self._chat = chat
         # A copy of its own: what a server cannot do is changed in it.
         self._ecso_config = ecso_config.updated({})
@@ -129,7 +133,7 @@ class EndpointRun:
 
     @property
     def reason(self) -> Reason | None:
-        """Why the answer is not the model's own; None where it is."""
+        """Why the answer is not the model's own, or would not be; None where it is."""
         return reason_of(self.trace, self.failure)
 
     async def __aiter__(self) -> AsyncIterator[StepEvent]:
@@ -171,6 +175,8 @@ class EndpointRun:
             is_too_long = ask.step in answers and self._is_too_long(answers[ask.step])
             if is_too_long:
                 reply = replace(reply, texts=("",), thought="")
+            if ask.step is Step.DIRECT and self.observes:
+                self._answer = _answer(answers[Step.DIRECT], with_thought=True)
             event = protocol.receive(reply)
             if is_too_long and protocol.next_step is Step.DETECT:
                 protocol.fail()
@@ -187,6 +193,8 @@ class EndpointRun:
     def _finish(self, protocol: Protocol, answers: dict[Step, Completion]) -> None:
         """Set trace and answer; no answer where a failed step is to raise."""
         self._trace = protocol.trace
+        if self.observes:
+            return
         if self._trace.failed_step and self._ecso_config.on_error == "raise":
             return
         source = {Outcome.DIRECT: Step.DIRECT, Outcome.SAFE: Step.SAFE}.get(protocol.outcome)
@@ -218,6 +226,7 @@ class EndpointRun:
                 self._ecso_config,
                 self._chat.begun,
                 self._most_chars,
+                abandons=not self.observes,
             )
             completions = [await watch.draft()]
         else:

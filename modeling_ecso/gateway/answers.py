@@ -44,11 +44,13 @@ class Answers:
                 max_prompts=config.limits.windows,
                 limit=limit,
                 step_fields=config.step_fields,
+                observes=config.observes,
             )
             for index in range(asked.choices)
         ]
         self._asked = asked
         self._shows_trace = config.shows_trace
+        self._observes = config.observes
         self._metrics = context.metrics
         self._head = {
             "id": f"chatcmpl-{uuid.uuid4().hex}",
@@ -74,6 +76,8 @@ class Answers:
     @property
     def reason(self) -> Reason | None:
         """Why the first answer that is not the model's own is none; None: all are."""
+        if self._observes:
+            return None
         return next((run.reason for run in self._runs if run.reason), None)
 
     def body(self) -> dict[str, Any]:
@@ -137,18 +141,19 @@ class Answers:
 
     def _traces(self) -> dict[str, Any]:
         """Return why each answer is what it is, what was done for it and what that cost."""
-        reasons = [{"reason": run.reason} for run in self._runs]
-        if not self._shows_trace:
-            return {"ecso": reasons}
-        traces = []
-        for run, reason in zip(self._runs, reasons, strict=True):
-            trace = reason | run.trace.to_dict()
-            trace["model_server_tokens"] = {
-                "prompt": sum(run.prompt_tokens.values()),
-                "completion": sum(record.tokens for record in run.trace.steps),
-            }
-            traces.append(trace)
+        traces = [self._trace_of(run) for run in self._runs]
+        if self._observes:
+            traces = [{"reason": None, "would_be": trace} for trace in traces]
         return {"ecso": traces}
+
+    def _trace_of(self, run: EndpointRun) -> dict[str, Any]:
+        if not self._shows_trace:
+            return {"reason": run.reason}
+        spent = {
+            "prompt": sum(run.prompt_tokens.values()),
+            "completion": sum(record.tokens for record in run.trace.steps),
+        }
+        return {"reason": run.reason, **run.trace.to_dict(), "model_server_tokens": spent}
 
     def _event(self, choices: list[dict[str, Any]], **extra: Any) -> bytes:
         chunk = {**self._head, "object": "chat.completion.chunk", "choices": choices, **extra}

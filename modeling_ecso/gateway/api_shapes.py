@@ -87,6 +87,14 @@ class SentAnswerTrace(SentTrace, SentReason):
     model_server_tokens: SentServerTokens
 
 
+class SentObserved(_Sent):
+    """With `--mode observe`, one answer of the gateway: the model's own, whatever is found."""
+
+    reason: None
+    would_be: SentAnswerTrace | SentReason
+    """What would stand here if answers were protected."""
+
+
 class SentErrorReason(_Sent):
     """Whose matter it is that there is no answer."""
 
@@ -133,7 +141,7 @@ class SentCompletion(_Sent):
     model: str
     choices: list[SentChoice]
     usage: SentUsage
-    ecso: list[SentAnswerTrace] | list[SentReason]
+    ecso: list[SentAnswerTrace] | list[SentReason] | list[SentObserved]
     """What was done for each choice, in their order."""
 
 
@@ -163,7 +171,9 @@ class SentChunk(_Sent):
     choices: list[SentChunkChoice]
     usage: SentUsage | None = Field(None, json_schema_extra=_without_default)
     """In the last chunk, where `stream_options.include_usage` asked for it."""
-    ecso: list[SentAnswerTrace] | list[SentReason] = Field([], json_schema_extra=_without_default)
+    ecso: list[SentAnswerTrace] | list[SentReason] | list[SentObserved] = Field(
+        [], json_schema_extra=_without_default
+    )
     """In the chunk that ends the last choice."""
 
 

@@ -69,6 +69,8 @@ def build_app(
         running=ConcurrencyLimit(config.limits.concurrent_requests),
     )
 
+    context.metrics.observing.set(config.observes)
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         first_look = asyncio.create_task(context.health.problem())

@@ -60,6 +60,7 @@ class GatewayConfig:
         step_fields: Further fields of the requests of a step; they stand above all others.
         trusts_system: Whether system messages come from the operator; see `Chat.of_messages`.
         shows_trace: Whether answers carry the trace under ``ecso``; their reason stays.
+        observes: Whether drafts are let through, whatever is found; then nothing is protected.
         keep_alive_s: Seconds between the comments that keep a waiting stream open.
     """
 
@@ -71,4 +72,5 @@ class GatewayConfig:
     step_fields: StepFields = field(default_factory=dict)
     trusts_system: bool = False
     shows_trace: bool = True
+    observes: bool = False
     keep_alive_s: float = 10.0

@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from ..endpoint.model_server import ModelServerError
 from ..endpoint.run import EndpointRun
-from ..events_ecso import Step, StepEvent
+from ..events_ecso import Outcome, Step, StepEvent
 
 
 # The label of what needs no reason: the model's own answer, or a client that left.
@@ -33,6 +33,15 @@ class Metrics:
             "Answers by whose text they are, and why",
             ["outcome", "reason"],
             registry=registry,
+        )
+        self._would_be = Counter(
+            "ecso_would_be_answers",
+            "With --mode observe, answers by what they would have been, and why",
+            ["outcome", "reason"],
+            registry=registry,
+        )
+        self.observing = Gauge(
+            "ecso_observing", "1: drafts are let through, nothing is protected", registry=registry
         )
         self._verdicts = Counter(
             "ecso_verdicts", "Verdicts on drafts", ["verdict"], registry=registry
@@ -65,8 +74,12 @@ class Metrics:
         """Take note of how an answer came about."""
         if run.trace.verdict is not None:
             self._verdicts.labels(run.trace.verdict.value).inc()
+        outcome = (run.trace.outcome.value, run.reason or NO_REASON)
+        if run.observes:
+            self._would_be.labels(*outcome).inc()
+            outcome = (Outcome.DIRECT.value, NO_REASON)
         if run.has_answer:
-            self._answers.labels(run.trace.outcome.value, run.reason or NO_REASON).inc()
+            self._answers.labels(*outcome).inc()
         if run.reads_text_instead:
             self._text_verdicts.inc()
         if run.trace.failed_step is not None:

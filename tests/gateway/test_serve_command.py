@@ -69,6 +69,15 @@ def test_bad_arguments_are_one_line_and_status_2(capsys, files, arguments, says)
     assert status == 2 and len(err.splitlines()) == 1 and re.search(says, err), err
 
 
+def test_whoever_only_observes_is_told_that_nothing_is_protected(capsys, monkeypatch):
+    import uvicorn
+
+    monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: sockets[0].close())
+    for mode, is_said in (([], False), (["--mode", "observe"], True)):
+        assert main(["serve", *UPSTREAM, "--port", "0", *mode]) == 0
+        assert ("NOTHING IS PROTECTED" in capsys.readouterr().err) is is_said
+
+
 def test_the_socket_is_one_of_which_asyncio_knows_that_it_is_tcp():
     # On others it leaves small packets waiting for 40 ms.
     with bound_socket("127.0.0.1", 0) as listener:
