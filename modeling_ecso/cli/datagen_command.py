@@ -49,7 +49,7 @@ def run(chosen: argparse.Namespace) -> int:
     pairs = read_pairs(chosen.queries, chosen.images)
     loaded = load_model(chosen.model)
     for pair in pairs:
-        if loaded.processor.image_token in pair.query:
+        if loaded.spells_image_token(pair.query):
             raise ECSOInputError(
                 f"{chosen.queries}, row {pair.row}: the query spells out the model's image token; "
                 "leave it out, the image goes in front by itself"

@@ -12,7 +12,7 @@ def add_model_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="DIR_OR_ID",
-        help="an ECSO or a stock LLaVA model, folder or Hub id (default: the embedded tiny one)",
+        help="any vision-language model, folder or Hub id (default: the embedded tiny one)",
     )
     parser.add_argument(
         "--preset",

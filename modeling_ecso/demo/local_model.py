@@ -28,7 +28,7 @@ class LocalModel(DemoModel):
     def __init__(self, loaded: LoadedModel):
         """Start the thread."""
         self.name = loaded.name
-        self.ecso_config = loaded.model.config.ecso
+        self.ecso_config = loaded.model.ecso_config
         self._loaded = loaded
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ecso-model")
 

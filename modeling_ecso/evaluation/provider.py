@@ -50,7 +50,7 @@ class _Request:
 
 
 class ECSOProvider(ModelAPI):
-    """A LLaVA that answers directly or protected.
+    """A vision-language model that answers directly or protected.
 
     Args:
         model_name: ``tiny``, a folder, or a Hub id.
@@ -91,7 +91,7 @@ class ECSOProvider(ModelAPI):
         if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
             raise PrerequisiteError(f"batch_size is {batch_size!r}; give a number from 1")
         self._loaded = _load(model_name)
-        stored = self._loaded.model.config.ecso
+        stored = self._loaded.model.ecso_config
         self._ecso_config = chosen_ecso_config(
             stored, variant, preset, keep_draft, image_in_safe_step, ecso_config
         )

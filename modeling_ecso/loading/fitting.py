@@ -1,4 +1,4 @@
-"""Makes sure that the weights, the configuration and the processor of a LLaVA belong together."""
+"""Makes sure that the weights, the configuration and the processor of a model belong together."""
 
 import math
 from typing import Any
@@ -6,6 +6,8 @@ from typing import Any
 from ..errors_ecso import ECSOInputError
 
 
+# What `ECSOLlavaForConditionalGeneration` loads; others are protected by `protect()`.
+LLAVA_TYPES = ("llava", "ecso_llava")
 # Image features beside those of the patches, by the kind of vision tower.
 _CLASS_FEATURES = {"clip_vision_model": 1, "siglip_vision_model": 0}
 
@@ -14,18 +16,23 @@ def check_parts(config: dict[str, Any]) -> None:
     """Refuse a stored configuration that would be filled up with the defaults of a 7B model.
 
     Raises:
-        ECSOInputError: It is not that of a LLaVA, or in another layout.
+        ECSOInputError: It is not that of a vision-language model, or in another layout.
     """
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
     kind = config.get("model_type")
     if kind in ("llava_llama", "llava_mistral", "llava_qwen") or (
-        kind in ("llava", "ecso_llava") and not _has_parts(config)
+        kind in LLAVA_TYPES and not _has_parts(config)
     ):
         raise ECSOInputError(
             "config.json is in another layout than that of transformers (no text_config and "
             "vision_config); take the converted model, whose name often ends in -hf"
         )
-    if kind not in ("llava", "ecso_llava"):
-        raise ECSOInputError(f"a model of type {kind!r}; give a llava or an ecso_llava model")
+    if kind not in {*MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES, *LLAVA_TYPES}:
+        raise ECSOInputError(
+            f"a model of type {kind!r}, which transformers does not answer about images with; give "
+            "a vision-language model, such as a llava, qwen3_vl or gemma3"
+        )
 
 
 def _has_parts(config: dict[str, Any]) -> bool:
@@ -183,11 +190,14 @@ def check_image_inputs(inputs: Any, config: Any) -> None:
     Raises:
         ECSOInputError: The size is another, or pixels are no numbers.
     """
-    if not inputs["pixel_values"].isfinite().all():
+    numbers = [value for value in inputs.values() if getattr(value, "is_floating_point", bool)()]
+    if not all(value.isfinite().all() for value in numbers):
         raise ECSOInputError(
             "the processor makes images whose pixels are no numbers; see image_mean, image_std and "
             "rescale_factor in its files, or get them again"
         )
+    if config.model_type not in LLAVA_TYPES:
+        return
     if config.vision_config.model_type not in _CLASS_FEATURES:
         return
     expected = config.vision_config.image_size

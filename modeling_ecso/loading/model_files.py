@@ -70,14 +70,14 @@ def fault_of_error(error: Exception) -> str:
     kind = type(error).__name__
     return (
         f"no model could be loaded from there ({kind}{': ' if said else ''}{said}); give the "
-        "folder or Hub id of a LLaVA model with its processor"
+        "folder or Hub id of a vision-language model with its processor"
     )
 
 
 def _unreadable(folder: Path) -> Iterator[str]:
     files = sorted(folder.iterdir())
     if not files:
-        yield "the folder is empty; give that of a LLaVA model with its processor"
+        yield "the folder is empty; give that of a vision-language model with its processor"
     for file in files:
         if file.is_dir() and not file.suffix:
             continue
@@ -99,7 +99,7 @@ def _not_a_model(folder: Path) -> Iterator[str]:
         return
     if (folder / "adapter_config.json").exists():
         yield "this is a PEFT adapter, not a model; merge it into its model and save that"
-    yield "there is no config.json; give the folder of a LLaVA model with its processor"
+    yield "there is no config.json; give the folder of a vision-language model with its processor"
 
 
 def _broken_json(folder: Path) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Loads the model that a user names: the embedded one, a folder or a Hub id."""
 
+import itertools
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from ..errors_ecso import ECSOError, ECSOInputError, describe_error
 from ..events_ecso import Trace
 from ..settings_ecso import ECSOConfig
 from .fitting import (
+    LLAVA_TYPES,
     check_answer_length,
     check_image_inputs,
     check_numbers,
@@ -61,15 +63,12 @@ class LoadedModel(NamedTuple):
             ECSOInputError: The query spells out the model's image token, or is longer than the
                 model reads; or the model's own settings want a longer answer than the limit.
         """
-        if self.processor.image_token in query:
+        if self.spells_image_token(query):
             raise ECSOInputError(
                 "the query spells out the model's image token without an image for it; leave it out"
             )
         content = [{"type": "image"}] * len(images) + [{"type": "text", "text": query}]
-        prompt = self.processor.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True
-        )
-        inputs = self.processor(text=prompt, images=images or None, return_tensors="pt")
+        inputs = self._inputs([[{"role": "user", "content": content}]], images)
         tokens = inputs["input_ids"].shape[1]
         longest = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         if longest is not None and tokens >= longest:
@@ -78,6 +77,42 @@ class LoadedModel(NamedTuple):
                 "included; shorten the query"
             )
         check_answer_length(self.model.generation_config, tokens, max_new_tokens)
+        return inputs
+
+    def spells_image_token(self, query: str) -> bool:
+        """Return whether a query spells out the token that stands for an image."""
+        token = getattr(self.processor, "image_token", None)
+        return isinstance(token, str) and token in query
+
+    def _inputs(self, conversations: list[list[dict[str, Any]]], images: list[Any]) -> Any:
+        """Return the model's inputs for conversations; see `answers`.
+
+        Raises:
+            ValueError: The turns want another number of images.
+        """
+        left = iter(images)
+        rows = [list(itertools.islice(left, _images_wanted(turns))) for turns in conversations]
+        if sum(map(_images_wanted, conversations)) != len(images):
+            raise ValueError("the turns want another number of images than there are")
+        texts = [
+            # A turn that the assistant has begun is gone on with.
+            self.processor.apply_chat_template(
+                turns,
+                add_generation_prompt=turns[-1]["role"] != "assistant",
+                continue_final_message=turns[-1]["role"] == "assistant",
+            )
+            for turns in conversations
+        ]
+        # Some templates write the token that begins a text, which the tokenizer would write again.
+        begins = self.processor.tokenizer.bos_token
+        inputs = self.processor(
+            text=texts,
+            images=rows if images else None,
+            padding=True,
+            padding_side="left",  # some checkpoints store "right", which only training wants
+            add_special_tokens=begins is None or not texts[0].startswith(begins),
+            return_tensors="pt",
+        )
         return inputs.to(self.model.device, dtype=self.model.dtype)
 
     def answers(
@@ -102,22 +137,7 @@ class LoadedModel(NamedTuple):
         """
         import torch
 
-        texts = [
-            # A turn that the assistant has begun is gone on with.
-            self.processor.apply_chat_template(
-                turns,
-                add_generation_prompt=turns[-1]["role"] != "assistant",
-                continue_final_message=turns[-1]["role"] == "assistant",
-            )
-            for turns in conversations
-        ]
-        inputs = self.processor(
-            text=texts,
-            images=images or None,
-            padding=True,
-            padding_side="left",  # some checkpoints store "right", which only training wants
-            return_tensors="pt",
-        ).to(self.model.device, dtype=self.model.dtype)
+        inputs = self._inputs(conversations, images)
         check_answer_length(
             self.model.generation_config,
             inputs["input_ids"].shape[1],
@@ -137,7 +157,7 @@ class LoadedModel(NamedTuple):
             ModelAnswer(text.strip(), trace, prompt_tokens, tokens)
             for text, trace, prompt_tokens, tokens in zip(
                 tokenizer.batch_decode(new_ids, skip_special_tokens=True),
-                getattr(output, "ecso_traces", None) or [None] * len(texts),
+                getattr(output, "ecso_traces", None) or [None] * len(conversations),
                 inputs["attention_mask"].sum(dim=1).tolist(),
                 (new_ids != tokenizer.pad_token_id).sum(dim=1).tolist(),
                 strict=True,
@@ -169,15 +189,25 @@ class LoadedModel(NamedTuple):
         return self.processor.decode(ids, skip_special_tokens=True).strip()
 
 
+def _images_wanted(turns: list[dict[str, Any]]) -> int:
+    """Return the number of images in a conversation."""
+    parts = [
+        part for turn in turns if isinstance(turn["content"], list) for part in turn["content"]
+    ]
+    return sum(part["type"] == "image" for part in parts)
+
+
 def load_model(source: str | None) -> LoadedModel:
     """Return a model ready to answer, on the GPU if there is one.
 
     Args:
-        source: Folder or Hub id, of an ECSO model or a stock LLaVA; None: the embedded tiny one.
+        source: Folder or Hub id, of an ECSO model or any stock vision-language model; None: the
+            embedded tiny one.
 
     Raises:
-        ECSOError: It is no model, not a LLaVA, its files are broken or do not belong together, or
-            its settings are broken. The message begins with the model's name and is one line.
+        ECSOError: It is no model, none that can be protected, its files are broken or do not
+            belong together, or its settings are broken. The message begins with the model's name
+            and is one line.
     """
     import torch
 
@@ -198,28 +228,35 @@ def load_model(source: str | None) -> LoadedModel:
 
 
 def _load(location: str, name: str) -> LoadedModel:
-    from transformers import LlavaProcessor
+    from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    from .. import ECSOLlavaConfig, ECSOLlavaForConditionalGeneration
+    from .. import ECSOLlavaConfig, ECSOLlavaForConditionalGeneration, protect
 
     stored, _ = ECSOLlavaConfig.get_config_dict(location)
     if not stored:
         raise FileNotFoundError("there is no config.json")
     check_parts(stored)
-    model, loading = ECSOLlavaForConditionalGeneration.from_pretrained(
+    is_llava = stored["model_type"] in LLAVA_TYPES
+    model_class: Any = (
+        ECSOLlavaForConditionalGeneration if is_llava else AutoModelForImageTextToText
+    )
+    model, loading = model_class.from_pretrained(
         location,
         dtype="auto",
         use_safetensors=True,
         ignore_mismatched_sizes=True,  # to be named below, with other weights that do not fit
         output_loading_info=True,
+        trust_remote_code=False,
     )
     check_weights(loading)
     if "quantization_config" not in stored:
         check_stored_numbers(small_numbers(location))
-    processor = LlavaProcessor.from_pretrained(location, trust_remote_code=False)
-    complete_processor(processor, model.config)
-    check_processor(processor, model.config, model.get_input_embeddings().num_embeddings)
-    return LoadedModel(model, processor, name)
+    processor = AutoProcessor.from_pretrained(location, trust_remote_code=False)
+    if is_llava:
+        complete_processor(processor, model.config)
+        check_processor(processor, model.config, model.get_input_embeddings().num_embeddings)
+        return LoadedModel(model, processor, name)
+    return LoadedModel(protect(model, processor), processor, name)
 
 
 def _try_inputs(loaded: LoadedModel) -> None:
