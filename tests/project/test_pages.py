@@ -11,6 +11,7 @@ from docs.generate.pages import generated_files
 from docs.generate.transitions import explored_transitions
 from hub_upload import command as hub_command
 from modeling_ecso import cli
+from tests.families.builders import WITHOUT_TORCHVISION
 
 
 PROJECT = Path(__file__).parents[2]
@@ -42,14 +43,26 @@ def commands(name):
     return list(dict.fromkeys(line for line in lines if line.startswith(f"{name} ")))
 
 
+@pytest.fixture(scope="module")
+def other_family(tmp_path_factory):
+    """A tiny random model of another family than LLaVA, as it would be on disk."""
+    folder = tmp_path_factory.mktemp("other")
+    for part in WITHOUT_TORCHVISION["gemma3"]():
+        part.save_pretrained(folder)
+    return str(folder)
+
+
 @pytest.mark.parametrize("code", shown(r"```python\n(.*?)```", at_least=6))
-def test_the_snippets_run(code, monkeypatch, tmp_path, capsys):
+def test_the_snippets_run(code, other_family, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(PROJECT)
     code = code.replace("my-model", str(tmp_path / "my-model"))
+    code = code.replace("Qwen/Qwen3-VL-8B-Instruct", other_family)
     exec(compile(code, "snippet", "exec"), {"__name__": "__main__"})
 
 
-@pytest.mark.parametrize("command", [line for line in commands("ecso") if " run " in line])
+@pytest.mark.parametrize(
+    "command", [line for line in commands("ecso") if " run " in line and "--model" not in line]
+)
 def test_the_commands_run(command, monkeypatch, capsys):
     monkeypatch.chdir(PROJECT)
     assert cli.main(shlex.split(command)[1:]) == 0
