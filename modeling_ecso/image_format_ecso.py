@@ -55,13 +55,19 @@ def learn_images(
         ECSOProcessorError: It takes no images, writes others than the model reads, or none that
             can be told from the text around them.
     """
+    if type(token_id) is not int:
+        raise ECSOProcessorError(
+            "the model's configuration names no image token (image_token_id is "
+            f"{token_id!r}), so it cannot be seen where a prompt shows images; pass a model that "
+            "reads text and images"
+        )
     tokenizer = processor.tokenizer
     rendered = [_rendered(render, [message("user", PROBE, images)]) for images in range(3)]
     none, one, two = (_ids(processor, rendered[n], [_SQUARE] * n) for n in range(3))
     wide = _ids(processor, rendered[1], [_WIDE])
     other_turns = _other_turns(render)
     plain = {*none, *tokenizer(other_turns, add_special_tokens=False).input_ids}
-    if type(token_id) is not int or token_id not in one or token_id in plain:
+    if token_id not in one or token_id in plain:
         raise ECSOProcessorError(
             f"image_token_id is {token_id} in the model's configuration, which is not the image "
             "token of the processor; use the two that belong together"

@@ -179,13 +179,13 @@ class ModelInputs(NamedTuple):
         """
         sorted_inputs = cls({}, {}, {})
         for name, value in given.items():
-            if not is_tensors(value):
-                sorted_inputs.others[name] = value
-            elif any(sense in name for sense in _OTHER_SENSES):
+            if any(sense in name for sense in _OTHER_SENSES) and not isinstance(value, bool):
                 raise ECSOInputError(
                     f"{name} is neither text nor image, and ECSO judges answers about text and "
                     "images alone; leave it out, or call with ecso=False"
                 )
+            if not is_tensors(value):
+                sorted_inputs.others[name] = value
             elif isinstance(value, torch.Tensor) and value.shape[:2] == shape:
                 sorted_inputs.for_tokens[name] = value
             else:
