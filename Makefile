@@ -66,7 +66,8 @@ vllm: $(TOOLS)  ## The gateway before a real vLLM: tests, then a table; 2.5 GB, 
 	@$(BIN)/python -m pytest --quiet tests/engines/vllm_checks.py
 	@$(BIN)/python -m examples.load.vllm_compare --out build/vllm
 
-release-check: $(TOOLS)  ## Build wheel and sdist, install and use them elsewhere; some minutes
+release-check: $(TOOLS)  ## README in a fresh clone, wheel and sdist built, installed, used; minutes
+	@$(BIN)/python -m tests.release.readme
 	@$(BIN)/python -m tests.release.check
 
 bench: $(TOOLS)  ## What protection costs, on a toy shape; seconds
