@@ -13,7 +13,9 @@ TRAIN := $(BIN)/python -m examples.training.tiny.train
 SMALL_STEPS := --batch-size 24 --bfloat16
 MINIATURES := build/miniatures
 # A file's tests stay together, since they share servers; files keep their order, slow ones first.
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
+# One process more than cores, since many wait for servers and for each other.
+WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 5 --dist loadfile \
 	--no-loadscope-reorder
 FAST_ROOMS := tests/core tests/endpoint tests/gateway tests/cli
 EVAL_OUT := build/eval

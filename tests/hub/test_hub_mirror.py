@@ -1,6 +1,7 @@
 """A benchmark read from a Hub mirror at one commit, through `datasets`, over HTTP."""
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -61,30 +62,53 @@ def store(hub, name, files):
     return first
 
 
-def evaluate(hub, folder, data, *options):
-    command = [sys.executable, "-m", "modeling_ecso.cli", "eval", *options, "--data", data]
+# Runs one command after the other, since what takes long is to import what they need.
+SCRIPT = """
+import contextlib, io, json, sys
+from modeling_ecso.cli import main
+done = []
+for arguments in json.loads(sys.argv[1]):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = main(arguments)
+    done.append([status, out.getvalue(), err.getvalue()])
+print(json.dumps(done))
+"""
+
+
+def evaluate(hub, folder, *commands):
+    """Return status, output and errors of `ecso eval` with each list of options."""
     options = ["--limit", "2", "--direct"]
+    asked = [
+        ["eval", *command, *options, "--log-dir", str(folder / f"logs-{number}")]
+        for number, command in enumerate(commands)
+    ]
     network = {"HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
     places = {"HF_HOME": str(folder / "cache"), "COLUMNS": "120", "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [*command, *options, "--log-dir", str(folder / "logs")],
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, json.dumps(asked)],
         capture_output=True,
         text=True,
         env={**os.environ, **network, **places},
     )
-
-
-def test_a_mirror_is_read_at_its_commit(hub, commit, tmp_path):
-    done = evaluate(hub, tmp_path, f"hub:owner/mirror@{commit}", *MALWARE)
     assert done.returncode == 0, done.stderr
-    assert "03-Malware_Generation" in done.stdout and "2/2" in done.stdout
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("name", ["owner/mirror", "owner/nowhere"])
-def test_a_commit_that_is_not_there_is_one_clear_error(hub, commit, tmp_path, name):
-    done = evaluate(hub, tmp_path, f"hub:{name}@{'0' * 40}", *MALWARE)
-    assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert "check name, commit and network" in done.stderr.strip().splitlines()[-1]
+def test_a_mirror_is_read_at_its_commit_and_at_no_other(hub, commit, tmp_path):
+    read, *failed = evaluate(
+        hub,
+        tmp_path,
+        [*MALWARE, "--data", f"hub:owner/mirror@{commit}"],
+        [*MALWARE, "--data", f"hub:owner/mirror@{'0' * 40}"],
+        [*MALWARE, "--data", f"hub:owner/nowhere@{'0' * 40}"],
+    )
+    status, out, err = read
+    assert status == 0, err
+    assert "03-Malware_Generation" in out and "2/2" in out
+    for status, _, err in failed:
+        assert status == 2 and "Traceback" not in err
+        assert "check name, commit and network" in err.strip().splitlines()[-1]
 
 
 @pytest.fixture(scope="module")
@@ -103,17 +127,15 @@ def mmbench_table(tmp_path_factory):
     return file.read_bytes()
 
 
-@pytest.mark.parametrize("configuration", ["default", "one", "en"])
-def test_mmbench_is_read_from_a_mirror_with_and_without_languages(
-    hub, mmbench_table, tmp_path, configuration
-):
-    card = CARD.replace("split: SD", "split: dev").replace("Malware_Generation", configuration)
-    files = {"README.md": card.encode(), f"data/{configuration}/SD.parquet": mmbench_table}
-    commit = store(hub, "owner/mmbench", files)
-    done = evaluate(hub, tmp_path, f"hub:owner/mmbench@{commit}", "mmbench")
-    assert done.returncode == 0, done.stderr
-    assert "2/2" in done.stdout
-    if configuration == "en":
-        data = f"hub:owner/mmbench@{commit}"
-        done = evaluate(hub, tmp_path, data, "mmbench", "--language", "cn")
-        assert done.returncode == 2 and "it has en but not cn; choose --language" in done.stderr
+def test_mmbench_is_read_from_a_mirror_with_and_without_languages(hub, mmbench_table, tmp_path):
+    asked = []
+    for name in ("default", "one", "en"):
+        card = CARD.replace("split: SD", "split: dev").replace("Malware_Generation", name)
+        files = {"README.md": card.encode(), f"data/{name}/SD.parquet": mmbench_table}
+        commit = store(hub, f"owner/mmbench-{name}", files)
+        asked.append(["mmbench", "--data", f"hub:owner/mmbench-{name}@{commit}"])
+    *read, other_language = evaluate(hub, tmp_path, *asked, [*asked[-1], "--language", "cn"])
+    for status, out, err in read:
+        assert status == 0 and "2/2" in out, err
+    status, _, err = other_language
+    assert status == 2 and "it has en but not cn; choose --language" in err
