@@ -53,12 +53,14 @@ def main() -> int:
 
 
 def _built() -> Path:
-    """Return the wheel, after it and the sdist have been checked."""
+    """Return the wheel, after it, the sdist and the workflows have been checked."""
     python = TOOLS / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", TOOLS], check=True)
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "build", "twine"], check=True)
+    subprocess.run([*pip, "build", "twine", "zizmor"], check=True)
+    # Not a job of theirs can run here; their faults can be looked for.
+    _quietly([TOOLS / "bin" / "zizmor", "--offline", PROJECT / ".github" / "workflows"])
     shutil.rmtree(DIST, ignore_errors=True)
     # The leavings of an older build would get into the wheel.
     shutil.rmtree(PROJECT / "build" / "lib", ignore_errors=True)
