@@ -80,7 +80,13 @@ def protect(model: Any, processor: Any = None, ecso: Any = None) -> Any:
         if processor is not None:
             model.processor = model._protection().reader(processor).processor
         return model
-    _check_can_be_protected(model)
+    check_can_be_protected(model)
+    for name in ("generate", "init_continuous_batching"):
+        if name in vars(model):
+            raise ECSOInputError(
+                f"the model has a {name} of its own, set on the object, which would be called in "
+                f"place of the protected one; delete it first: del model.{name}"
+            )
     settings = ECSOConfig.from_preset("paper").overridden(ecso)
     stock_class: Any = type(model)
     own = dict(vars(model))
@@ -99,15 +105,20 @@ def protect(model: Any, processor: Any = None, ecso: Any = None) -> Any:
     return model
 
 
-def _check_can_be_protected(model: Any) -> None:
+def check_can_be_protected(model: Any) -> None:
+    """Let a model pass whose `generate()` the protocol can stand in for.
+
+    Raises:
+        ECSOInputError: It is none, is protected already, or generates in a way of its own.
+    """
     if not isinstance(model, PreTrainedModel) or not model.can_generate():
         raise ECSOInputError(
-            f"protect() takes a transformers model that generates, not a {type(model).__name__}; "
+            f"ECSO protects a transformers model that generates, not a {type(model).__name__}; "
             "of a pipeline or an adapter, pass the model inside"
         )
     if hasattr(model, "protected_run"):
         raise ECSOInputError(
-            f"{type(model).__name__} is protected by code loaded from the Hub; use it as it is"
+            f"{type(model).__name__} is protected already, by other code; use it as it is"
         )
     stock_class: Any = type(model)
     if stock_class.generate is not GenerationMixin.generate or model.config.is_encoder_decoder:
@@ -115,12 +126,6 @@ def _check_can_be_protected(model: Any) -> None:
             f"{type(model).__name__} generates in a way of its own, which the protocol does not "
             "know; ECSO protects models that use transformers' generate() and no encoder-decoder"
         )
-    for name in ("generate", "init_continuous_batching"):
-        if name in vars(model):
-            raise ECSOInputError(
-                f"the model has a {name} of its own, set on the object, which would be called in "
-                f"place of the protected one; delete it first: del model.{name}"
-            )
 
 
 @cache

@@ -1,7 +1,7 @@
-"""ECSO as a `custom_generate` function, for stock LLaVA models that know nothing of it.
+"""ECSO as a `custom_generate` function, for vision-language models that know nothing of it.
 
-The same modules, the same protocol and the same promises as in the model class; what differs is
-where the settings are stored: beside this file.
+The same modules, the same protocol and the same promises as in the model class and as `protect()`
+gives; what differs is where the settings are stored: beside this file.
 """
 
 import functools
@@ -12,11 +12,11 @@ from .requirements_ecso import check_requirements  # first: says what is missing
 
 # isort: split
 import torch
-from transformers import LlavaForConditionalGeneration, LlavaProcessor
+from transformers import AutoProcessor
 
 from .ecso_config import ECSO_CONFIG
-from .errors_ecso import ECSOInputError
 from .generation_ecso import PlainGenerate, Protection
+from .protect_ecso import check_can_be_protected
 from .settings_ecso import ECSOConfig
 
 
@@ -29,7 +29,7 @@ def generate(model: Any, *, ecso: Any = None, processor: Any = None, **kwargs: A
     """Return an answer that has passed the protocol.
 
     Args:
-        model: A stock `LlavaForConditionalGeneration`.
+        model: A stock model that answers prompts of text and images.
         ecso: False: the model's plain `generate()`. True: protect, even where the stored settings
             are switched off. A dictionary or an `ECSOConfig`: settings for this call. None: those
             stored with this code.
@@ -38,23 +38,20 @@ def generate(model: Any, *, ecso: Any = None, processor: Any = None, **kwargs: A
         **kwargs: Arguments of the model's `generate()`.
 
     Raises:
-        ECSOInputError: The model is no LLaVA, or an argument cannot be used with the protocol.
-        ECSOProcessorError: There is no processor to read the prompt with.
+        ECSOInputError: The model generates in a way of its own, or an argument cannot be used with
+            the protocol.
+        ECSOProcessorError: There is no processor, or none whose prompts can be read and written.
         ECSOStepError: A step after the draft failed and ``on_error`` is ``raise``.
         Whatever the model's own `generate()` raises for the direct step.
     """
-    if not isinstance(model, LlavaForConditionalGeneration):
-        raise ECSOInputError(
-            f"ECSO for stock models takes a LlavaForConditionalGeneration, not a "
-            f"{type(model).__name__}"
-        )
+    check_can_be_protected(model)
     # That of the class: one of the instance may be this very function.
     plain = functools.partial(type(model).generate, model)
     protection = Protection(
         model=model,
         generate=PlainGenerate(model, plain),
         ecso_config=ECSOConfig.from_dict(ECSO_CONFIG),
-        processor_class=LlavaProcessor,
+        processor_class=AutoProcessor,
         processor=getattr(model, "processor", None),
         hub_arguments={},
         # Trust was given to this repository, not to the model's.
