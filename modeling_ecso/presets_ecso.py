@@ -81,6 +81,11 @@ REFERENCE: dict[str, Any] = {
     "judge_text_only": False,
     "judge_safe_answer": False,
     "draft_checkpoints": [],
+    "stream": "verdict",
+    # A sentence; and less than a sixth of an answer of 200 tokens.
+    "stream_checkpoint_tokens": 32,
+    # The shortest window, so that what is shown was judged with that much of what follows.
+    "stream_hold_back_chars": 56,
     "share_image_prefix": False,
     "detect_max_new_tokens": 1024,
     "caption_max_new_tokens": 1024,

@@ -145,6 +145,13 @@ class Protocol:
         return self._ecso_config.judge_safe_answer or runs_on
 
     @property
+    def draft_is_withheld(self) -> bool:
+        """Whether it is settled that the draft is not the answer."""
+        if self.is_over:
+            return self._outcome is not Outcome.DIRECT
+        return self._state not in (_State.DIRECT, _State.DETECT)
+
+    @property
     def outcome(self) -> Outcome:
         """Whose text is the answer.
 
@@ -228,14 +235,20 @@ class Protocol:
         # Only to abandon what is unsafe early: the whole is judged in short windows as well.
         return self._detect_ask(answer, sees_images=self._has_image, in_short_windows=False)
 
-    def next_checkpoint(self, tokens: int) -> int | None:
+    def next_checkpoint(self, tokens: int, is_shown: bool = False) -> int | None:
         """Return at how many tokens a draft is judged next; None: at its end alone.
 
         Args:
             tokens: How many it has.
+            is_shown: Whether its beginning is shown as soon as that was judged.
         """
-        checkpoints = self._ecso_config.draft_checkpoints if self.is_judged else []
-        return next((at for at in checkpoints if at > tokens), None)
+        if not self.is_judged:
+            return None
+        following = [at for at in self._ecso_config.draft_checkpoints if at > tokens]
+        if is_shown:
+            every = self._ecso_config.stream_checkpoint_tokens
+            following.append((tokens // every + 1) * every)
+        return min(following, default=None)
 
     def receive_about_beginning(self, reply: StepReply) -> bool:
         """Take the verdict on a beginning; return whether the draft is to be abandoned.

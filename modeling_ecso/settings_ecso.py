@@ -164,6 +164,24 @@ class ECSOConfig:
         "end alone.",
         _rising_numbers,
     )
+    stream: Literal["verdict", "windows"] = _setting(
+        "What a stream shows of an answer that is judged. ``verdict``: nothing before the verdict "
+        "on all of it. ``windows``: its beginning, up to the last checkpoint at which that was "
+        "judged safe, by all that would be asked if the answer ended there, less the hold-back; "
+        "where harm is found later, the safe answer replaces what was shown, if the reader can "
+        "replace it. Needs the ``draft_view`` ``windows``."
+    )
+    stream_checkpoint_tokens: int = _setting(
+        "With the ``stream`` ``windows``, after every how many tokens there is a checkpoint, "
+        "beside those of ``draft_checkpoints``; one that comes while another is still being judged "
+        "waits for it.",
+        _at_least(1),
+    )
+    stream_hold_back_chars: int = _setting(
+        "How many characters before such a checkpoint are not shown yet, so that harm is judged "
+        "with its beginning before that is seen.",
+        _at_least(0),
+    )
     share_image_prefix: bool = _setting(
         "Prefill the images once for the first three steps; same answers, faster."
     )
@@ -270,6 +288,11 @@ class ECSOConfig:
         overlap = getattr(self, "window_overlap_chars", 0)
         if not problem and key == "window_chars" and value <= overlap:
             problem = "must be more than window_overlap_chars"
+        if not problem and (key, value) == ("stream", "windows") and self.draft_view == "head":
+            problem = "needs the draft_view 'windows', by which all that is shown is judged"
+        streams = getattr(self, "stream", "verdict") == "windows"
+        if not problem and (key, value) == ("draft_view", "head") and streams:
+            problem = "leaves unjudged what the stream 'windows' would show"
         if problem:
             raise ECSOConfigError(f"ecso.{key} {problem}; got {repr(value)[:80]}")
         object.__setattr__(self, key, value)

@@ -8,8 +8,9 @@ A query with the word ``unsafe`` gets a draft that holds the canary phrase, and 
 ``unclear``. A draft that is asked for as a stream comes word by word; there ``cut``,
 ``malformed``, ``error`` and ``unfinished`` (an end that nobody announced) come after half of it.
 Error bodies quote the canary, as careless servers do. ``words=N`` makes a harmless draft N words
-long; with ``after=K``, the canary follows K of them. ``/stats`` says how many calls there were, and
-at a time, how many words were streamed, and how many streams their readers left.
+long; with ``after=K``, the canary follows K of them, unless ``seed=N`` says that it does in the
+draft with that seed alone. ``/stats`` says how many calls there were, and at a time, how many words
+were streamed, and how many streams their readers left.
 """
 
 import argparse
@@ -126,7 +127,7 @@ def build_upstream(
         step = step_of(text)
         fault = dict(re.findall(r"fault=(\w+):(\w+)", text)).get(step)
         await asyncio.sleep({"timeout": NEVER_S, "slow": seconds + SLOW_S}.get(fault, seconds))
-        says = "Perhaps." if fault == "unclear" else _says(step, text)
+        says = "Perhaps." if fault == "unclear" else _says(step, text, body.get("seed"))
         logprobs = _yes_no(says) if gives_logprobs and body.get("logprobs") else None
         in_pieces = bool(body.get("stream"))
         if failed := _failed(fault if not in_pieces or fault in _BEFORE_PIECES else None, says):
@@ -192,12 +193,13 @@ def _text_of(messages: list[dict]) -> str:
     return "\n".join(parts)
 
 
-def _says(step: str, text: str) -> str:
+def _says(step: str, text: str, seed: int | None) -> str:
     if step == "detect":
         return "Yes." if CANARY in text else "No."
     if step == "direct":
-        numbers = {name: int(n) for name, n in re.findall(r"(words|after)=(\d+)", text)}
-        if "after" in numbers:
+        found = re.findall(r"(words|after|seed)=(\d+)", text)
+        numbers = {name: int(number) for name, number in found}
+        if "after" in numbers and numbers.get("seed", seed) == seed:
             before = numbers["after"]
             return f"{'kite ' * before}{CANARY} " + "kite " * (numbers["words"] - before)
         if "words" in numbers:

@@ -3,7 +3,8 @@
 Covered: an unsafe beginning ends the writing, on the model server too; at each checkpoint of the
 settings it is asked what would be asked if the draft ended there; each full window of an answer is
 judged as soon as it is written, since it would be at the end anyway; one question at a time, about
-what is there when it is put; a beginning that could not be judged settles nothing.
+what is there when it is put; a beginning that could not be judged settles nothing; a reader sees a
+beginning that was judged safe, less the hold-back of the settings, and no thought.
 Not covered: the verdict on the whole, which is asked for as ever. A question that is open when the
 draft ends is dropped for it.
 """
@@ -22,14 +23,17 @@ from ..protocol_ecso import Protocol
 from ..settings_ecso import ECSOConfig
 from .completion_read import completion_of
 from .model_server import Completion, ModelServerError
+from .reader import Reader
 from .step_calls import Interrupted, StepCalls, first_error
 from .streamed_completion import StreamedCompletion
-from .thought import Said
+from .thought import IN_CONTENT, Said
 from .verdict_calls import VerdictCalls
 
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
+# What is shown without a verdict is shown so many characters at a time, or more.
+_LEAST_SHOWN = 16
 
 
 class _TooLong(Exception):
@@ -46,7 +50,8 @@ class DraftWatch:
         ecso_config: Says how long the windows of an answer are.
         begun: The turn that the draft goes on with.
         most_chars: A draft that is longer need not be written any further.
-        abandons: Whether an unsafe draft is abandoned; else it is written to its end.
+        observes: Whether the draft is written to its end and seen at once, whatever is found.
+        reader: Sees it; None: nobody does before it is complete.
     """
 
     def __init__(
@@ -57,18 +62,22 @@ class DraftWatch:
         ecso_config: ECSOConfig,
         begun: str,
         most_chars: float,
-        abandons: bool = True,
+        observes: bool = False,
+        reader: Reader | None = None,
     ):
         """Prepare; nothing is asked yet."""
         self._protocol = protocol
         self._calls = calls
         self._verdicts = verdicts
-        self._most_chars = most_chars if abandons else math.inf
-        self._abandons = abandons
+        self._most_chars = math.inf if observes else most_chars
+        self._observes = observes
+        self._reader = reader
+        self._hold_back_chars = ecso_config.stream_hold_back_chars
+        self._shows_at_chars = 0
         self._written = StreamedCompletion()
         self._grown = asyncio.Event()
         self._is_over = False
-        self._next_tokens = protocol.next_checkpoint(0)
+        self._next_tokens = self._checkpoint_after(0)
         self._windows = _WindowEnds(ecso_config, len(begun))
 
     async def draft(self) -> Completion:
@@ -86,7 +95,7 @@ class DraftWatch:
             if writing.done():
                 return writing.result()
             judging.result()
-            if not self._abandons:
+            if self._observes:
                 return await writing
         except _TooLong:
             pass
@@ -103,7 +112,26 @@ class DraftWatch:
         self._written = written
         if written.chars > self._most_chars:
             raise _TooLong
+        if self._reader is not None and (self._observes or not self._protocol.is_judged):
+            self._show_at_once(self._reader)
         self._grown.set()
+
+    def _show_at_once(self, reader: Reader) -> None:
+        """Show all there is, in steps that grow with it: each looks at all of it."""
+        if self._written.chars < self._shows_at_chars:
+            return
+        self._shows_at_chars = self._written.chars + max(_LEAST_SHOWN, self._written.chars // 32)
+        said = self._written.said()
+        if said is not None and not self._holds_thought(said):
+            reader.show_up_to(said.text)
+
+    def _holds_thought(self, said: Said) -> bool:
+        """Return whether the content is, or may turn out to be, a thought."""
+        return IN_CONTENT in (said.field, self._calls.traits.thought_field)
+
+    def _checkpoint_after(self, tokens: int) -> int | None:
+        is_shown = self._reader is not None and not self._observes
+        return self._protocol.next_checkpoint(tokens, is_shown)
 
     def _cut_short(self, milliseconds: float) -> Completion:
         """Return what was written before it was abandoned."""
@@ -124,15 +152,22 @@ class DraftWatch:
                 continue
             ask = self._protocol.ask_about_beginning(said.text, said.thought, as_whole=True)
             reply = await self._reply(ask, said.text) if ask else None
+            if self._is_over:
+                return
             if reply is not None and self._protocol.receive_about_beginning(reply):
                 return
+            if reply is not None and self._reader is not None and not self._holds_thought(said):
+                last = max(len(said.text) - self._hold_back_chars, 0)
+                self._reader.show_up_to(said.text[:last].rstrip())
             self._grown.set()  # more may have come meanwhile
 
     def _to_judge(self) -> Said | None:
         """Return what is to be judged now; None: nothing yet."""
+        if not self._protocol.is_judged:
+            return None
         tokens = self._written.tokens
         if self._next_tokens is not None and tokens >= self._next_tokens:
-            self._next_tokens = self._protocol.next_checkpoint(tokens)
+            self._next_tokens = self._checkpoint_after(tokens)
             return self._written.said()
         return self._windows.full_ones(self._written)
 

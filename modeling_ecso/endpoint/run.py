@@ -21,6 +21,7 @@ from ..settings_ecso import ECSOConfig
 from .chat import Chat
 from .draft_watch import DraftWatch
 from .model_server import Completion, ModelServer, ModelServerError
+from .reader import Reader
 from .reason import EndpointStepError, Reason, reason_of
 from .sampling import Sampling
 from .step_calls import Interrupted, StepCalls, StepFields, first_error, reply_of
@@ -70,6 +71,8 @@ class EndpointRun:
         step_fields: Further fields of the requests of a step; they stand above all others.
         observes: Whether the answer is the draft, whatever is found. Nothing is protected then: the
             trace says what would have happened.
+        reader: Sees the answer while it is written, where the settings stream it in ``windows``, or
+            where the run observes; what it has not seen by the end is `answer`'s to tell.
     """
 
     def __init__(
@@ -83,9 +86,11 @@ class EndpointRun:
         limit: asyncio.Semaphore | None = None,
         step_fields: StepFields | None = None,
         observes: bool = False,
+        reader: Reader | None = None,
     ):
         """Prepare; nothing runs before the iteration."""
         self.observes = observes
+        self._reader = reader if observes or ecso_config.stream == "windows" else None
         self._chat = chat
         # A copy of its own: what a server cannot do is changed in it.
         self._ecso_config = ecso_config.updated({})
@@ -180,10 +185,11 @@ class EndpointRun:
             event = protocol.receive(reply)
             if is_too_long and protocol.next_step is Step.DETECT:
                 protocol.fail()
-            if protocol.next_step in (Step.CAPTION, Step.SAFE):
-                # Withheld, hence forgotten.
+            if protocol.draft_is_withheld:
+                # Hence forgotten.
                 answers.pop(Step.DIRECT, None)
                 verdicts.forget()
+                self._withdraw()
             if protocol.is_over:
                 self._finish(protocol, answers)
             yield event
@@ -195,6 +201,8 @@ class EndpointRun:
         self._trace = protocol.trace
         if self.observes:
             return
+        if protocol.draft_is_withheld:
+            self._withdraw()
         if self._trace.failed_step and self._ecso_config.on_error == "raise":
             return
         source = {Outcome.DIRECT: Step.DIRECT, Outcome.SAFE: Step.SAFE}.get(protocol.outcome)
@@ -203,6 +211,10 @@ class EndpointRun:
         else:
             with_thought = source is Step.DIRECT and self._ecso_config.keep_thought
             self._answer = _answer(answers[source], with_thought)
+
+    def _withdraw(self) -> None:
+        if self._reader is not None and not self.observes:
+            self._reader.withdraw()
 
     async def _ask(
         self,
@@ -218,7 +230,7 @@ class EndpointRun:
             return await verdicts.reply(ask, draft.text if draft else "")
         if not isinstance(ask, DirectAsk):
             completions = await self._calls.ask(ask, draft="")
-        elif protocol.is_judged:
+        elif protocol.is_judged or self._reader is not None:
             watch = DraftWatch(
                 protocol,
                 self._calls,
@@ -226,7 +238,8 @@ class EndpointRun:
                 self._ecso_config,
                 self._chat.begun,
                 self._most_chars,
-                abandons=not self.observes,
+                self.observes,
+                self._reader,
             )
             completions = [await watch.draft()]
         else:
@@ -265,6 +278,7 @@ class EndpointRun:
         self.failure = error if isinstance(error, ModelServerError) else None
         cause = self.failure.fault if self.failure else describe_error(error)
         logger.warning("the %s step failed (%s); the draft is withheld", step, cause)
+        strip_frames(error)
 
 
 def _answer(said: Completion, with_thought: bool) -> EndpointAnswer:

@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import re
 import time
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 from ..endpoint.chat import Chat
@@ -15,10 +13,7 @@ from ..endpoint.run import EndpointRun
 from ..events_ecso import Step
 from .context import GatewayContext
 from .requests import ChatRequest
-
-
-# An answer is there as a whole when it may be shown; it goes out in pieces of so many words.
-_WORDS_PER_CHUNK = 8
+from .streamed_choice import StreamedChoice
 
 
 class Answers:
@@ -27,6 +22,9 @@ class Answers:
     Args:
         context: What all requests share.
         asked: The request, its images checked.
+
+    Attributes:
+        news: Set whenever there is something for `take_events`.
     """
 
     def __init__(self, context: GatewayContext, asked: ChatRequest):
@@ -34,6 +32,10 @@ class Answers:
         config = context.config
         chat = Chat.of_messages(asked.messages, config.trusts_system)
         limit = asyncio.Semaphore(config.limits.parallel_calls)
+        self.news = asyncio.Event()
+        self._events: list[bytes] = []
+        self._streamed = [StreamedChoice(index, self._send) for index in range(asked.choices)]
+        self._ended = 0
         self._runs = [
             EndpointRun(
                 context.server,
@@ -45,12 +47,15 @@ class Answers:
                 limit=limit,
                 step_fields=config.step_fields,
                 observes=config.observes,
+                reader=self._streamed[index] if asked.streams else None,
             )
             for index in range(asked.choices)
         ]
         self._asked = asked
         self._shows_trace = config.shows_trace
         self._observes = config.observes
+        # Else all are told together, so that a failure of one is still a status.
+        self._ends_each = config.observes or config.ecso.stream == "windows"
         self._metrics = context.metrics
         self._head = {
             "id": f"chatcmpl-{uuid.uuid4().hex}",
@@ -67,11 +72,17 @@ class Answers:
             ExceptionGroup: Of these, where there are several answers.
         """
         if len(self._runs) == 1:
-            await self._settle_one(self._runs[0])
-            return
-        async with asyncio.TaskGroup() as group:
-            for run in self._runs:
-                group.create_task(self._settle_one(run))
+            await self._settle_one(0)
+        else:
+            async with asyncio.TaskGroup() as group:
+                for index in range(len(self._runs)):
+                    group.create_task(self._settle_one(index))
+        if self._asked.streams:
+            for index in range(self._ended, len(self._runs)):
+                self._end(index)
+            if self._asked.includes_usage:
+                self._send([], {"usage": self._usage()})
+            self._put(b"data: [DONE]\n\n")
 
     @property
     def reason(self) -> Reason | None:
@@ -103,22 +114,14 @@ class Answers:
             **self._traces(),
         }
 
-    def events(self) -> Iterator[bytes]:
-        """Yield the same as server-sent events."""
-        for index, run in enumerate(self._runs):
-            yield self._event([_delta(index, {"role": "assistant", "content": ""})])
-            for piece in pieces_of(run.answer.thought):
-                yield self._event([_delta(index, _thought(run.answer.thought_field, piece))])
-            for piece in pieces_of(run.answer.text):
-                yield self._event([_delta(index, {"content": piece})])
-            is_last = index == len(self._runs) - 1
-            extra = self._traces() if is_last else {}
-            yield self._event([_delta(index, {}, run.answer.finish_reason)], **extra)
-        if self._asked.includes_usage:
-            yield self._event([], usage=self._usage())
-        yield b"data: [DONE]\n\n"
+    def take_events(self) -> list[bytes]:
+        """Return the server-sent events that have come up since the last call, in order."""
+        self.news.clear()
+        taken, self._events = self._events, []
+        return taken
 
-    async def _settle_one(self, run: EndpointRun) -> None:
+    async def _settle_one(self, index: int) -> None:
+        run = self._runs[index]
         try:
             async for event in run:
                 self._metrics.count_step(event)
@@ -128,6 +131,16 @@ class Answers:
         finally:
             if run.is_over:
                 self._metrics.count_run(run)
+            if self._streamed[index].was_replaced:
+                self._metrics.replaced.inc()
+        if self._ends_each and self._asked.streams:
+            self._end(index)
+
+    def _end(self, index: int) -> None:
+        """Tell the rest of an answer; the last one to end tells what was done for all."""
+        self._ended += 1
+        further = self._traces() if self._ended == len(self._runs) else {}
+        self._streamed[index].finish(self._runs[index].answer, **further)
 
     def _usage(self) -> dict[str, Any]:
         """Return the counts a client knows: its prompt, and the answers it was given."""
@@ -155,23 +168,14 @@ class Answers:
         }
         return {"reason": run.reason, **run.trace.to_dict(), "model_server_tokens": spent}
 
-    def _event(self, choices: list[dict[str, Any]], **extra: Any) -> bytes:
-        chunk = {**self._head, "object": "chat.completion.chunk", "choices": choices, **extra}
-        return f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n".encode()
+    def _send(self, choices: list[dict[str, Any]], further: dict[str, Any]) -> None:
+        chunk = {**self._head, "object": "chat.completion.chunk", "choices": choices, **further}
+        self._put(f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n".encode())
 
-
-def pieces_of(text: str) -> list[str]:
-    """Return a text cut into pieces of some words each; joined, they are the text."""
-    words = re.findall(r"\s*\S+\s*$|\s*\S+", text)
-    return [
-        "".join(words[start : start + _WORDS_PER_CHUNK])
-        for start in range(0, len(words), _WORDS_PER_CHUNK)
-    ]
+    def _put(self, event: bytes) -> None:
+        self._events.append(event)
+        self.news.set()
 
 
 def _thought(field: str | None, thought: str) -> dict[str, str]:
     return {field: thought} if field else {}
-
-
-def _delta(index: int, delta: dict[str, str], finish_reason: str | None = None) -> dict[str, Any]:
-    return {"index": index, "delta": delta, "finish_reason": finish_reason, "logprobs": None}

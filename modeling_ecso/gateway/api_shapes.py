@@ -161,6 +161,17 @@ class SentChunkChoice(_Sent):
     logprobs: None
 
 
+class SentReplacement(_Sent):
+    """With the setting `stream: windows`: what was sent of a choice so far is void.
+
+    Its answer follows in further chunks, and ends with the finish reason `content_filter`.
+    """
+
+    type: Literal["replace"]
+    index: _Count
+    """Which choice."""
+
+
 class SentChunk(_Sent):
     """An event of a stream."""
 
@@ -175,6 +186,8 @@ class SentChunk(_Sent):
         [], json_schema_extra=_without_default
     )
     """In the chunk that ends the last choice."""
+    ecso_event: SentReplacement | None = Field(None, json_schema_extra=_without_default)
+    """In a chunk of its own."""
 
 
 class SentErrorDetail(_Sent):

@@ -38,18 +38,26 @@ class CancellableTask:
         self._work = asyncio.create_task(work)
         self._departure = asyncio.create_task(_departure(receive))
 
-    async def wait(self, timeout_s: float | None = None) -> bool:
+    async def wait(self, timeout_s: float | None = None, news: asyncio.Event | None = None) -> bool:
         """Wait until the work is done; return whether it is.
 
         Args:
             timeout_s: How long to wait at most, in seconds.
+            news: Wait no longer than until this is set.
 
         Raises:
             ClientGone: The client has left.
             Whatever the work raises.
         """
-        tasks = (self._work, self._departure)
-        await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        tasks: set[asyncio.Task[Any]] = {self._work, self._departure}
+        waiting = asyncio.create_task(news.wait()) if news else None
+        if waiting:
+            tasks.add(waiting)
+        try:
+            await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if waiting:
+                waiting.cancel()
         if self._work.done():
             self._work.result()
             return True
@@ -94,7 +102,7 @@ async def stream(
     keep_alive_s: float,
     told_of: Callable[[Exception], RequestError],
 ) -> tuple[int, str]:
-    """Send the answers as server-sent events once they are settled; return what to count.
+    """Send the answers as server-sent events as they come up; return what to count.
 
     Args:
         send: The connection.
@@ -110,24 +118,29 @@ async def stream(
     Returns:
         The status and the reason.
     """
-    is_done = await task.wait(keep_alive_s)
+    is_done = await task.wait(keep_alive_s, answers.news)
     await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
     failure = None
-    while not is_done:
-        await _send_part(send, b": waiting for the verdict\n\n")
+    while True:
+        events = answers.take_events()
+        for event in events:
+            await _send_part(send, event)
+        if is_done:
+            break
+        if not events:
+            await _send_part(send, b": waiting for the verdict\n\n")
         try:
-            is_done = await task.wait(keep_alive_s)
+            is_done = await task.wait(keep_alive_s, answers.news)
         except ClientGone:
             raise
         except Exception as error:
             failure = told_of(error)
             break
     if failure is not None:
+        for event in answers.take_events():
+            await _send_part(send, event)
         body = json.dumps(failure.body(), ensure_ascii=False)
         await _send_part(send, f"data: {body}\n\n".encode())
-    else:
-        for event in answers.events():
-            await _send_part(send, event)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
     if failure is not None:
         return failure.status, failure.reason.value

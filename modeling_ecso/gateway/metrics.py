@@ -43,6 +43,11 @@ class Metrics:
         self.observing = Gauge(
             "ecso_observing", "1: drafts are let through, nothing is protected", registry=registry
         )
+        self.replaced = Counter(
+            "ecso_replaced_streams",
+            "Choices of a stream that were replaced after their beginning had been shown",
+            registry=registry,
+        )
         self._verdicts = Counter(
             "ecso_verdicts", "Verdicts on drafts", ["verdict"], registry=registry
         )

@@ -6,7 +6,7 @@ import logging
 
 import httpx2
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from examples.load.scripted_upstream import (
@@ -103,6 +103,7 @@ def test_only_the_last_question_is_left_when_the_draft_ends():
 FRAMES = st.text("ab. ", min_size=1, max_size=12)
 
 
+@settings(max_examples=min(settings().max_examples, 300))
 @given(
     pieces=st.lists(st.one_of(FRAMES, st.just(CANARY), st.just(CANARY[:9])), max_size=30),
     delays=st.lists(st.integers(-3, 12), min_size=1, max_size=6),

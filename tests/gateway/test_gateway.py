@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from examples.load.scripted_upstream import CANARY, CAPTION, GOOD_ANSWER, SAFE_ANSWER, step_of
-from modeling_ecso.gateway.answers import pieces_of
+from modeling_ecso.gateway.streamed_choice import pieces_of
 from tests.support.gateway_client import IMAGE, Gateway, request_body
 from tests.support.log_reader import LogReader
 

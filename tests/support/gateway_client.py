@@ -54,8 +54,20 @@ class Got(NamedTuple):
     @property
     def streamed(self) -> str:
         """The text of a stream's first choice."""
-        deltas = [choice for event in self.events for choice in event.get("choices", [])]
-        return "".join(one["delta"].get("content", "") for one in deltas if one["index"] == 0)
+        return self.replayed.get(0, "")
+
+    @property
+    def replayed(self) -> dict[int, str]:
+        """The texts of a stream's choices, replaced where it says so."""
+        texts: dict[int, str] = {}
+        for event in self.events:
+            if "ecso_event" in event:
+                assert event["ecso_event"]["type"] == "replace"
+                texts[event["ecso_event"]["index"]] = ""
+            for choice in event.get("choices", []):
+                said = choice["delta"].get("content", "")
+                texts[choice["index"]] = texts.get(choice["index"], "") + said
+        return texts
 
 
 class Gateway:
@@ -66,6 +78,7 @@ class Gateway:
         preset: str = "paper",
         gives_logprobs: bool = True,
         thinking: Thinking | None = None,
+        word_seconds: float = 0.0,
         timeout_s: float = 5.0,
         transport: Any = None,
         keys: Any = None,
@@ -73,7 +86,9 @@ class Gateway:
         changes: dict | None = None,
         **config: Any,
     ):
-        self.server = build_upstream(gives_logprobs=gives_logprobs, thinking=thinking)
+        self.server = build_upstream(
+            gives_logprobs=gives_logprobs, thinking=thinking, word_seconds=word_seconds
+        )
         self._transport = transport or StreamingTransport(self.server)
         self._timeout_s = timeout_s
         ecso_config = ECSOConfig.from_preset(preset, **(changes or {}))

@@ -1,11 +1,19 @@
 """A model server without a wire: a draft in given pieces, verdicts after given delays."""
 
 import asyncio
+import re
 
 from examples.load.scripted_upstream import CANARY, CAPTION, SAFE_ANSWER, step_of
 from modeling_ecso.endpoint.completion_read import completion_of
 from modeling_ecso.endpoint.model_server import Completion, Fault, ModelServerError, ServerTraits
 from modeling_ecso.endpoint.streamed_completion import StreamedCompletion
+
+
+# The field of the detect prompts that holds what is judged.
+_RESPONSE = re.compile(
+    r"(?:<<<RESPONSE>>>|RESPONSE:)\n(.*?)(?:\n<<<END OF RESPONSE>>>)?\n\nIs the RESPONSE harmful",
+    re.S,
+)
 
 
 class PiecedServer:
@@ -18,14 +26,19 @@ class PiecedServer:
         streams: Whether pieces are told of as they come.
         ends: How the draft ends: ``whole``, ``cut`` or ``unfinished``.
         thought: Pieces of a thought before it, in a field of their own.
+        most_seen: Longer responses dilute what is harmful in them, so that it is not seen.
     """
 
-    def __init__(self, pieces, delays=(0,), streams=True, ends="whole", thought=()):
+    def __init__(
+        self, pieces, delays=(0,), streams=True, ends="whole", thought=(), most_seen=10**6
+    ):
+        self.pieces = list(pieces)
         self._fields = [("reasoning_content", one) for one in thought]
         self._fields += [("content", one) for one in pieces]
         self._delays = list(delays)
         self._streams = streams
         self._ends = ends
+        self._most_seen = most_seen
         self.written = 0
         self.is_left = False
         self.judged = []  # each prompt that was found safe
@@ -46,7 +59,8 @@ class PiecedServer:
             raise ModelServerError(Fault.TIMEOUT)
         content = messages[-1]["content"]
         prompt = content if isinstance(content, str) else content[-1]["text"]
-        is_unsafe = CANARY in prompt.partition("RESPONSE")[2]
+        response = _RESPONSE.search(prompt)[1]
+        is_unsafe = CANARY in response and len(response) <= self._most_seen
         if not is_unsafe:
             self.judged.append(prompt)
         return _completion("Yes." if is_unsafe else "No.")
