@@ -33,6 +33,12 @@ class BuildResult(NamedTuple):
     left_out: tuple[str, ...] = ()
 
 
+# Of no use to a stock model, whose class stays what it is.
+OF_THE_CLASS = (
+    *("modeling_ecso.py", "configuration_ecso.py"),
+    *("family_model_ecso.py", "family_config_ecso.py"),
+)
+
 _ECSO_CONFIG_MODULE = '''"""What this repository protects with. Written by the build."""
 
 ECSO_CONFIG = '''
@@ -148,9 +154,8 @@ def _write_method(recipe: Recipe, base: BaseCheckpoint, folder: Path) -> None:
     method.mkdir()
     shutil.copyfile(TEMPLATES / "generate.py", method / "generate.py")
     (method / "ecso_config.py").write_text(ecso_config_module(recipe.ecso_config), "utf-8")
-    of_the_class = {"modeling_ecso.py", "configuration_ecso.py"}
     for file in code_files():
-        if file.name not in of_the_class:
+        if file.name not in OF_THE_CLASS:
             shutil.copyfile(file, method / file.name)
     card = write_card(recipe, base, read_results(recipe, None))
     (folder / "README.md").write_text(card, "utf-8")
@@ -168,7 +173,8 @@ def _base_in_name(recipe: Recipe, wanted: str | None) -> BaseCheckpoint:
 
 def _configuration(recipe: Recipe, base: BaseCheckpoint, left_out: list[str]) -> dict[str, Any]:
     from modeling_ecso.configuration_ecso import ECSOLlavaConfig
-    from modeling_ecso.modeling_ecso import AUTO_MAP, ECSOLlavaForConditionalGeneration
+    from modeling_ecso.family_config_ecso import auto_map_of
+    from modeling_ecso.modeling_ecso import ECSOLlavaForConditionalGeneration
 
     stored = base.read_json("config.json")
     kind = stored.get("model_type")
@@ -184,10 +190,11 @@ def _configuration(recipe: Recipe, base: BaseCheckpoint, left_out: list[str]) ->
         stored.pop("auto_map", None)  # our own, of an earlier version perhaps
     configuration, keys = cleaned(stored)
     left_out += [f"config.json: {key}" for key in keys]
+    model_name = ECSOLlavaForConditionalGeneration.__name__
     configuration.update(
         model_type=ECSOLlavaConfig.model_type,
-        architectures=[ECSOLlavaForConditionalGeneration.__name__],
-        auto_map=AUTO_MAP,
+        architectures=[model_name],
+        auto_map=auto_map_of(ECSOLlavaConfig.__name__, model_name),
         ecso=recipe.ecso_config,
     )
     if recipe.weights == "thin":

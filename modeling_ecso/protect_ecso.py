@@ -120,10 +120,22 @@ def check_can_be_protected(model: Any) -> None:
         raise ECSOInputError(
             f"{type(model).__name__} is protected already, by other code; use it as it is"
         )
-    stock_class: Any = type(model)
-    if stock_class.generate is not GenerationMixin.generate or model.config.is_encoder_decoder:
+    check_stock_class(type(model), model.config.is_encoder_decoder)
+
+
+def check_stock_class(stock_class: Any, is_encoder_decoder: bool = False) -> None:
+    """Let a class pass if transformers' own `generate()` runs it.
+
+    Args:
+        stock_class: The model's.
+        is_encoder_decoder: What the model's configuration says of it.
+
+    Raises:
+        ECSOInputError: It generates in a way of its own.
+    """
+    if stock_class.generate is not GenerationMixin.generate or is_encoder_decoder:
         raise ECSOInputError(
-            f"{type(model).__name__} generates in a way of its own, which the protocol does not "
+            f"{stock_class.__name__} generates in a way of its own, which the protocol does not "
             "know; ECSO protects models that use transformers' generate() and no encoder-decoder"
         )
 
