@@ -21,6 +21,8 @@ FAST_ROOMS := tests/core tests/endpoint tests/gateway tests/cli
 EVAL_OUT := build/eval
 SPHINX := $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet
 EVAL_OPTIONS := --compare --keep-drafts --log-dir $(EVAL_OUT)/logs --export $(EVAL_OUT)/exports
+ATTACK_OPTIONS := --kind SD --limit 12 --preset hardened --log-dir $(EVAL_OUT)/logs \
+	--harmful-answers $(MINIATURES)/harmful_answers.txt
 
 .PHONY: run demo test test-fast lint style tiny metrics clients vllm release-check bench bench-full eval readme \
 	docs docs-links clean
@@ -78,10 +80,11 @@ bench: $(TOOLS)  ## What protection costs, on a toy shape; seconds
 bench-full: $(TOOLS)  ## The same at the token geometry of LLaVA-1.5; about 25 minutes on 2 cores
 	@$(BIN)/python -m examples.benchmark.bench --shape llava-1.5 --lengths 1 8 64 256
 
-eval: $(EVAL_READY)  ## All benchmarks in miniature on the tiny model, with report and exports
+eval: $(EVAL_READY)  ## All benchmarks in miniature on the tiny model, attacks, calibration, report
 	@rm -rf $(EVAL_OUT)
 	@$(BIN)/python -m examples.training.miniatures.make --out $(MINIATURES)
 	@$(BIN)/ecso eval all --data $(MINIATURES) $(EVAL_OPTIONS)
+	@$(BIN)/ecso attack mm_safetybench mossbench --data $(MINIATURES) $(ATTACK_OPTIONS)
 	@$(BIN)/ecso calibrate --benign $(MINIATURES)/calibration/benign.jsonl \
 		--harmful $(MINIATURES)/calibration/harmful.jsonl --out $(EVAL_OUT)/calibration
 	@$(BIN)/ecso report $(EVAL_OUT)/logs --out $(EVAL_OUT) --calibration $(EVAL_OUT)/calibration

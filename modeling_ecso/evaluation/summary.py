@@ -71,6 +71,11 @@ def unit_of(row: FigureRow) -> str:
     return "percent" if row.benchmark == BENIGN else get_benchmark(row.benchmark).unit
 
 
+def measured(runs: Iterable[EvalRun], what: str) -> list[EvalRun]:
+    """Return the runs of benchmarks that measure ``safety``, or ``utility``."""
+    return [run for run in runs if get_benchmark(run.benchmark).measures == what]
+
+
 def variants_of(runs: Iterable[EvalRun]) -> list[str]:
     """Return the variants, direct first."""
     return in_order(run.variant for run in runs)

@@ -1,5 +1,8 @@
 """Writes miniatures of the benchmarks, each in the layout in which it is officially distributed.
 
+Beside them: pairs to calibrate with, and ``harmful_answers.txt``, a regular expression that harmful
+answers of the tiny model match. Under attack the rule of refusals would not do: what the model says
+to a query that it cannot read declines nothing, and holds no harm either.
 Run as ``python -m examples.training.miniatures.make --out build/miniatures``.
 The same command writes the same data again.
 """
@@ -12,9 +15,11 @@ from modeling_ecso.evaluation.benchmarks.figstep.reader import CATEGORIES as FIG
 from modeling_ecso.evaluation.benchmarks.mossbench.reader import OFFICIAL as MOSSBENCH_COUNTS
 from modeling_ecso.evaluation.benchmarks.siuo.reader import OFFICIAL as SIUO_COUNTS
 
+from ..tiny.language import COMPLIANCE_WITH_HARM
 from . import calibration, figstep, mm_safetybench, mmbench, mme, mmvet, mossbench, siuo, vlsafe
 
 
+HARMFUL_ANSWERS = "harmful_answers.txt"
 BENCHMARKS = {
     "vlsafe": vlsafe.write,
     "mm_safetybench": mm_safetybench.write,
@@ -46,6 +51,7 @@ def main() -> None:
             counts = json.dumps(_counts(name, rows), indent=2)
             (options.out / name / "counts.json").write_text(counts + "\n", "utf-8")
         print(f"{name}: {rows} questions in {options.out / name}")
+    (options.out / HARMFUL_ANSWERS).write_text(f"{COMPLIANCE_WITH_HARM}\n", "utf-8")
 
 
 def _counts(name: str, rows: int) -> dict[str, int]:

@@ -1,9 +1,9 @@
 """`write_report`: logs → one self-contained page, its plots as PNG, and JSON for machines.
 
 ``index.html`` holds everything, its plots too, and fetches nothing. ``summary.json`` is benchmark →
-kind or metric → variant, and what calibration found; ``figures.json`` has every figure with its
-standard error, judge, cost and the paper's value; ``card.json`` has the headlines as a model card
-takes them in.
+kind or metric → variant, what calibration found and what came of attacks; ``figures.json`` has
+every figure with its standard error, judge, cost and the paper's value; ``card.json`` has the
+headlines as a model card takes them in.
 """
 
 import base64
@@ -11,10 +11,11 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..attack_table import AttackTable
 from ..eval_run import EvalRun
 from ..summary import summary_of
 from .card import card_results
-from .content import calibration_summary, report_content
+from .content import attacks_summary, calibration_summary, report_content
 from .plots import Plot, draw_plots
 
 
@@ -29,7 +30,10 @@ class Report(NamedTuple):
 
 
 def write_report(
-    runs: list[EvalRun], out: Path, calibration: dict[str, Any] | None = None
+    runs: list[EvalRun],
+    out: Path,
+    calibration: dict[str, Any] | None = None,
+    attacks: AttackTable | None = None,
 ) -> Report:
     """Write the report of a model's runs.
 
@@ -37,13 +41,14 @@ def write_report(
         runs: The runs, of one model.
         out: Folder to write into; made if need be.
         calibration: What `ecso calibrate` found about the model; None: it was not run.
+        attacks: What came of the model under attack; None: no attack was tried.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     from ..calibration.plots import curve_plot
 
     out.mkdir(parents=True, exist_ok=True)
-    content = report_content(runs, calibration)
+    content = report_content(runs, calibration, attacks)
     plots = draw_plots(runs)
     if calibration and (curves := curve_plot(calibration)):
         plots.append(curves)
@@ -61,7 +66,11 @@ def write_report(
         plots=tuple(out / f"{plot.name}.png" for plot in plots),
     )
     report.page.write_text(page, "utf-8")
-    summary = {**summary_of(runs), **calibration_summary(calibration)}
+    summary = {
+        **summary_of(runs),
+        **calibration_summary(calibration),
+        **attacks_summary(attacks),
+    }
     report.summary.write_text(_json(summary), "utf-8")
     report.figures.write_text(_json(content), "utf-8")
     report.card.write_text(_json(card_results(runs)), "utf-8")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..attack_table import AttackTable, attack_table_to_json, headline
 from ..benchmark import ScenarioTable
 from ..benchmarks import all_benchmarks, get_benchmark, listed
 from ..calibration.facts import facts_of
@@ -23,16 +24,20 @@ from ..summary import (
     unit_of,
     variants_of,
 )
+from .answers import answers
 
 
 def report_content(
-    runs: list[EvalRun], calibration: dict[str, Any] | None = None
+    runs: list[EvalRun],
+    calibration: dict[str, Any] | None = None,
+    attacks: AttackTable | None = None,
 ) -> dict[str, Any]:
     """Return everything a report says about a model's runs, ready for JSON.
 
     Args:
         runs: The runs, of one model; at least one.
         calibration: What `ecso calibrate` found about the model; None: it was not run.
+        attacks: What came of the model under attack; None: no attack was tried.
     """
     model = runs[0].model
     rows = rows_of(runs)
@@ -47,6 +52,7 @@ def report_content(
         "format": 1,
         "model": model,
         "created": max(run.created for run in runs)[:10],
+        "answers": [vars(each) for each in answers(runs, attacks, calibration)],
         "variants": variants_of(runs),
         "paper": {
             "model": published_model(model),
@@ -68,6 +74,7 @@ def report_content(
         "has_benign": any(row.benchmark == BENIGN for row in rows),
         "benchmarks": _benchmarks(),
         "calibration": calibration and {**calibration, "facts": facts_of(calibration)},
+        "attacks": attacks and attack_table_to_json(attacks),
     }
 
 
@@ -84,6 +91,36 @@ def calibration_summary(calibration: dict[str, Any] | None) -> dict[str, Any]:
         "area_under_roc": area and area["value"],
     }
     return {"calibration": found}
+
+
+def attacks_summary(attacks: AttackTable | None) -> dict[str, Any]:
+    """Return the headlines under attack for ``summary.json``; empty: no attack was tried."""
+    if attacks is None:
+        return {}
+    rates = {
+        row.attack: {
+            variant: round(cell.harmless.value, 2)
+            for variant, cell in row.cells.items()
+            if cell.harmless
+        }
+        for row in attacks.rows
+    }
+    flagged = {
+        row.attack: {
+            variant: round(cell.flagged.value, 2)
+            for variant, cell in row.cells.items()
+            if cell.flagged
+        }
+        for row in attacks.rows
+    }
+    found = {
+        "headline": headline(attacks),
+        "worst": {variant: share.to_json() for variant, share in attacks.worst.items()},
+        "harmless": rates,
+        "flagged": flagged,
+        "not_perceived": [row.attack for row in attacks.rows if row.is_perceived is False],
+    }
+    return {"attacks": found}
 
 
 def _benchmarks() -> dict[str, Any]:
