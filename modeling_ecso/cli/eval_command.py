@@ -187,6 +187,12 @@ def add_what_to_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, metavar="N", help="a quick look at N samples")
     parser.add_argument("--batch-size", type=int, metavar="N", help="answer so many together")
     parser.add_argument(
+        "--own-drafts",
+        action="store_true",
+        help="let every protected run write its drafts itself; without, the direct answers of a "
+        "comparison are its drafts, since greedily decoded they are the same",
+    )
+    parser.add_argument(
         "--resume", action="store_true", help="finish what is begun in --log-dir, redo nothing"
     )
     parser.add_argument(

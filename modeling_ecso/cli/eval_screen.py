@@ -171,6 +171,7 @@ def _plans(chosen: argparse.Namespace) -> list[EvalPlan]:
                 chosen.keep_drafts,
                 batch_size,
                 ecso_config if variant in calibrated else None,
+                share_drafts=chosen.compare and not chosen.own_drafts,
             ),
             judge=judge,
             # Twice a batch, so that the next one waits while its answers are judged and logged.

@@ -11,6 +11,7 @@ complete, since providers do not stream to their caller.
 
 import asyncio
 from contextvars import Context
+from functools import lru_cache
 from typing import Any
 
 from inspect_ai.model import (
@@ -26,11 +27,13 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 from rich.markup import escape
 
 from ..endpoint.chat import Chat
+from ..endpoint.model_server import Completion
 from ..endpoint.run import EndpointRun
 from ..endpoint.sampling import Sampling
+from ..events_ecso import Step
 from ..settings_ecso import ECSOConfig
 from .eval_run import PROTECTED
-from .inspect_endpoint import InspectEndpoint, as_chat_takes_it
+from .inspect_endpoint import InspectEndpoint, as_chat_takes_it, asked
 from .prerequisite import PrerequisiteError
 from .protocol_choice import chosen_ecso_config
 
@@ -53,6 +56,7 @@ class ECSOAPIProvider(ModelAPI):
         image_in_safe_step: Keep the image in the last step, as the published utility scripts do
             against the paper; for measurements only.
         ecso_config: Further settings of the protocol, such as `ecso calibrate` writes.
+        share_drafts: Whether direct answers are kept, in this process, as drafts of protected runs.
         model_args: For the other provider.
     """
 
@@ -67,6 +71,7 @@ class ECSOAPIProvider(ModelAPI):
         keep_draft: bool = False,
         image_in_safe_step: bool = False,
         ecso_config: dict[str, Any] | None = None,
+        share_drafts: bool = False,
         **model_args: Any,
     ):
         """Load the other provider and check the settings."""
@@ -87,6 +92,7 @@ class ECSOAPIProvider(ModelAPI):
         except (ValueError, TypeError) as error:
             raise PrerequisiteError(escape(f"{model_name} cannot be had: {error}")) from None
         self._api = model.api
+        self._drafts = _drafts_of(model_name, base_url) if share_drafts else None
         # Only a verdict from logits makes it worth asking.
         wants_logprobs = (
             self._ecso_config is not None and self._ecso_config.verdict_rule == "logits"
@@ -132,11 +138,16 @@ class ECSOAPIProvider(ModelAPI):
         return await asyncio.create_task(answering, context=Context())
 
     async def _answer(self, chat: Chat, config: GenerateConfig) -> ModelOutput:
-        endpoint = InspectEndpoint(self._api, config, self._gives_logprobs)
+        fields = _sampling(config).fields()
+        # Sampled answers are other ones each time.
+        drafts = None if fields.get("temperature") != 0 else self._drafts
+        endpoint = InspectEndpoint(self._api, config, self._gives_logprobs, drafts)
         if self._ecso_config is None:
-            completion = await endpoint.complete(chat.messages, _sampling(config).fields())
+            completion = await endpoint.complete(chat.messages, fields)
+            if drafts is not None:
+                drafts[asked(chat.messages, fields)] = completion
             text, finish_reason, trace = completion.text, completion.finish_reason, None
-            asked, written = completion.prompt_tokens, completion.tokens
+            prompt_tokens, written = completion.prompt_tokens, completion.tokens
         else:
             run = EndpointRun(endpoint, chat, self._ecso_config, _sampling(config))
             async for _ in run:
@@ -144,16 +155,26 @@ class ECSOAPIProvider(ModelAPI):
             self._gives_logprobs = (await endpoint.traits()).gives_logprobs
             text, finish_reason = run.answer.text, run.answer.finish_reason
             trace = run.trace.to_dict()
-            asked = sum(run.prompt_tokens.values())
+            if drafts and (draft := drafts.get(asked(chat.messages, fields))):
+                for step in trace["steps"]:
+                    if step["step"] == Step.DIRECT:
+                        step["ms"] = round(draft.milliseconds, 1)
+            prompt_tokens = sum(run.prompt_tokens.values())
             written = sum(step["tokens"] for step in trace["steps"])
         stop_reason: StopReason = "max_tokens" if finish_reason == "length" else "stop"
         output = ModelOutput.from_content(self.model_name, text, stop_reason)
         # What was asked and written in all steps, since all of it is paid for.
         output.usage = ModelUsage(
-            input_tokens=asked, output_tokens=written, total_tokens=asked + written
+            input_tokens=prompt_tokens, output_tokens=written, total_tokens=prompt_tokens + written
         )
         output.metadata = {"ecso": trace} if trace else None
         return output
+
+
+@lru_cache(maxsize=1)
+def _drafts_of(model_name: str, base_url: str | None) -> dict[str, Completion]:
+    """Return the direct answers of a model, by what was asked."""
+    return {}
 
 
 def _sampling(config: GenerateConfig) -> Sampling:

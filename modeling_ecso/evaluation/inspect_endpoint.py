@@ -5,7 +5,10 @@ step reaches Inspect's log, cache, screen or hooks, since a step may hold an uns
 Not covered: tools, parts of a message other than text and images.
 """
 
+import hashlib
+import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from inspect_ai.model import (
@@ -62,10 +65,18 @@ class InspectEndpoint:
         api: The provider.
         config: Settings that hold for every call.
         gives_logprobs: Whether it gives log-probabilities; None: probed when it matters.
+        known: Completions by what was asked, given again where the same is asked.
     """
 
-    def __init__(self, api: ModelAPI, config: GenerateConfig, gives_logprobs: bool | None = None):
+    def __init__(
+        self,
+        api: ModelAPI,
+        config: GenerateConfig,
+        gives_logprobs: bool | None = None,
+        known: Mapping[str, Completion] | None = None,
+    ):
         """Prepare; nothing is asked yet."""
+        self._known = known or {}
         self._gives_logprobs = gives_logprobs
         self._api = api
         self._config = config.model_copy(update=dict.fromkeys(_OF_A_STEP))
@@ -103,6 +114,8 @@ class InspectEndpoint:
         Raises:
             Whatever the provider raises.
         """
+        if self._known and (completion := self._known.get(asked(messages, fields))):
+            return completion
         started = time.perf_counter()
         wants_logprobs = wants_logprobs and (await self.traits()).gives_logprobs
         output = await self._output(messages, fields, wants_logprobs)
@@ -151,6 +164,12 @@ class InspectEndpoint:
         if isinstance(output, Exception):
             raise output
         return output
+
+
+def asked(messages: Any, fields: dict[str, Any]) -> str:
+    """Return what two calls share that ask the same in the same way."""
+    said = json.dumps([list(messages), fields], sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def as_chat_takes_it(message: ChatMessage) -> Message:

@@ -8,10 +8,12 @@ its sample, which `--resume` asks again.
 Not covered: tools; several answers to one request.
 """
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from inspect_ai.model import (
@@ -25,10 +27,12 @@ from inspect_ai.model import (
 )
 from inspect_ai.tool import ToolChoice, ToolInfo
 
+from ..events_ecso import Step
 from ..loading.models import LoadedModel, ModelAnswer, load_model
 from .batching import Batcher
 from .eval_run import PROTECTED
 from .images import open_benchmark_image
+from .known_drafts import DraftTime, KnownDrafts
 from .model_names import TINY_NAME
 from .prerequisite import PrerequisiteError, as_prerequisite_error
 from .protocol_choice import chosen_ecso_config
@@ -42,11 +46,19 @@ _TINY_BATCH_SIZE = 64
 
 @dataclass(frozen=True, repr=False)
 class _Request:
-    """One conversation, as the processor takes it, and the settings of its answer."""
+    """One conversation, as the processor takes it, and the settings of its answer.
+
+    Args:
+        turns: The conversation.
+        images: Its images.
+        generation: The settings.
+        key: What two requests share that are the same.
+    """
 
     turns: list[dict[str, Any]]
     images: list[Any]
     generation: dict[str, Any]
+    key: str
 
 
 class ECSOProvider(ModelAPI):
@@ -65,6 +77,7 @@ class ECSOProvider(ModelAPI):
             against the paper; for measurements only.
         ecso_config: Further settings of the protocol, such as `ecso calibrate` writes.
         batch_size: Most requests that are answered together.
+        share_drafts: Whether direct answers are kept, in this process, as drafts of protected runs.
     """
 
     def __init__(
@@ -79,6 +92,7 @@ class ECSOProvider(ModelAPI):
         image_in_safe_step: bool = False,
         ecso_config: dict[str, Any] | None = None,
         batch_size: int | None = None,
+        share_drafts: bool = False,
         **unknown: Any,
     ):
         """Load the model and check the settings."""
@@ -86,7 +100,7 @@ class ECSOProvider(ModelAPI):
         if unknown:
             raise PrerequisiteError(
                 f"the ecso provider has no argument {', '.join(unknown)}; choose from variant, "
-                "preset, keep_draft, image_in_safe_step, ecso_config, batch_size"
+                "preset, keep_draft, image_in_safe_step, ecso_config, batch_size, share_drafts"
             )
         if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
             raise PrerequisiteError(f"batch_size is {batch_size!r}; give a number from 1")
@@ -97,6 +111,7 @@ class ECSOProvider(ModelAPI):
         )
         default = _TINY_BATCH_SIZE if model_name == TINY_NAME else _DEFAULT_BATCH_SIZE
         self._batch_size = batch_size or default
+        self._drafts = _drafts_of(model_name) if share_drafts else None
         self._batcher = Batcher(self._answer_batch, self._batch_size)
 
     @property
@@ -129,8 +144,10 @@ class ECSOProvider(ModelAPI):
         if tools:
             raise ValueError("the ecso provider has no tools; run a task without them")
         generation = _generation_arguments(config)
-        request = _Request(*_read_messages(input), generation)
-        key = tuple(sorted(generation.items()))
+        request = _Request(*_read_messages(input), generation, _key(input, generation))
+        # Those whose drafts are known stay among themselves, so that no draft is written anew.
+        is_known = self._drafts is not None and self._drafts.are_known([request.key])
+        key = (*sorted(generation.items()), is_known)
         answer, trace = await self._batcher.submit(key, request)
         output = ModelOutput.from_content(self.model_name, answer.text)
         output.usage = ModelUsage(
@@ -144,13 +161,21 @@ class ECSOProvider(ModelAPI):
     def _answer_batch(
         self, requests: Sequence[_Request]
     ) -> list[tuple[ModelAnswer, dict[str, Any] | None]]:
+        keys = [request.key for request in requests]
+        # Sampled answers are other ones each time.
+        drafts = None if requests[0].generation["do_sample"] else self._drafts
+        times = drafts.times(keys) if drafts and drafts.are_known(keys) else []
         answers = self._loaded.answers(
             [request.turns for request in requests],
             [image for request in requests for image in request.images],
             ecso=self._ecso_config or False,
+            drafts=partial(drafts.around, keys=keys) if drafts else None,
             **requests[0].generation,
         )
-        return list(zip(answers, _plain_traces(answers), strict=True))
+        traces = _plain_traces(answers)
+        for trace, time in zip(traces, times, strict=False):
+            _tell_time_of_draft(trace, time)
+        return list(zip(answers, traces, strict=True))
 
 
 @lru_cache(maxsize=1)
@@ -158,6 +183,29 @@ def _load(model_name: str) -> LoadedModel:
     """Load a model once for all runs of a process: direct, protected, every kind of image."""
     with as_prerequisite_error():
         return load_model(None if model_name == TINY_NAME else model_name)
+
+
+@lru_cache(maxsize=1)
+def _drafts_of(model_name: str) -> KnownDrafts:
+    return KnownDrafts()
+
+
+def _key(messages: list[ChatMessage], generation: dict[str, Any]) -> str:
+    """Return what requests share that ask the same in the same way."""
+    asked = [
+        [message.role, message.content]
+        if isinstance(message.content, str)
+        else [message.role, *[part.model_dump() for part in message.content]]
+        for message in messages
+    ]
+    return hashlib.sha256(json.dumps([asked, generation], sort_keys=True).encode()).hexdigest()
+
+
+def _tell_time_of_draft(trace: dict[str, Any] | None, time: DraftTime) -> None:
+    """Put down for the direct step what it took when the draft was written."""
+    for step in trace["steps"] if trace else ():
+        if step["step"] == Step.DIRECT:
+            step |= {"ms": round(time.milliseconds, 1), "rows": time.rows}
 
 
 def _plain_traces(answers: list[ModelAnswer]) -> list[dict[str, Any] | None]:

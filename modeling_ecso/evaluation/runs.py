@@ -18,6 +18,10 @@ from .prerequisite import as_data_error
 from .scorers import scorer_of
 
 
+# Arguments of a provider that change nothing of what is answered.
+_HOW_IT_IS_MADE = ("batch_size", "share_drafts")
+
+
 @dataclass(frozen=True)
 class EvalPlan:
     """One run to make.
@@ -50,8 +54,8 @@ class EvalPlan:
 
     @property
     def key(self) -> str:
-        """What two runs of the same plan have in common, however many are answered together."""
-        told = {k: v for k, v in self.provider_arguments.items() if k != "batch_size"}
+        """What two runs of the same plan have in common, however they are made."""
+        told = {k: v for k, v in self.provider_arguments.items() if k not in _HOW_IT_IS_MADE}
         parts = [self.benchmark, self.variant, self.model, self.arguments, told]
         return json.dumps([*parts, self.judge], sort_keys=True)
 
@@ -61,6 +65,7 @@ def provider_arguments(
     keep_drafts: bool,
     batch_size: int | None,
     ecso_config: dict[str, Any] | None = None,
+    share_drafts: bool = False,
 ) -> dict[str, Any]:
     """Return the arguments of the providers ``ecso`` and ``ecso-api`` for a variant.
 
@@ -69,8 +74,11 @@ def provider_arguments(
         keep_drafts: Whether unsafe drafts and captions are kept.
         batch_size: Most requests that are answered together; None: what suits the model.
         ecso_config: What the file says that the variant is named after.
+        share_drafts: Whether direct answers are the drafts of the protected runs.
     """
     arguments: dict[str, Any] = {"batch_size": batch_size} if batch_size else {}
+    if share_drafts:
+        arguments["share_drafts"] = True
     if variant == DIRECT:
         return {"variant": DIRECT, **arguments}
     arguments = {"variant": PROTECTED, **arguments}

@@ -2,8 +2,9 @@
 
 import itertools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -120,6 +121,7 @@ class LoadedModel(NamedTuple):
         conversations: list[list[dict[str, Any]]],
         images: list[Any],
         ecso: ECSOConfig | dict[str, Any] | bool,
+        drafts: Callable[[Any, Any], Any] | None = None,
         **generation: Any,
     ) -> list[ModelAnswer]:
         """Answer conversations together.
@@ -128,6 +130,8 @@ class LoadedModel(NamedTuple):
             conversations: Each a list of turns, as a chat template takes them.
             images: RGB images of all conversations, in their order.
             ecso: As for `generate()`.
+            drafts: Model and its plain `generate()` → what writes drafts, and direct answers, in
+                place of that.
             **generation: Further arguments of `generate()`.
 
         Raises:
@@ -143,14 +147,15 @@ class LoadedModel(NamedTuple):
             inputs["input_ids"].shape[1],
             generation.get("max_new_tokens"),
         )
+        protection = self.model._protection()
+        if drafts is not None:
+            protection = replace(protection, generate=drafts(self.model, protection.generate))
+        arguments = {**inputs, **generation, "return_dict_in_generate": True}
         with torch.inference_mode():
-            output = self.model.generate(
-                **inputs,
-                **generation,
-                ecso=ecso,
-                processor=self.processor,
-                return_dict_in_generate=True,
-            )
+            if protection.is_off(ecso):
+                output = protection.generate(**arguments)
+            else:
+                output = protection.run(ecso, self.processor, arguments).run_to_end()
         new_ids = output.sequences[:, inputs["input_ids"].shape[1] :]
         tokenizer = self.processor.tokenizer
         return [
