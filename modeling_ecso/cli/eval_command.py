@@ -34,7 +34,10 @@ def add_to(commands: Any) -> None:
     add_what_to_run(parser)
     _add_variants(parser)
     parser.add_argument(
-        "--score-again", action="store_true", help="judge the answers in --log-dir once more"
+        "--score-again",
+        action="store_true",
+        help="judge the answers in --log-dir once more; verdicts are kept as they come, so the "
+        "same command goes on where a judge failed",
     )
     parser.add_argument(
         "--attack",
@@ -127,7 +130,7 @@ def not_for(benchmark: Benchmark) -> dict[str, str | None]:
 def _check(chosen: argparse.Namespace) -> None:
     check_attacks(chosen.attack)
     check_options(chosen, get_benchmark(chosen.benchmark))
-    for option in ("limit", "batch_size"):
+    for option in ("limit", "batch_size", "judge_connections"):
         value = getattr(chosen, option)
         if value is not None and value < 1:
             raise ECSOInputError(f"{_flag(option)} is {value}; give a number from 1")
@@ -177,6 +180,12 @@ def add_what_to_run(parser: argparse.ArgumentParser) -> None:
         default=_RULES,
         metavar="MODEL",
         help="model that judges, as Inspect names it (default: rules, which need none)",
+    )
+    parser.add_argument(
+        "--judge-connections",
+        type=int,
+        metavar="N",
+        help="ask the judge so many questions at a time (default: what Inspect does for it)",
     )
     parser.add_argument("--judge-prompts", metavar="FILE", help="the published judge prompts")
     parser.add_argument(

@@ -9,26 +9,27 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from ..evaluation.agreement import agreements
 from ..evaluation.answering import Watcher
 from ..evaluation.benchmark import Benchmark
 from ..evaluation.benchmarks import get_benchmark, names_of
 from ..evaluation.eval_run import DIRECT, PROTECTED, EvalRun
 from ..evaluation.exports import export_run
 from ..evaluation.files import DataError
+from ..evaluation.judging import judge_again, still_to_judge
 from ..evaluation.model_names import TINY_NAME, inspect_name, is_loaded_here, typed_name
 from ..evaluation.runs import (
     EvalPlan,
     begun_run,
-    judge_again,
     make_run,
     provider_arguments,
     task_arguments,
 )
 from ..evaluation.safety import keeps_draft
-from ..evaluation.side_by_side import read_runs
+from ..evaluation.side_by_side import judged_runs, read_runs
 from ..loading.ecso_config_file import read_ecso_config
 from . import terminal
-from .eval_tables import comparison, notes, scenario_tables
+from .eval_tables import agreement_table, comparison, notes, scenario_tables
 from .folders import writable_folder
 
 
@@ -176,6 +177,7 @@ def _plans(chosen: argparse.Namespace) -> list[EvalPlan]:
             judge=judge,
             # Twice a batch, so that the next one waits while its answers are judged and logged.
             connections=2 * batch_size if batch_size else chosen.batch_size,
+            judge_connections=chosen.judge_connections,
         )
         for options in _options(chosen, benchmark)
         for variant in variants
@@ -210,13 +212,30 @@ def _judged_again(
     judge = None if chosen.judge == "rules" else chosen.judge
     benchmark = get_benchmark(chosen.benchmark)
     kinds = getattr(chosen, benchmark.kind_option) if benchmark.kind_option else None
+    lines = _lines_of([chosen.benchmark], left_out)
     runs = [
         run
-        for run in read_runs(log_dir, chosen.model, _lines_of([chosen.benchmark], left_out))
+        for run in read_runs(log_dir, chosen.model, lines, whoever_judged=True)
         if run.benchmark == chosen.benchmark and (not kinds or run.kind in kinds)
     ]
     if not runs:
         raise DataError(f"{log_dir}: no complete log of {chosen.benchmark} in it")
+    prompts = chosen.judge_prompts and str(Path(chosen.judge_prompts).resolve())
+    wanted = {id(run) for run in still_to_judge(runs, judge, prompts)}
+
+    def taken_over(verdicts: int) -> None:
+        console.print(Text(f"{verdicts} verdicts of an earlier attempt are taken over"))
+
     with console.status(f"judging again, by {chosen.judge}"):
-        prompts = chosen.judge_prompts and str(Path(chosen.judge_prompts).resolve())
-        return [judge_again(run, judge, prompts) for run in runs]
+        judged = [
+            judge_again(run, judge, prompts, chosen.judge_connections, taken_over)
+            if id(run) in wanted
+            else run
+            for run in runs
+        ]
+    known = [
+        run for run in judged_runs(log_dir, runs[0].model) if run.benchmark == chosen.benchmark
+    ]
+    if found := agreements(known):
+        console.print(agreement_table(found))
+    return judged

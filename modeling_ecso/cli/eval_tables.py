@@ -1,8 +1,11 @@
 """The tables that `ecso eval` ends with, and what must be known to read them."""
 
+from collections.abc import Sequence
+
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from ..evaluation.agreement import Agreement
 from ..evaluation.benchmark import Benchmark, ScenarioTable
 from ..evaluation.benchmarks import all_benchmarks, get_benchmark, listed, names_of
 from ..evaluation.eval_run import DIRECT, EvalRun
@@ -43,6 +46,25 @@ def comparison(runs: list[EvalRun], benign: list[EvalRun]) -> Table:
             cells = [_cell(row.figures.get(variant), is_narrow) for variant in variants]
             table.add_row(name, row.name, *cells)
             last = row.benchmark
+    return table
+
+
+def agreement_table(found: Sequence[Agreement]) -> Table:
+    """Return how far two judges of the same answers agree, a row for each two of them."""
+    table = Table("benchmark", "judges", box=SIMPLE_HEAD, title="agreement of judges")
+    for heading in ("answers", "agree, %", "kappa", "harmless to\nthe first alone", "the second"):
+        table.add_column(heading, justify="right")
+    for each in found:
+        kappa = "-" if each.kappa is None else f"{each.kappa:.2f}"
+        table.add_row(
+            title_of(each.benchmark),
+            "\n".join(each.judges),
+            str(each.agreed.count),
+            f"{each.agreed.value:.1f}\n{each.agreed.interval.shown()}",
+            kappa,
+            str(each.first_alone),
+            str(each.second_alone),
+        )
     return table
 
 

@@ -35,15 +35,17 @@ def run(chosen: argparse.Namespace) -> int:
         ECSOInputError: The logs cannot be used, or nothing can be written there.
     """
     try:
+        from ..evaluation.agreement import agreements
         from ..evaluation.attack_table import attack_table
         from ..evaluation.calibration.stored import read_calibration
         from ..evaluation.report import write_report
-        from ..evaluation.side_by_side import attacked_runs, read_runs
+        from ..evaluation.side_by_side import attacked_runs, judged_runs, read_runs
 
         runs = read_runs(Path(chosen.logs), chosen.model, _tell)
         calibration = read_calibration(chosen.calibration) if chosen.calibration else None
         attacks = attack_table(attacked_runs(Path(chosen.logs), runs[0].model))
-        report = write_report(runs, Path(chosen.out), calibration, attacks)
+        judges = agreements(judged_runs(Path(chosen.logs), runs[0].model))
+        report = write_report(runs, Path(chosen.out), calibration, attacks, judges)
     except ModuleNotFoundError as error:
         raise ECSOInputError(
             f'{error.name} is not installed; run pip install "ecso-llava[eval]"'

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,11 @@ from .answering import Watcher, watched_by
 from .benchmark import Benchmark
 from .benchmarks import get_benchmark
 from .eval_run import DIRECT, PROTECTED, UTILITY_SCRIPTS, EvalRun
-from .files import DataError
-from .judges import MODEL, ROLE, RULES
+from .judges import MODEL, RULES
+from .judging import judge_role
 from .logs import log_files, read_run
 from .names import qualified
 from .prerequisite import as_data_error
-from .scorers import scorer_of
 
 
 # Arguments of a provider that change nothing of what is answered.
@@ -34,6 +32,7 @@ class EvalPlan:
         provider_arguments: For the provider.
         judge: Model that judges; None: rules.
         connections: Most requests at a time; None: what the provider says.
+        judge_connections: Most requests to the judge at a time; None: what Inspect says.
     """
 
     benchmark: str
@@ -43,6 +42,7 @@ class EvalPlan:
     provider_arguments: dict[str, Any] = field(default_factory=dict)
     judge: str | None = None
     connections: int | None = None
+    judge_connections: int | None = None
 
     @property
     def title(self) -> str:
@@ -138,7 +138,7 @@ def make_run(plan: EvalPlan, log_dir: Path, begun: EvalRun | None, watcher: Watc
                 qualified(plan.benchmark),
                 model=plan.model,
                 model_args=plan.provider_arguments,
-                model_roles=judge_role(plan.judge),
+                model_roles=judge_role(plan.judge, plan.judge_connections),
                 task_args=plan.arguments,
                 metadata={"plan": plan.key, "variant": plan.variant},
                 max_connections=plan.connections,
@@ -149,75 +149,6 @@ def make_run(plan: EvalPlan, log_dir: Path, begun: EvalRun | None, watcher: Watc
     if not logs or logs[0].status == "cancelled":
         raise KeyboardInterrupt
     return read_run(Path(logs[0].location.removeprefix("file://")))
-
-
-def judge_again(run: EvalRun, judge: str | None, prompts: str | None) -> EvalRun:
-    """Judge the answers of a log once more, without asking the model again.
-
-    The new log lies beside the old one, which stays as it is.
-
-    Args:
-        run: The run.
-        judge: The model that judges; None: rules.
-        prompts: The published judge file.
-
-    Raises:
-        DataError: The benchmark has no judge, or the judge cannot be had.
-    """
-    from inspect_ai import score
-    from inspect_ai.log import read_eval_log, write_eval_log
-
-    benchmark = get_benchmark(run.benchmark)
-    if not benchmark.is_judged:
-        raise DataError(f"{run.benchmark} is scored by rule alone; there is no judge to change")
-    log = read_eval_log(str(run.file))
-    try:
-        with as_data_error():
-            scored = score(
-                log,
-                scorer_of(benchmark, MODEL if judge else RULES, prompts),
-                model_roles=judge_role(judge),
-                action="overwrite",
-                display="none",
-            )
-    except DataError:
-        raise
-    except Exception as error:
-        raise DataError(
-            f"the judge {judge or RULES} failed ({type(error).__name__}); the earlier verdicts on "
-            f"{run.file.name} stand, none were added: try again"
-        ) from None
-    now = datetime.now(UTC)
-    # The plan stays behind: it was one with another judge.
-    earlier = {k: v for k, v in (scored.eval.metadata or {}).items() if k != "plan"}
-    again = {"variant": run.variant, "scored": now.isoformat(), "judge": judge}
-    scored.eval.metadata = {**earlier, **again}
-    judged = {"judge": MODEL if judge else RULES, "judge_prompts": prompts}
-    scored.eval.task_args = {**scored.eval.task_args, **judged}
-    name = "".join(c if c.isalnum() else "-" for c in judge or RULES)
-    file = run.file.with_name(f"{run.file.stem}_{name}_{now:%H%M%S%f}.eval")
-    write_eval_log(scored, str(file))
-    return read_run(file)
-
-
-def judge_role(judge: str | None) -> dict[str, Any] | None:
-    """Return the role of a judge as Inspect takes it; None where rules judge.
-
-    Raises:
-        DataError: There is no such model.
-    """
-    from inspect_ai.model import get_model
-
-    if judge is None:
-        return None
-    try:
-        with as_data_error(f"judge {judge}: "):
-            get_model(judge)
-    except DataError:
-        raise
-    except (ValueError, TypeError) as error:
-        raise DataError(f"judge {judge} cannot be had: {error}") from None
-    return {ROLE: judge}
 
 
 def task_arguments(

@@ -24,6 +24,7 @@ from .names import registered
 from .prerequisite import PrerequisiteError, as_prerequisite_error
 from .samples import SampleResult
 from .scoring import Finding, JudgePrompt, Judging
+from .verdict_book import open_book
 
 
 def scorer_of(benchmark: Benchmark, judge: str = RULES, judge_prompts: str | None = None) -> Scorer:
@@ -57,7 +58,7 @@ def registered_scorer(name: str, metric_name: str) -> Callable[..., Scorer]:
     def make(judge: str = RULES, judge_prompts: str | None = None) -> Scorer:
         prompts = _prompts(judge, judge_prompts)
 
-        async def score(state: TaskState, target: Target) -> Score:
+        async def judged(state: TaskState, target: Target) -> Score:
             scoring = get_benchmark(state.metadata["benchmark"]).scoring
             answer, facts = state.output.completion, state.metadata
             judging = scoring.judging if judge == MODEL else None
@@ -78,6 +79,21 @@ def registered_scorer(name: str, metric_name: str) -> Callable[..., Scorer]:
             asked = judging.prompt_name(facts)
             said |= {"prompt": asked, "prompt_is_published": prompts[asked].is_published}
             return _score(answer, reply.judge, reply.text, finding, **said)
+
+        async def score(state: TaskState, target: Target) -> Score:
+            book, sample = open_book(), str(state.sample_id)
+            if book is None:
+                return await judged(state, target)
+            if known := book.known(sample, state.epoch):
+                return known
+            try:
+                found = await judged(state, target)
+            except Exception as error:
+                # The other answers are judged all the same; whoever opened the book looks here.
+                book.failures[type(error).__name__] += 1
+                return Score(value=0)
+            book.keep(sample, state.epoch, found)
+            return found
 
         return score
 

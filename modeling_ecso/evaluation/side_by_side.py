@@ -18,11 +18,16 @@ from .logs import log_files, read_run
 from .model_names import named_in_logs, typed_name
 
 
+# What runs were judged by, of what they must share.
+_OF_JUDGING = ("judge", "judge_prompts")
+
+
 def read_runs(
     folder: Path,
     model: str | None = None,
     on_left_out: Callable[[str, str], None] = lambda benchmark, line: None,
     attack: str = "",
+    whoever_judged: bool = False,
 ) -> list[EvalRun]:
     """Return the runs of one model that may stand side by side, the newest of each variant.
 
@@ -31,6 +36,7 @@ def read_runs(
         model: The model, as it is typed; None: the only one there is.
         on_left_out: Called with a benchmark and a line on its logs that are left out, and why.
         attack: The attack that the runs were under; empty: those under none.
+        whoever_judged: Whether runs are wanted that were not judged alike, as to judge them so.
 
     Raises:
         DataError: There are no logs of the model, they are of several, or one cannot be read.
@@ -57,9 +63,25 @@ def read_runs(
         for benchmark in all_benchmarks()
         for kind in _kinds_in(of_model, benchmark)
         for taken in _side_by_side(
-            [r for r in of_model if (r.benchmark, r.kind) == (benchmark.name, kind)], on_left_out
+            [r for r in of_model if (r.benchmark, r.kind) == (benchmark.name, kind)],
+            on_left_out,
+            whoever_judged,
         )
     ]
+
+
+def judged_runs(folder: Path, model: str) -> list[EvalRun]:
+    """Return the complete runs of a model under no attack, by whatever judge.
+
+    Args:
+        folder: Where the logs are.
+        model: As it stands in logs.
+
+    Raises:
+        DataError: A log cannot be read.
+    """
+    runs = [run for run in map(read_run, log_files(folder)) if not run.attack]
+    return [run for run in runs if run.model == model and run.is_complete]
 
 
 def attacked_runs(folder: Path, model: str) -> list[EvalRun]:
@@ -85,23 +107,31 @@ def _kinds_in(runs: list[EvalRun], benchmark: Benchmark) -> list[str]:
     return [*known, *sorted(there.difference(known))]
 
 
-def _side_by_side(runs: list[EvalRun], on_left_out: Callable[[str, str], None]) -> list[EvalRun]:
+def _side_by_side(
+    runs: list[EvalRun], on_left_out: Callable[[str, str], None], whoever_judged: bool
+) -> list[EvalRun]:
     """Return those runs of a benchmark and image kind that may stand side by side.
 
     Args:
         runs: The runs, oldest first.
         on_left_out: Called with the benchmark and a line on logs that are left out.
+        whoever_judged: Whether they may have been judged differently.
     """
     complete = [run for run in runs if run.is_complete and run.epochs == 1]
     lead = max(complete, key=lambda run: (not run.is_limited, run.moment), default=None)
-    conditions = lead.conditions if lead else {}
-    newest = {run.variant: run for run in complete if run.conditions == conditions}
+    of_judging = _OF_JUDGING if whoever_judged else ()
+
+    def shared(run: EvalRun) -> dict[str, Any]:
+        return {name: v for name, v in run.conditions.items() if name not in of_judging}
+
+    conditions = shared(lead) if lead else {}
+    newest = {run.variant: run for run in complete if shared(run) == conditions}
     reasons: dict[str, list[str]] = defaultdict(list)
     for run in runs:
         if run.epochs != 1:
             reasons[f"each sample was asked {run.epochs} times, not once"].append(run.file.name)
-        elif run.is_complete and run.conditions != conditions:
-            reasons[_difference(run.conditions, conditions)].append(run.file.name)
+        elif run.is_complete and shared(run) != conditions:
+            reasons[_difference(shared(run), conditions)].append(run.file.name)
         elif not run.is_complete and (
             run.variant not in newest or run.moment > newest[run.variant].moment
         ):

@@ -118,7 +118,10 @@ def test_a_judge_that_fails_is_one_line_and_the_earlier_verdicts_stand(capsys, m
     again = ["eval", "vlsafe", "--log-dir", "logs", "--score-again", "--judge", "scripted/strict"]
     status, out, err = ecso(capsys, *again)
     assert status == 2 and len(err.splitlines()) == 1 and "Traceback" not in out + err
-    assert "the judge scripted/strict failed (RuntimeError)" in err and len(taken()[0]) == 1
+    assert (
+        "the judge scripted/strict failed (RuntimeError, on 1 answers)" in err
+        and len(taken()[0]) == 1
+    )
 
 
 def test_mmbench_is_judged_alike_whether_or_not_the_judge_had_to_be_asked(capsys, miniatures):

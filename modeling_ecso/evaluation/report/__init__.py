@@ -8,9 +8,11 @@ headlines as a model card takes them in.
 
 import base64
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..agreement import Agreement
 from ..attack_table import AttackTable
 from ..eval_run import EvalRun
 from ..summary import summary_of
@@ -34,6 +36,7 @@ def write_report(
     out: Path,
     calibration: dict[str, Any] | None = None,
     attacks: AttackTable | None = None,
+    judges: Sequence[Agreement] = (),
 ) -> Report:
     """Write the report of a model's runs.
 
@@ -42,13 +45,14 @@ def write_report(
         out: Folder to write into; made if need be.
         calibration: What `ecso calibrate` found about the model; None: it was not run.
         attacks: What came of the model under attack; None: no attack was tried.
+        judges: How far judges of the same answers agree.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     from ..calibration.plots import curve_plot
 
     out.mkdir(parents=True, exist_ok=True)
-    content = report_content(runs, calibration, attacks)
+    content = report_content(runs, calibration, attacks, judges)
     plots = draw_plots(runs)
     if calibration and (curves := curve_plot(calibration)):
         plots.append(curves)

@@ -1,7 +1,9 @@
 """Everything a report says, as plain values: what the page shows is what the JSON holds."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from ..agreement import Agreement
 from ..attack_table import AttackTable, attack_table_to_json, headline
 from ..benchmark import ScenarioTable
 from ..benchmarks import all_benchmarks, get_benchmark, listed
@@ -31,6 +33,7 @@ def report_content(
     runs: list[EvalRun],
     calibration: dict[str, Any] | None = None,
     attacks: AttackTable | None = None,
+    agreed: Sequence[Agreement] = (),
 ) -> dict[str, Any]:
     """Return everything a report says about a model's runs, ready for JSON.
 
@@ -38,6 +41,7 @@ def report_content(
         runs: The runs, of one model; at least one.
         calibration: What `ecso calibrate` found about the model; None: it was not run.
         attacks: What came of the model under attack; None: no attack was tried.
+        agreed: How far judges of the same answers agree.
     """
     model = runs[0].model
     rows = rows_of(runs)
@@ -69,6 +73,7 @@ def report_content(
         "costs": [_costs(run) for run in runs if costs_of(run)],
         "checks": [_checks(run) for run in runs],
         "judges": judges,
+        "agreement": [each.to_json() for each in agreed],
         "judges_itself": model in judges,
         "rules": _rules() if RULES_NAME in judges else None,
         "has_benign": any(row.benchmark == BENIGN for row in rows),
