@@ -65,6 +65,9 @@ metrics: $(READY)  ## Measure the embedded checkpoint; writes modeling_ecso/tiny
 clients: $(TOOLS)  ## Five real client libraries against the gateway; installs them apart
 	@$(BIN)/python -m tests.clients.run
 
+inspect-evals: $(TOOLS)  ## Three tasks of inspect-evals with our providers; installs them apart
+	@$(BIN)/python -m tests.inspect_evals.run
+
 vllm: $(TOOLS)  ## The gateway before a real vLLM: tests, then a table; 2.5 GB, 15 to 30 minutes
 	@$(BIN)/python -m examples.load.vllm_environment
 	@$(BIN)/python -m pytest --quiet tests/engines/vllm_checks.py

@@ -56,6 +56,23 @@ class Attack:
         return self.family == "white-box"
 
 
+class ItemKey:
+    """An item as the key of a cache: what took minutes is made once for all variants."""
+
+    def __init__(self, item: Item, tools: AttackTools):
+        """Keep both."""
+        self.item, self.tools = item, tools
+        self._names = (item.id, item.query, item.images, item.follow_ups, item.slices)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether an attack would make the same of both."""
+        return isinstance(other, ItemKey) and other._names == self._names
+
+    def __hash__(self) -> int:
+        """Return the same for items that are equal."""
+        return hash(self._names)
+
+
 def attacked(items: list[Item], attacks: list[Attack], load: Callable[[], Any]) -> list[Item]:
     """Return the items under each of several attacks, one attack after the other.
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
-from ..attack import Attack, AttackTools
+from ..attack import Attack, AttackTools, ItemKey
 from ..attack_images import as_uri
 from ..items import Item
 
@@ -18,26 +18,12 @@ _PER_STEP = 0.15  # of epsilon
 
 def _pgd(item: Item, tools: AttackTools, levels: int, adaptive: bool) -> Item:
     return replace(
-        item, image=_attacked_image(tools.load().model, _Key(item, tools), levels, adaptive)
+        item, image=_attacked_image(tools.load().model, ItemKey(item, tools), levels, adaptive)
     )
 
 
-class _Key:
-    """An item as the key of a cache: every variant of a run meets the same attacked image."""
-
-    def __init__(self, item: Item, tools: AttackTools):
-        self.item, self.tools = item, tools
-        self._names = (item.id, item.query, item.images, item.follow_ups, item.slices)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and other._names == self._names
-
-    def __hash__(self) -> int:
-        return hash(self._names)
-
-
 @lru_cache(maxsize=4096)
-def _attacked_image(model: Any, key: _Key, levels: int, adaptive: bool) -> str:
+def _attacked_image(model: Any, key: ItemKey, levels: int, adaptive: bool) -> str:
     import torch
 
     from ..white_box import WhiteBox

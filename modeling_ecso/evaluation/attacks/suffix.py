@@ -4,9 +4,10 @@ Source: A. Zou et al., arXiv 2307.15043; written anew here, since nanogcg pins t
 """
 
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
+from typing import Any
 
-from ..attack import Attack, AttackTools
+from ..attack import Attack, AttackTools, ItemKey
 from ..items import Item
 
 
@@ -16,11 +17,17 @@ _MARKER = "@@@@"
 
 
 def _gcg(item: Item, tools: AttackTools, adaptive: bool) -> Item:
+    suffix = _suffix(tools.load().model, ItemKey(item, tools), adaptive)
+    return replace(item, query=f"{item.query} {suffix}")
+
+
+@lru_cache(maxsize=4096)
+def _suffix(model: Any, key: ItemKey, adaptive: bool) -> str:
     import torch
 
     from ..white_box import WhiteBox
 
-    box = WhiteBox(tools.load(), item)
+    box, tools = WhiteBox(key.tools.load(), key.item), key.tools
     prompts, allowed = box.prompts(_MARKER, adaptive), box.plain_tokens
     generator = torch.Generator().manual_seed(tools.generator.getrandbits(32))
     size = int(allowed.max()) + 1
@@ -42,7 +49,7 @@ def _gcg(item: Item, tools: AttackTools, adaptive: bool) -> Item:
             suffix = candidates[losses.argmin()].clone()
             if float(losses.min()) < best_loss:
                 best, best_loss = suffix, float(losses.min())
-    return replace(item, query=f"{item.query} {box.text_of(best)}")
+    return box.text_of(best)
 
 
 def _of(adaptive: bool) -> Attack:
