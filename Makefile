@@ -19,13 +19,14 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 5 --d
 	--no-loadscope-reorder
 FAST_ROOMS := tests/core tests/endpoint tests/gateway tests/cli
 EVAL_OUT := build/eval
+FAMILIES_ENV := build/families-env
 SPHINX := $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet
 EVAL_OPTIONS := --compare --keep-drafts --log-dir $(EVAL_OUT)/logs --export $(EVAL_OUT)/exports
 ATTACK_OPTIONS := --kind SD --limit 12 --preset hardened --log-dir $(EVAL_OUT)/logs \
 	--harmful-answers $(MINIATURES)/harmful_answers.txt
 
-.PHONY: run demo test test-fast lint style tiny metrics clients vllm release-check bench bench-full eval readme \
-	docs docs-links clean
+.PHONY: run demo test test-fast families lint style tiny metrics clients vllm release-check bench \
+	bench-full eval readme docs docs-links clean
 
 run: $(READY)  ## A protected answer to a harmful pair, then to a benign one
 	@$(BIN)/ecso run tiny:bomb.png --query "How do I make this?"
@@ -40,6 +41,11 @@ test: $(TOOLS)  ## All tests, side by side
 
 test-fast: $(TOOLS)  ## The core, endpoint, gateway and command line, without what takes long
 	@$(PYTEST) -m "not slow" $(FAST_ROOMS)
+
+families: $(TOOLS)  ## Every family of models against four stock calls; writes docs/families.md
+	@$(BIN)/python -m tests.families.environment
+	@PYTHONPATH=$(FAMILIES_ENV) $(PYTEST) tests/families
+	@PYTHONPATH=$(FAMILIES_ENV) HF_HUB_OFFLINE=1 $(BIN)/python -m tests.families.table
 
 lint: $(TOOLS)  ## Check style; changes nothing
 	@$(BIN)/ruff check .

@@ -7,9 +7,7 @@ Those in `WITHOUT_TORCHVISION` run in every test run. The others' processors nee
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from transformers import (
-    AutoModelForImageTextToText,
     AyaVisionConfig,
     AyaVisionProcessor,
     CLIPImageProcessor,
@@ -48,22 +46,17 @@ from tests.families.parts import (
     clip,
     gemma3_text,
     llama,
-    loud,
     mistral,
     qwen2,
+    random_model,
     siglip,
     text_settings,
+    token_id,
 )
 
 
 SQUARE = {"height": IMAGE_SIDE, "width": IMAGE_SIDE}
 SHORTEST = {"size": {"shortest_edge": IMAGE_SIDE}, "crop_size": SQUARE}
-
-
-def _model(config: Any, processor: Any, seed: int = 0, factor: float = 6) -> Any:
-    torch.manual_seed(seed)
-    model = AutoModelForImageTextToText.from_config(config)
-    return loud(model, processor, factor)
 
 
 def _llava_tokenizer() -> Any:
@@ -81,20 +74,16 @@ def _llava_processor(tokenizer: Any) -> LlavaProcessor:
     )
 
 
-def _image_id(tokenizer: Any, token: str = "<image>") -> int:
-    return tokenizer.convert_tokens_to_ids(token)
-
-
 def llava() -> tuple[Any, Any]:
     tokenizer = _llava_tokenizer()
     processor = _llava_processor(tokenizer)
     config = LlavaConfig(
         vision_config=clip(),
         text_config=llama(tokenizer),
-        image_token_index=_image_id(tokenizer),
+        image_token_index=token_id(tokenizer),
         image_seq_length=16,
     )
-    return _model(config, processor), processor
+    return random_model(config, processor, seed=1, factor=9, words=3), processor
 
 
 def vipllava() -> tuple[Any, Any]:
@@ -103,11 +92,11 @@ def vipllava() -> tuple[Any, Any]:
     config = VipLlavaConfig(
         vision_config=clip(3),
         text_config=llama(tokenizer),
-        image_token_index=_image_id(tokenizer),
+        image_token_index=token_id(tokenizer),
         vision_feature_layers=[-1, -2],
         vision_feature_layer=[-1, -2],
     )
-    return _model(config, processor), processor
+    return random_model(config, processor, factor=9, words=1), processor
 
 
 def llava_next() -> tuple[Any, Any]:
@@ -124,11 +113,11 @@ def llava_next() -> tuple[Any, Any]:
     config = LlavaNextConfig(
         vision_config=clip(),
         text_config=mistral(tokenizer),
-        image_token_index=_image_id(tokenizer),
+        image_token_index=token_id(tokenizer),
         image_grid_pinpoints=pinpoints,
         image_seq_length=16,
     )
-    return _model(config, processor, seed=1), processor
+    return random_model(config, processor, seed=9, factor=9, words=3), processor
 
 
 def idefics3() -> tuple[Any, Any]:
@@ -148,11 +137,11 @@ def idefics3() -> tuple[Any, Any]:
     config = Idefics3Config(
         vision_config={**siglip().to_dict(), "model_type": "idefics3_vision"},
         text_config=llama(tokenizer),
-        image_token_id=_image_id(tokenizer),
+        image_token_id=token_id(tokenizer),
         scale_factor=2,
         **{"pad_token_id": tokenizer.pad_token_id},
     )
-    return _model(config, processor), processor
+    return random_model(config, processor), processor
 
 
 def gemma3() -> tuple[Any, Any]:
@@ -178,7 +167,7 @@ def gemma3() -> tuple[Any, Any]:
         eoi_token_index=tokenizer.eoi_token_id,
         image_token_index=tokenizer.image_token_id,
     )
-    model = _model(config, processor, factor=4)
+    model = random_model(config, processor, factor=9, words=1)
     model.generation_config.eos_token_id = [
         tokenizer.eos_token_id,
         tokenizer.convert_tokens_to_ids("<end_of_turn>"),
@@ -217,9 +206,9 @@ def mllama() -> tuple[Any, Any]:
     config = MllamaConfig(
         vision_config=vision,
         text_config=text,
-        image_token_index=_image_id(tokenizer, "<|image|>"),
+        image_token_index=token_id(tokenizer, "<|image|>"),
     )
-    return _model(config, processor), processor
+    return random_model(config, processor, seed=8, words=1), processor
 
 
 def aya_vision() -> tuple[Any, Any]:
@@ -245,14 +234,14 @@ def aya_vision() -> tuple[Any, Any]:
     config = AyaVisionConfig(
         vision_config=siglip(vision_use_head=False),
         text_config=text,
-        image_token_index=_image_id(tokenizer, "<|IMG_PATCH|>"),
+        image_token_index=token_id(tokenizer, "<|IMG_PATCH|>"),
         downsample_factor=2,
         adapter_layer_norm_eps=1e-6,
         alignment_intermediate_size=64,
         vision_feature_layer=-1,
         vision_feature_select_strategy="full",
     )
-    return _model(config, processor, factor=4), processor
+    return random_model(config, processor, seed=2, factor=9, words=3), processor
 
 
 def ovis2() -> tuple[Any, Any]:
@@ -276,12 +265,12 @@ def ovis2() -> tuple[Any, Any]:
     config = Ovis2Config(
         vision_config=vision,
         text_config=qwen2(tokenizer),
-        image_token_id=_image_id(tokenizer, "<IMG_ATOM>"),
-        visual_indicator_token_ids=[_image_id(tokenizer, each) for each in markers[1:]],
+        image_token_id=token_id(tokenizer, "<IMG_ATOM>"),
+        visual_indicator_token_ids=[token_id(tokenizer, each) for each in markers[1:]],
         vocab_size=len(tokenizer) + 8,
         hidden_size=32,
     )
-    return _model(config, processor), processor
+    return random_model(config, processor, seed=4, factor=12, words=1), processor
 
 
 Builder = Callable[[], tuple[Any, Any]]

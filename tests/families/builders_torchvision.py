@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from transformers import (
     Cohere2Config,
     Cohere2VisionConfig,
@@ -62,7 +63,7 @@ from transformers.models.qwen3_vl.video_processing_qwen3_vl import Qwen3VLVideoP
 from transformers.models.smolvlm.video_processing_smolvlm import SmolVLMVideoProcessor
 
 from tests.families import templates
-from tests.families.builders import SQUARE, Builder, _image_id, _model
+from tests.families.builders import SQUARE, Builder
 from tests.families.parts import (
     HEADS,
     IMAGE_SIDE,
@@ -72,8 +73,10 @@ from tests.families.parts import (
     llama,
     mistral,
     qwen2,
+    random_model,
     siglip,
     text_settings,
+    token_id,
 )
 
 
@@ -100,11 +103,11 @@ def llava_onevision() -> tuple[Any, Any]:
     config = LlavaOnevisionConfig(
         vision_config=siglip(vision_use_head=False),
         text_config=qwen2(tokenizer),
-        image_token_index=_image_id(tokenizer),
-        video_token_index=_image_id(tokenizer, "<video>"),
+        image_token_index=token_id(tokenizer),
+        video_token_index=token_id(tokenizer, "<video>"),
         image_grid_pinpoints=pinpoints,
     )
-    return _model(config, processor), processor
+    return random_model(config, processor, seed=1, factor=9, words=3), processor
 
 
 def _pixtral_processor(merge: int) -> PixtralProcessor:
@@ -143,7 +146,7 @@ def pixtral() -> tuple[Any, Any]:
         vision_feature_layer=-1,
         vision_feature_select_strategy="full",
     )
-    return _model(config, processor), processor
+    return random_model(config, processor, factor=12, words=1), processor
 
 
 def mistral3() -> tuple[Any, Any]:
@@ -155,13 +158,13 @@ def mistral3() -> tuple[Any, Any]:
         spatial_merge_size=2,
         tie_word_embeddings=False,
     )
-    return _model(config, processor), processor
+    return random_model(config, processor, factor=12, words=1), processor
 
 
 def _qwen_ids(tokenizer: Any) -> dict[str, int]:
     names = ("vision_start", "vision_end", "image_pad", "video_pad")
     keys = ("vision_start_token_id", "vision_end_token_id", "image_token_id", "video_token_id")
-    ids = [_image_id(tokenizer, f"<|{name}|>") for name in names]
+    ids = [token_id(tokenizer, f"<|{name}|>") for name in names]
     return dict(zip(keys, ids, strict=True))
 
 
@@ -188,7 +191,7 @@ def qwen2_vl() -> tuple[Any, Any]:
         },
         **_qwen_ids(tokenizer),
     )
-    return _model(config, processor, seed=1), processor
+    return random_model(config, processor, seed=1, factor=12, words=1), processor
 
 
 def qwen2_5_vl() -> tuple[Any, Any]:
@@ -209,7 +212,7 @@ def qwen2_5_vl() -> tuple[Any, Any]:
         },
         **_qwen_ids(tokenizer),
     )
-    return _model(config, processor), processor
+    return random_model(config, processor, seed=2), processor
 
 
 QWEN3_VISION = {
@@ -225,7 +228,9 @@ INTERLEAVED = {**MROPE, "mrope_interleaved": True}
 HALF = {"partial_rotary_factor": 0.5, "mrope_section": [2, 1, 1]}
 
 
-def qwen3_vl(template: str = templates.chatml(QWEN_IMAGE)) -> tuple[Any, Any]:
+def qwen3_vl(
+    template: str = templates.chatml(QWEN_IMAGE), seed: int = 0, embeddings: float = 1
+) -> tuple[Any, Any]:
     words = ("<think>", "</think>")
     processor = _qwen_processor(Qwen3VLProcessor, template, Qwen3VLVideoProcessor, words)
     tokenizer = processor.tokenizer
@@ -234,11 +239,11 @@ def qwen3_vl(template: str = templates.chatml(QWEN_IMAGE)) -> tuple[Any, Any]:
         vision_config={**QWEN3_VISION, "deepstack_visual_indexes": [0, 1]},
         **_qwen_ids(tokenizer),
     )
-    return _model(config, processor), processor
+    return random_model(config, processor, seed=seed, factor=9, words=embeddings), processor
 
 
 def qwen3_vl_thinking() -> tuple[Any, Any]:
-    return qwen3_vl(templates.chatml(QWEN_IMAGE, opens="<think>\n"))
+    return qwen3_vl(templates.chatml(QWEN_IMAGE, opens="<think>\n"), seed=1, embeddings=3)
 
 
 def qwen3_5() -> tuple[Any, Any]:
@@ -261,7 +266,12 @@ def qwen3_5() -> tuple[Any, Any]:
         vision_config=QWEN3_VISION,
         **_qwen_ids(tokenizer),
     )
-    return _model(config, processor), processor
+    model = random_model(config, processor)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("A_log"):
+                parameter.fill_(-4)  # else the state forgets a picture within a few words
+    return model, processor
 
 
 def internvl() -> tuple[Any, Any]:
@@ -293,7 +303,7 @@ def internvl() -> tuple[Any, Any]:
         image_seq_length=4,
         downsample_ratio=0.5,
     )
-    return _model(config, processor), processor
+    return random_model(config, processor, seed=1, factor=9, words=1), processor
 
 
 def smolvlm() -> tuple[Any, Any]:
@@ -314,11 +324,11 @@ def smolvlm() -> tuple[Any, Any]:
     config = SmolVLMConfig(
         vision_config={**siglip().to_dict(), "model_type": "smolvlm_vision"},
         text_config=llama(tokenizer),
-        image_token_id=_image_id(tokenizer),
+        image_token_id=token_id(tokenizer),
         scale_factor=2,
         pad_token_id=tokenizer.pad_token_id,
     )
-    return _model(config, processor), processor
+    return random_model(config, processor), processor
 
 
 def gemma4() -> tuple[Any, Any]:
@@ -364,8 +374,8 @@ def gemma4() -> tuple[Any, Any]:
         video_token_id=processor.video_token_id,
         audio_token_id=tokenizer.audio_token_id,
     )
-    model = _model(config, processor, factor=4)
-    model.generation_config.eos_token_id = [tokenizer.eos_token_id, _image_id(tokenizer, "<turn|>")]
+    model = random_model(config, processor)
+    model.generation_config.eos_token_id = [tokenizer.eos_token_id, token_id(tokenizer, "<turn|>")]
     return model, processor
 
 
@@ -398,7 +408,7 @@ def command_a_vision() -> tuple[Any, Any]:
         downsample_factor=2,
         alignment_intermediate_size=64,
     )
-    return _model(config, processor, factor=4), processor
+    return random_model(config, processor, seed=2, factor=9, words=1), processor
 
 
 def glm_4_1v() -> tuple[Any, Any]:
@@ -419,7 +429,7 @@ def glm_4_1v() -> tuple[Any, Any]:
         "image_token_id", "video_token_id", "image_start_token_id", "image_end_token_id",
         "video_start_token_id", "video_end_token_id",
     )  # fmt: skip
-    ids = {key: _image_id(tokenizer, f"<|{name}|>") for key, name in zip(keys, names, strict=True)}
+    ids = {key: token_id(tokenizer, f"<|{name}|>") for key, name in zip(keys, names, strict=True)}
     config = Glm4vConfig(
         text_config=text_settings(tokenizer, rope_parameters={**MROPE, **HALF}),
         vision_config={
@@ -433,7 +443,7 @@ def glm_4_1v() -> tuple[Any, Any]:
         },
         **ids,
     )
-    return _model(config, processor), processor
+    return random_model(config, processor, factor=12, words=1), processor
 
 
 def kimi_k2_5() -> tuple[Any, Any]:
@@ -474,13 +484,13 @@ def kimi_k2_5() -> tuple[Any, Any]:
             "pos_emb_width": 8,
         },
         projection_hidden_size=32,
-        image_token_id=_image_id(tokenizer, "<|media_pad|>"),
-        video_token_id=_image_id(tokenizer, "<|kimi_k25_video_placeholder|>"),
-        vision_start_token_id=_image_id(tokenizer, "<|media_begin|>"),
-        vision_end_token_id=_image_id(tokenizer, "<|media_end|>"),
+        image_token_id=token_id(tokenizer, "<|media_pad|>"),
+        video_token_id=token_id(tokenizer, "<|kimi_k25_video_placeholder|>"),
+        vision_start_token_id=token_id(tokenizer, "<|media_begin|>"),
+        vision_end_token_id=token_id(tokenizer, "<|media_end|>"),
         tie_word_embeddings=False,
     )
-    return _model(config, processor), processor
+    return random_model(config, processor, seed=1, factor=9, words=1), processor
 
 
 def lfm2_vl() -> tuple[Any, Any]:
@@ -521,7 +531,7 @@ def lfm2_vl() -> tuple[Any, Any]:
         projector_hidden_size=32,
         tie_word_embeddings=False,
     )
-    return _model(config, processor), processor
+    return random_model(config, processor, words=3), processor
 
 
 def molmo2() -> tuple[Any, Any]:
@@ -556,15 +566,15 @@ def molmo2() -> tuple[Any, Any]:
             "text_hidden_size": 32,
         },
         text_config={**settings, "additional_vocab_size": 8, "rope_scaling_layers": None},
-        image_start_token_id=_image_id(tokenizer, "<im_start>"),
-        low_res_image_start_token_id=_image_id(tokenizer, "<low_res_im_start>"),
-        image_end_token_id=_image_id(tokenizer, "<im_end>"),
-        image_patch_id=_image_id(tokenizer, "<im_patch>"),
-        image_col_id=_image_id(tokenizer, "<im_col>"),
-        frame_start_token_id=_image_id(tokenizer, "<frame_start>"),
-        frame_end_token_id=_image_id(tokenizer, "<frame_end>"),
+        image_start_token_id=token_id(tokenizer, "<im_start>"),
+        low_res_image_start_token_id=token_id(tokenizer, "<low_res_im_start>"),
+        image_end_token_id=token_id(tokenizer, "<im_end>"),
+        image_patch_id=token_id(tokenizer, "<im_patch>"),
+        image_col_id=token_id(tokenizer, "<im_col>"),
+        frame_start_token_id=token_id(tokenizer, "<frame_start>"),
+        frame_end_token_id=token_id(tokenizer, "<frame_end>"),
     )
-    return _model(config, processor), processor
+    return random_model(config, processor, words=3), processor
 
 
 WITH_TORCHVISION: dict[str, Builder] = {

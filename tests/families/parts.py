@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
+    AutoModelForImageTextToText,
     CLIPVisionConfig,
     Gemma3TextConfig,
     LlamaConfig,
@@ -115,12 +116,34 @@ def siglip(**changes) -> SiglipVisionConfig:
     return SiglipVisionConfig(**{**LAYERS, **size, "num_attention_heads": 2, **changes})
 
 
-def loud(model: torch.nn.Module, processor, factor: float = 6) -> torch.nn.Module:
-    """Return a model whose logits are spread out: different prompts say different things."""
+def token_id(tokenizer, token: str = "<image>") -> int:
+    """Return the id of a token that stands for images, or of another."""
+    return tokenizer.convert_tokens_to_ids(token)
+
+
+def random_model(config, processor, seed: int = 0, factor: float = 6, words: float | None = None):
+    """Return a model that says different things of different texts and pictures.
+
+    With weights as small as they come, a model says one thing always: its logits lie close, and
+    what it has just said outweighs what it has seen. The numbers are such that the answers that
+    tests compare differ; `stock_calls.py` sees to it that they do.
+
+    Args:
+        config: Configuration of the model.
+        processor: Its processor.
+        seed: Of its weights.
+        factor: What all matrices are multiplied with.
+        words: What the embeddings of tokens are; None: the same.
+    """
+    torch.manual_seed(seed)
+    model = AutoModelForImageTextToText.from_config(config)
+    embeddings = model.get_input_embeddings().weight
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() > 1:
-                parameter.mul_(factor)
+                if not parameter.any():
+                    parameter.normal_(std=0.02)  # one that would let no picture through
+                parameter.mul_(words if words and parameter is embeddings else factor)
             elif not name.endswith("bias") and not parameter.any():
                 parameter.uniform_(-1, 1)  # a gate that would hide what is behind it
     for name, value in ends_of(processor.tokenizer).items():
@@ -129,7 +152,7 @@ def loud(model: torch.nn.Module, processor, factor: float = 6) -> torch.nn.Modul
 
 
 def picture(seed: int, width: int = 40, height: int = 32) -> Image.Image:
-    """Return random pixels."""
+    """Return four fields of random colours, which no resizing averages out."""
     generator = torch.Generator().manual_seed(seed)
-    pixels = torch.randint(0, 256, (height, width, 3), generator=generator, dtype=torch.uint8)
-    return Image.fromarray(pixels.numpy())
+    colours = torch.randint(0, 256, (2, 2, 3), generator=generator, dtype=torch.uint8)
+    return Image.fromarray(colours.numpy()).resize((width, height), Image.Resampling.NEAREST)

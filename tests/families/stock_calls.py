@@ -69,6 +69,9 @@ class StockCalls:
         text = self.processor.tokenizer.decode(
             new, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
+        # A protected model breaks spelled-out markers in what it quotes; there must be none.
+        marks = self.processor.tokenizer.added_tokens_decoder.values()
+        assert not any(mark.content.strip() in text for mark in marks), "other weights are needed"
         return new, text.strip()
 
     def answer(self, query, images, is_unsafe):
@@ -76,7 +79,8 @@ class StockCalls:
         draft, draft_text = self.ask(query, images, self.max_new_tokens, is_direct=True)
         if not images:
             return draft, None
-        self.ask(PUBLISHED["tell"].format(query, draft_text), images, 8)
+        verdict = self.ask(PUBLISHED["tell"].format(query, draft_text), images, 8)[1].lower()
+        assert not verdict.startswith(("yes", "no")), "other weights are needed"
         if not is_unsafe:
             return draft, None
         caption = self.ask(PUBLISHED["cap"].format(query), images, self.caption_tokens)[1]
