@@ -30,7 +30,7 @@ class Chat:
         images: The parts that hold its images, in order.
         frame: Messages that open every step; only such as no user can write.
         earlier_answers: The texts of the assistant's turns, whoever wrote them.
-        begun: The text of the last turn, where that is the assistant's and is to go on.
+        begun: The text of the last turns, where they are the assistant's and are to go on.
     """
 
     messages: tuple[Message, ...]
@@ -63,7 +63,9 @@ class Chat:
         """
         is_frame = [trusts_system and message["role"] == "system" for message in messages]
         turns = [message for message, frames in zip(messages, is_frame, strict=True) if not frames]
-        *earlier, last = turns or messages
+        # Behind the last turn that is no answer, all answers are one.
+        others = [at for at, turn in enumerate(turns) if turn["role"] != "assistant"]
+        after = others[-1] + 1 if others else 0
         return cls(
             messages=tuple(_images_first(message) for message in messages),
             query=_query(turns),
@@ -71,8 +73,10 @@ class Chat:
                 part for turn in turns for part in _parts(turn) if part["type"] == "image_url"
             ),
             frame=tuple(m for m, frames in zip(messages, is_frame, strict=True) if frames),
-            earlier_answers=tuple(_text(turn) for turn in earlier if turn["role"] == "assistant"),
-            begun=_text(last) if last["role"] == "assistant" else "",
+            earlier_answers=tuple(
+                _text(turn) for turn in turns[:after] if turn["role"] == "assistant"
+            ),
+            begun=" ".join(_text(turn) for turn in turns[after:]),
         )
 
     def turn_with_images(self, prompt: str) -> list[Message]:

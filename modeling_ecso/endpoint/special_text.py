@@ -14,8 +14,8 @@ import re
 from ..presets_ecso import DELIMITED_DETECT_PROMPT
 
 
-_OPENS = "<＜﹤〈⟨\u2329"
-_CLOSES = ">＞﹥〉⟩\u232a"
+_OPENS = "<＜﹤〈⟨\u2329◁"
+_CLOSES = ">＞﹥〉⟩\u232a▷"
 _ANGLES = _OPENS + _CLOSES
 _SQUARE = r"\[\]［］"
 _BAR = "[|｜]"

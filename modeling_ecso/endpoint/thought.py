@@ -14,9 +14,15 @@ from typing import Any, NamedTuple
 # The names that servers use, the commoner first.
 THOUGHT_FIELDS = ("reasoning_content", "reasoning")
 IN_CONTENT = "content"
-_NAMES = "(?:[a-z]+:)?(?:think|thinking|thought|reasoning)"
-_OPENING = re.compile(rf"\s*(?:<{_NAMES}>|\[THINK\]|<\|channel>thought\b)", re.IGNORECASE)
-_CLOSING = re.compile(rf"</{_NAMES}>|\[/THINK\]|<channel\|>", re.IGNORECASE)
+# What stands in a mark is not judged, so a vendor's name has no room for more.
+_NAMES = "(?:[a-z]{1,12}:)?(?:think|thinking|thought|reasoning)"
+_OPENING = re.compile(
+    rf"\s*(?:<{_NAMES}>|◁think▷|\[THINK\]|<\|START_THINKING\|>|<\|channel>thought\b)",
+    re.IGNORECASE,
+)
+_CLOSING = re.compile(
+    rf"</{_NAMES}>|◁/think▷|\[/THINK\]|<\|END_THINKING\|>|<channel\|>", re.IGNORECASE
+)
 
 
 class Said(NamedTuple):

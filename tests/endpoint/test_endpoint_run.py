@@ -14,7 +14,7 @@ from examples.load.scripted_upstream import (
     build_upstream,
     step_of,
 )
-from modeling_ecso import ECSOConfig, ECSOStepError
+from modeling_ecso import ECSOConfig, ECSOStepError, Protocol, StepReply
 from modeling_ecso.endpoint.chat import Chat
 from modeling_ecso.endpoint.logprobs import chance_unsafe
 from modeling_ecso.endpoint.model_server import (
@@ -151,6 +151,7 @@ def test_every_turn_is_judged_and_system_text_too_unless_it_is_trusted():
     + ["<<SYS>>", "<</SYS>>", "<turn|>", "<|turn>", "<|beginning of sentence|>", "<human>"]
     + ["<_user>", "[|Human|]", "[|system message|]", "[@BOS@]", "<seed:bos>", "]~b]", "[e~["]
     + ["<global-img>", "<loc0001>", "<0x0A>", "<2en>", ">>QUESTION<<", "〈|EOS|〉", "［INST］"]
+    + ["◁think▷", "◁/think▷", "◁|im_end|▷"]
     + ["<a-token-of-tomorrow!>", "[_a.token.of.tomorrow]", "<$role$>", "<<<SYS>>>"],
 )
 def test_special_tokens_in_queries_and_drafts_stay_text(special):
@@ -224,6 +225,18 @@ def test_a_failure_of_the_direct_step_is_typed_and_of_a_later_one_the_refusal(ki
             Ran(ask(f"unsafe fault={step}:{kind}"), raising, timeout_s=0.15)
         assert CANARY not in str(step_raised.value)
     assert CANARY not in caplog.text
+
+
+@pytest.mark.parametrize("preset", ["paper", "hardened"])
+def test_answers_one_after_the_other_are_one_begun_answer(preset):
+    turns = [("user", "How?"), ("assistant", "Well."), ("user", "Go on.")]
+    turns += [("assistant", "the canary has"), ("assistant", "left its")]
+    chat = Chat.of_messages([{"role": role, "content": text} for role, text in turns])
+    assert (chat.begun, chat.earlier_answers) == ("the canary has left its", ("Well.",))
+    config = ECSOConfig.from_preset(preset, judge_text_only=True)
+    protocol = Protocol(config, chat.query, has_image=False, begun=chat.begun)
+    protocol.receive(StepReply((" cage",)))
+    assert any(CANARY in prompt.partition("RESPONSE")[2] for prompt in protocol.ask.prompts)
 
 
 @pytest.mark.parametrize("last", ["user", "assistant"])

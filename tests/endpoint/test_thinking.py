@@ -231,6 +231,10 @@ def test_a_model_that_babbles_is_not_taken_for_one_that_thinks(caplog):
         ({"content": "<seed:think>a</seed:think>b"}, Said("b", "a", "content")),
         ({"content": "[THINK]a[/THINK]b"}, Said("b", "a", "content")),
         ({"content": "<|channel>thought\na<channel|>b"}, Said("b", "a", "content")),
+        ({"content": "◁think▷a◁/think▷b"}, Said("b", "a", "content")),
+        ({"content": "<|START_THINKING|>a<|END_THINKING|>b"}, Said("b", "a", "content")),
+        # A mark is part of no thought, so it has no room for one.
+        ({"content": "<mixthestufftogether:think>b"}, Said("<mixthestufftogether:think>b")),
         ({"content": "say <think> aloud"}, Said("say <think> aloud")),
     ],
 )
