@@ -62,8 +62,8 @@ def completion_of(body: Any, milliseconds: float) -> Completion:
             logprobs = None if said.thought else choice.get("logprobs")
             return Completion(
                 text=said.text,
-                tokens=_count(usage.get("completion_tokens")),
-                prompt_tokens=_count(usage.get("prompt_tokens")),
+                tokens=count_of(usage.get("completion_tokens")),
+                prompt_tokens=count_of(usage.get("prompt_tokens")),
                 finish_reason=_finish_reason(choice.get("finish_reason")),
                 has_logprobs=spells_beginning(logprobs, said.text),
                 p_unsafe=chance_unsafe(logprobs),
@@ -104,6 +104,7 @@ def _finish_reason(said: Any) -> str:
     return "content_filter" if said == "content_filter" else "length"
 
 
-def _count(value: Any) -> int:
+def count_of(value: Any) -> int:
+    """Return a count that a server has said; 0 where it is none."""
     is_count = isinstance(value, int) and not isinstance(value, bool)
     return value if is_count and 0 <= value <= _LARGEST_COUNT else 0

@@ -8,6 +8,7 @@ Not covered: what the text means; that is the protocol's.
 from collections.abc import Callable
 from typing import Any
 
+from .completion_read import count_of
 from .limited_response import MAX_RESPONSE_BYTES, ResponseTooLarge
 from .thought import THOUGHT_FIELDS, Said, said_in
 
@@ -31,6 +32,7 @@ class StreamedCompletion:
         self._pieces = 0
         self._finish_reason: Any = None
         self._usage: Any = None
+        self._tokens = 0
 
     def add(self, chunk: Any) -> None:
         """Take a piece, as it was received.
@@ -39,7 +41,9 @@ class StreamedCompletion:
             ValueError, TypeError, KeyError, IndexError, AttributeError: It is none.
             ResponseTooLarge: All of it together is larger than is read.
         """
-        self._usage = chunk.get("usage") or self._usage
+        if chunk.get("usage"):
+            self._tokens = count_of(chunk["usage"].get("completion_tokens"))
+            self._usage = chunk["usage"]
         if not chunk["choices"]:
             return
         choice = chunk["choices"][0]
@@ -54,10 +58,7 @@ class StreamedCompletion:
     @property
     def tokens(self) -> int:
         """How many tokens it has so far; about so many where the server does not say."""
-        counted = (self._usage or {}).get("completion_tokens")
-        if isinstance(counted, int) and not isinstance(counted, bool) and counted > 0:
-            return counted
-        return max(self._pieces, self.chars // _CHARS_PER_TOKEN)
+        return self._tokens or max(self._pieces, self.chars // _CHARS_PER_TOKEN)
 
     @property
     def content(self) -> str:

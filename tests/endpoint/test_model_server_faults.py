@@ -23,6 +23,7 @@ from modeling_ecso.endpoint.limited_response import MAX_RESPONSE_BYTES
 from modeling_ecso.endpoint.model_server import Fault, ModelServerError, ServerTraits
 from modeling_ecso.endpoint.openai_server import OpenAIServer
 from modeling_ecso.endpoint.run import EndpointRun
+from modeling_ecso.endpoint.streamed_completion import StreamedCompletion
 from modeling_ecso.gateway.metrics import Metrics
 from tests.support.streaming_transport import StreamingTransport
 
@@ -118,6 +119,31 @@ def test_counts_that_are_none_are_nought_and_can_be_counted(count):
     read = read_completion(body, 0.0)
     assert (read.tokens, read.prompt_tokens) == (0, 0)
     float(read.tokens)
+
+
+@pytest.mark.parametrize("count", [10**400, -1, True, "3", 1.5, None, [3]])
+def test_counts_in_a_stream_that_are_none_are_estimated(count):
+    written = StreamedCompletion()
+    for word in ("two ", "words"):
+        piece = {"choices": [{"delta": {"content": word}}], "usage": {"completion_tokens": count}}
+        written.add(piece)
+    assert written.tokens == 2
+
+
+@pytest.mark.parametrize("usage", [[1], "x", 7])
+def test_no_counts_at_all_in_a_stream_are_a_malformed_answer(usage):
+    pieces = [{"choices": [{"delta": {"content": "a kite "}}], "usage": usage}] * 40
+    events = b"".join(f"data: {json.dumps(piece)}\n\n".encode() for piece in pieces)
+    stream = {"content-type": "text/event-stream"}
+
+    def answer(request):
+        if json.loads(request.content).get("stream"):
+            return httpx2.Response(200, content=events, headers=stream)
+        return httpx2.Response(200, content=completion("No."))
+
+    with pytest.raises(ModelServerError) as raised:
+        ran(server_of(httpx2.MockTransport(answer)))
+    assert raised.value.fault is Fault.MALFORMED
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n"])
