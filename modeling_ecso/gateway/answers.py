@@ -12,6 +12,7 @@ from ..endpoint.reason import Reason
 from ..endpoint.run import EndpointRun
 from ..events_ecso import Step
 from .context import GatewayContext
+from .errors import RequestError
 from .requests import ChatRequest
 from .streamed_choice import StreamedChoice
 
@@ -119,6 +120,11 @@ class Answers:
         self.news.clear()
         taken, self._events = self._events, []
         return taken
+
+    @staticmethod
+    def failure_event(error: RequestError) -> bytes:
+        """Return what ends a stream that has begun and gets no answer."""
+        return f"data: {json.dumps(error.body(), ensure_ascii=False)}\n\n".encode()
 
     async def _settle_one(self, index: int) -> None:
         run = self._runs[index]

@@ -190,6 +190,47 @@ class SentChunk(_Sent):
     """In a chunk of its own."""
 
 
+class SentOutputText(_Sent):
+    """A text of a response."""
+
+    type: Literal["output_text", "reasoning_text"]
+    text: str
+    annotations: list[Any] = Field([], json_schema_extra=_without_default)
+    logprobs: list[Any] = Field([], json_schema_extra=_without_default)
+
+
+class SentItem(_Sent):
+    """An item of a response: what the model thought first, or its answer."""
+
+    type: Literal["message", "reasoning"]
+    id: str
+    content: list[SentOutputText]
+    status: Literal["completed", "incomplete"] = Field(
+        "completed", json_schema_extra=_without_default
+    )
+    role: Literal["assistant"] = Field("assistant", json_schema_extra=_without_default)
+    summary: list[Any] = Field([], json_schema_extra=_without_default)
+
+
+class SentResponse(_Sent):
+    """A response. Fields that say what every response here has are left out of this schema."""
+
+    id: str
+    object: Literal["response"]
+    created_at: int
+    model: str
+    status: Literal["completed", "incomplete"]
+    incomplete_details: dict[str, str] | None
+    """Why it is incomplete: `max_output_tokens`, or `content_filter`."""
+    instructions: str | None
+    output: list[SentItem]
+    usage: dict[str, Any]
+    store: Literal[False]
+    """Nothing is kept."""
+    ecso: list[SentAnswerTrace] | list[SentReason] | list[SentObserved]
+    """What was done for the answer; one entry."""
+
+
 class SentErrorDetail(_Sent):
     """An error, in the words of the API."""
 

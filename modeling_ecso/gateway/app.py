@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ..endpoint.openai_server import OpenAIServer
-from .chat_route import ChatRoute
+from .answer_route import CHAT, RESPONSES, AnswerRoute
 from .config import GatewayConfig
 from .context import GatewayContext
 from .errors import RequestError, as_request_error
@@ -33,7 +33,9 @@ from .routes import (
 )
 
 
-# Everything that can be read. What is asked with a body, `ChatRoute`, sends its responses itself.
+# What is asked with a body and answered by the model, each in the words of an API.
+ANSWER_ROUTES = {"/v1/chat/completions": CHAT, "/v1/responses": RESPONSES}
+# Everything that can be read.
 ROUTES: dict[str, Callable[[GatewayContext, Request], Awaitable[Response]]] = {
     "/v1/models": list_models,
     "/v1/models/{name:path}": show_model,
@@ -88,7 +90,10 @@ def build_app(
     return Starlette(
         middleware=[from_pages] if config.cors_origins else [],
         routes=[
-            Route("/v1/chat/completions", ChatRoute(context), methods=["POST"]),
+            *(
+                Route(path, AnswerRoute(context, api), methods=["POST"])
+                for path, api in ANSWER_ROUTES.items()
+            ),
             *(Route(path, partial(answer, context)) for path, answer in ROUTES.items()),
         ],
         exception_handlers={HTTPException: _show_http, RequestError: _show, Exception: _show},
@@ -106,5 +111,7 @@ async def _show_http(request: Request, error: Exception) -> Response:
         return await _show(
             request, RequestError("method_not_allowed", "this route does not take that method")
         )
-    message = "there is no such route; this server has /v1/chat/completions and /v1/models"
+    message = (
+        "there is no such route; this server has /v1/chat/completions, /v1/responses and /v1/models"
+    )
     return await _show(request, RequestError("no_such_route", message))

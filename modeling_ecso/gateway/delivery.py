@@ -12,7 +12,6 @@ from typing import Any
 
 from starlette.types import Receive, Send
 
-from .answers import Answers
 from .errors import ClientGone, RequestError
 from .metrics import NO_REASON
 
@@ -98,7 +97,7 @@ async def send_json(
 async def stream(
     send: Send,
     task: CancellableTask,
-    answers: Answers,
+    answers: Any,
     keep_alive_s: float,
     told_of: Callable[[Exception], RequestError],
 ) -> tuple[int, str]:
@@ -107,7 +106,7 @@ async def stream(
     Args:
         send: The connection.
         task: The work on the answers.
-        answers: What to send.
+        answers: What to send; `Answers` or one like it.
         keep_alive_s: Seconds between comments.
         told_of: Says what to tell of an error.
 
@@ -139,8 +138,7 @@ async def stream(
     if failure is not None:
         for event in answers.take_events():
             await _send_part(send, event)
-        body = json.dumps(failure.body(), ensure_ascii=False)
-        await _send_part(send, f"data: {body}\n\n".encode())
+        await _send_part(send, answers.failure_event(failure))
     await send({"type": "http.response.body", "body": b"", "more_body": False})
     if failure is not None:
         return failure.status, failure.reason.value

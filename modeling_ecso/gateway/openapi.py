@@ -16,9 +16,11 @@ from .api_shapes import (
     SentHealth,
     SentModel,
     SentModels,
+    SentResponse,
 )
 from .errors import statuses
 from .request_body import RequestBody
+from .responses_body import ResponsesBody
 
 
 _SHAPES: tuple[type[BaseModel], ...] = (
@@ -29,8 +31,15 @@ _SHAPES: tuple[type[BaseModel], ...] = (
     SentModel,
     SentModels,
     SentHealth,
+    ResponsesBody,
+    SentResponse,
 )
 _BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
+_NEUTRAL = (
+    "A field that is null is as good as left out. Fields that are not listed are taken where they "
+    "ask for nothing or for what happens anyway; any other is an error with the code "
+    "`invalid_value` that names it."
+)
 _TEXT = {"schema": {"type": "string"}}
 
 
@@ -45,6 +54,7 @@ def openapi_document() -> dict[str, Any]:
         schema.pop("additionalProperties", None)
         for field in schema.get("properties", {}).values():
             _say_bounds(field)
+    schemas["ResponsesBody"]["description"] = _NEUTRAL
     _describe_request(schemas["RequestBody"])
     return {
         "openapi": "3.1.0",
@@ -71,11 +81,7 @@ def _say_bounds(field: dict[str, Any]) -> None:
 
 
 def _describe_request(schema: dict[str, Any]) -> None:
-    schema["description"] = (
-        "A field that is null is as good as left out. Fields that are not listed are taken where "
-        "they ask for nothing or for what happens anyway; any other is an error with the "
-        "code `invalid_value` that names it."
-    )
+    schema["description"] = _NEUTRAL
     stop = schema["properties"]["stop"]
     stop["anyOf"] = [{"type": stop.pop("type"), **{k: stop.pop(k) for k in ("items", "maxItems")}}]
     stop["anyOf"].append({"type": "string"})
@@ -90,25 +96,30 @@ def _paths() -> dict[str, Any]:
     alive = {"200": _response("The gateway runs.", SentHealth)}
     name = {"name": "name", "in": "path", "required": True, **_TEXT}
     key = {status: errors[status] for status in ("401", "500")}
-    return {
-        "/v1/chat/completions": {
-            "post": {
-                "operationId": "createChatCompletion",
-                "summary": "Answer a conversation, protected.",
-                "requestBody": {"required": True, "content": _json(RequestBody)},
-                "responses": {
-                    "200": {
-                        "description": "Every choice is judged. With `stream`, server-sent events.",
-                        "content": {
-                            **_json(SentCompletion),
-                            "text/event-stream": {"schema": _reference(SentChunk)},
-                        },
-                    },
-                    **errors,
-                },
-                **_secured(),
-            }
+    completion = {
+        "description": "Every choice is judged. With `stream`, server-sent events.",
+        "content": {
+            **_json(SentCompletion),
+            "text/event-stream": {"schema": _reference(SentChunk)},
         },
+    }
+    response = {
+        "description": "The answer, judged. With `stream`, the events of the responses API.",
+        "content": {**_json(SentResponse), "text/event-stream": _TEXT},
+    }
+    return {
+        "/v1/chat/completions": _post(
+            "createChatCompletion",
+            "Answer a conversation, protected.",
+            RequestBody,
+            {"200": completion, **errors},
+        ),
+        "/v1/responses": _post(
+            "createResponse",
+            "The same in the words of the responses API; nothing is kept.",
+            ResponsesBody,
+            {"200": response, **errors},
+        ),
         "/v1/models": _get("listModels", "The one model there is.", SentModels, key),
         "/v1/models/{name}": {
             "parameters": [name],
@@ -143,6 +154,13 @@ def _paths() -> dict[str, Any]:
             }
         },
     }
+
+
+def _post(
+    name: str, summary: str, body: type[BaseModel], responses: dict[str, Any]
+) -> dict[str, Any]:
+    asked = {"requestBody": {"required": True, "content": _json(body)}}
+    return {"post": {**_operation(name, summary, responses), **asked, **_secured()}}
 
 
 def _get(name: str, summary: str, shape: type[BaseModel], errors: dict[str, Any]) -> dict[str, Any]:

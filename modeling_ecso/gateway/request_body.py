@@ -9,7 +9,7 @@ Not covered: what the fields mean together, see `requests`.
 """
 
 import json
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -55,11 +55,12 @@ def _whole_number(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-_String = Annotated[str, AfterValidator(_whole)]
-_Whole = Annotated[int, BeforeValidator(_whole_number)]
+String = Annotated[str, AfterValidator(_whole)]
+Whole = Annotated[int, BeforeValidator(_whole_number)]
+_Body = TypeVar("_Body", bound=BaseModel)
 
 
-class _Read(BaseModel):
+class ReadObject(BaseModel):
     """An object of a request, without what asks for nothing."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -92,10 +93,10 @@ class _Read(BaseModel):
         return value in ("", [], {}) or value in cls.neutral.get(name, ())
 
 
-class _ImageURL(_Read):
+class _ImageURL(ReadObject):
     ignored = frozenset({"format"})
 
-    url: _String
+    url: String
     detail: Literal["auto", "low", "high"] | None = None
 
     @field_validator("detail", mode="before")
@@ -105,13 +106,13 @@ class _ImageURL(_Read):
         return None if detail in ("", "original") else detail
 
 
-class PartRead(_Read):
+class PartRead(ReadObject):
     """A part of a turn: a text or an image. A refusal is a text that the model has said."""
 
     ignored = frozenset({"cache_control", "id", "index"})
 
     type: Literal["text", "image_url"]
-    text: _String | None = None
+    text: String | None = None
     image_url: _ImageURL | None = None
 
     @model_validator(mode="before")
@@ -133,7 +134,7 @@ class PartRead(_Read):
         return {name: value for name, value in said.items() if name != other}
 
 
-_Text = Annotated[_String, Tag("text")]
+_Text = Annotated[String, Tag("text")]
 _Parts = Annotated[list[PartRead], Field(fail_fast=True), Tag("parts")]
 _Content = Annotated[
     _Text | _Parts,
@@ -141,7 +142,7 @@ _Content = Annotated[
 ]
 
 
-class MessageRead(_Read):
+class MessageRead(ReadObject):
     """A turn. What an assistant thought before it spoke is no part of the conversation."""
 
     ignored = frozenset(
@@ -151,10 +152,10 @@ class MessageRead(_Read):
 
     role: Literal["system", "developer", "user", "assistant"]
     content: _Content | None = None
-    refusal: _String | None = None
+    refusal: String | None = None
 
 
-class _StreamOptions(_Read):
+class _StreamOptions(ReadObject):
     neutral = {
         "include_obfuscation": (True, False),
         "continuous_usage_stats": (False,),
@@ -163,13 +164,13 @@ class _StreamOptions(_Read):
     include_usage: bool = False
 
 
-class _TemplateFields(_Read):
+class _TemplateFields(ReadObject):
     """What a chat template is told; the one thing that all who think know."""
 
     enable_thinking: bool | None = None
 
 
-class RequestBody(_Read):
+class RequestBody(ReadObject):
     """A whole request."""
 
     ignored = frozenset(
@@ -211,15 +212,15 @@ class RequestBody(_Read):
     }
     summands = frozenset({"logit_bias"})
 
-    model: _String
+    model: String
     messages: list[MessageRead] = Field(min_length=1, fail_fast=True)
-    n: _Whole = Field(1, ge=1)
+    n: Whole = Field(1, ge=1)
     stream: bool = False
     stream_options: _StreamOptions = _StreamOptions()
-    stop: list[Annotated[_String, Field(max_length=1000)]] = Field([], max_length=4)
-    seed: _Whole | None = Field(None, ge=0, le=MAX_SEED)
-    max_tokens: _Whole | None = Field(None, ge=1)
-    max_completion_tokens: _Whole | None = Field(None, ge=1)
+    stop: list[Annotated[String, Field(max_length=1000)]] = Field([], max_length=4)
+    seed: Whole | None = Field(None, ge=0, le=MAX_SEED)
+    max_tokens: Whole | None = Field(None, ge=1)
+    max_completion_tokens: Whole | None = Field(None, ge=1)
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
     presence_penalty: float | None = Field(None, ge=-2, le=2)
@@ -239,16 +240,17 @@ class RequestBody(_Read):
         return None if seed == -1 else seed
 
 
-def parsed_body(content: bytes) -> RequestBody:
+def parsed_body(content: bytes, shape: type[_Body]) -> _Body:
     """Return the body of a request.
 
     Args:
         content: As it was received.
+        shape: What it must be.
 
     Raises:
         RequestError: It is no JSON, or has a field that cannot be taken; the message names it.
     """
-    return _validated(_parsed(content))
+    return _validated(_parsed(content), shape)
 
 
 def _parsed(content: bytes) -> Any:
@@ -263,11 +265,11 @@ def _parsed(content: bytes) -> Any:
     raise RequestError("invalid_json", "the body is not JSON")
 
 
-def _validated(body: Any) -> RequestBody:
+def _validated(body: Any, shape: type[_Body]) -> _Body:
     if not isinstance(body, dict):
         raise RequestError("invalid_value", "the body is not a JSON object")
     try:
-        return RequestBody.model_validate(body)
+        return shape.model_validate(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     at = _place(first["loc"])

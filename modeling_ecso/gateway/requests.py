@@ -50,13 +50,29 @@ def read_request(content: bytes, served_name: str, limits: Limits) -> ChatReques
     Raises:
         RequestError: Something in it cannot be served; the message names the field.
     """
-    body = parsed_body(content)
+    return chat_request(parsed_body(content, RequestBody), served_name, limits)
+
+
+def chat_request(
+    body: RequestBody, served_name: str, limits: Limits, at: str = "messages"
+) -> ChatRequest:
+    """Return what a request's body asks for.
+
+    Args:
+        body: The body, its fields checked one by one.
+        served_name: The one model there is.
+        limits: What one request may ask for.
+        at: The field that the messages stand in.
+
+    Raises:
+        RequestError: Something in it cannot be served; the message names the field.
+    """
     if body.model != served_name:
         raise RequestError("model_not_found", f"model: this server has {served_name!r}", "model")
     if body.n > limits.choices:
         raise wrong("n", f"must be at most {limits.choices}")
     return ChatRequest(
-        messages=_messages(body.messages, limits.text_chars),
+        messages=_messages(body.messages, limits.text_chars, at),
         sampling=Sampling(
             max_tokens=_token_limit(body, limits.tokens),
             temperature=body.temperature,
@@ -85,25 +101,25 @@ def _token_limit(body: RequestBody, most: int) -> int | None:
     return limit
 
 
-def _messages(messages: list[MessageRead], most_chars: int) -> list[Message]:
+def _messages(messages: list[MessageRead], most_chars: int, at: str) -> list[Message]:
     chars = 0
     for i, message in enumerate(messages):
         parts = message.content if isinstance(message.content, list) else []
         for j, part in enumerate(parts):
             if part.image_url and message.role != "user":
-                raise wrong(f"messages[{i}].content[{j}]", "images are for user messages alone")
+                raise wrong(f"{at}[{i}].content[{j}]", "images are for user messages alone")
             chars += len(part.text or "")
         chars += len(message.content) if isinstance(message.content, str) else 0
         chars += len(message.refusal or "")
     if chars > most_chars:
         raise RequestError(
-            "text_too_large", f"the messages have more than {most_chars} characters", "messages"
+            "text_too_large", f"the messages have more than {most_chars} characters", at
         )
     if messages[-1].role != "user":
-        raise wrong("messages", "the last must be the user's; answers cannot be continued")
+        raise wrong(at, "the last must be the user's; answers cannot be continued")
     read = [_message(message) for message in messages]
     if not read[-1]["content"]:
-        at = f"messages[{len(messages) - 1}].content"
+        at = f"{at}[{len(messages) - 1}].content"
         raise wrong(at, "the last message must hold a text or an image")
     return read
 

@@ -1,4 +1,4 @@
-"""The small routes; chat completions have a module of their own, `chat_route`.
+"""The small routes; those that answer have a module of their own, `answer_route`.
 
 A route is a function of the gateway's context and a request. It raises `RequestError` where there
 is no answer. To add one, write it here and list it in `app.ROUTES`.

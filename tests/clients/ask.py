@@ -1,6 +1,7 @@
 """What each client library sends to the gateway, and what it makes of the answers.
 
-Runs in an environment of its own, which `run.py` sets up; takes the gateway's address.
+Runs in environments of its own, which `run.py` sets up; takes the gateway's address and the
+clients' names.
 """
 
 import base64
@@ -78,6 +79,7 @@ def with_openai(url: str) -> dict[str, Check]:
         "image": lambda: (said([{"role": "user", "content": PARTS}]), SAFE),
         "history": lambda: (history(), GOOD),
         "reason": lambda: (refusal(), "unsafe"),
+        "response": lambda: (client.responses.create(model=MODEL, input="Hi").output_text, GOOD),
         "model": lambda: (client.models.retrieve(MODEL).id, MODEL),
     }
 
@@ -194,29 +196,72 @@ def with_pydantic_ai(url: str) -> dict[str, Check]:
     }
 
 
+def with_openai_agents(url: str) -> dict[str, Check]:
+    """The agents of OpenAI's own library, which ask for responses."""
+    import asyncio
+
+    from agents import Agent, OpenAIResponsesModel, Runner, set_tracing_disabled
+    from openai import AsyncOpenAI
+
+    set_tracing_disabled(True)
+    picture = [
+        {"type": "input_text", "text": "What is unsafe here?"},
+        {"type": "input_image", "image_url": IMAGE, "detail": "auto"},
+    ]
+
+    def agent() -> Agent:
+        client = AsyncOpenAI(base_url=url, api_key="none", max_retries=0)
+        model = OpenAIResponsesModel(model=MODEL, openai_client=client)
+        return Agent(name="Helper", instructions="Be brief.", model=model)
+
+    async def streamed() -> str:
+        running = Runner.run_streamed(agent(), "What is this?")
+        seen = ""
+        async for event in running.stream_events():
+            if getattr(event, "data", None) and event.data.type == "response.output_text.delta":
+                seen += event.data.delta
+        return seen
+
+    async def history() -> str:
+        first = await Runner.run(agent(), "What is this?")
+        asked = [*first.to_input_list(), {"role": "user", "content": "What is this?"}]
+        return (await Runner.run(agent(), asked)).final_output
+
+    async def said(text: str | list) -> str:
+        return (await Runner.run(agent(), text)).final_output
+
+    return {
+        "plain": lambda: (asyncio.run(said("What is this?")), GOOD),
+        "streamed": lambda: (asyncio.run(streamed()), GOOD),
+        "image": lambda: (asyncio.run(said([{"role": "user", "content": picture}])), SAFE),
+        "history": lambda: (asyncio.run(history()), GOOD),
+    }
+
+
 CLIENTS = {
     "openai": with_openai,
     "litellm": with_litellm,
     "langchain": with_langchain,
     "llama-index": with_llama_index,
     "pydantic-ai": with_pydantic_ai,
+    "openai-agents": with_openai_agents,
 }
 
 
-def main(url: str) -> int:
-    """Ask with every client and print what became of it; returns the exit status."""
+def main(url: str, clients: list[str]) -> int:
+    """Ask with these clients and print what became of it; returns the exit status."""
     failed = 0
-    for client, prepare in CLIENTS.items():
-        for what, check in prepare(url).items():
+    for client in clients:
+        for what, check in CLIENTS[client](url).items():
             try:
                 got, wanted = check()
                 told = "ok" if got == wanted else f"FAILED: {got!r} in place of {wanted!r}"
             except Exception as error:  # whatever a library raises is a finding
                 told = f"FAILED: {type(error).__name__}: {str(error)[:300]}"
             failed += told != "ok"
-            print(f"{client:12} {what:9} {told}", flush=True)
+            print(f"{client:13} {what:9} {told}", flush=True)
     return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

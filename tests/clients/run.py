@@ -2,8 +2,9 @@
 
     python -m tests.clients.run
 
-Installs the clients into `build/clients-venv` first, which takes a minute. Not part of the tests:
-it needs a package index, and fails where a new version of a client asks for something else.
+Installs the clients into environments below `build` first, which takes a minute or two; the agents
+of OpenAI have one of their own, since no versions suit all. Not part of the tests: it needs a
+package index, and fails where a new version of a client asks for something else.
 """
 
 import subprocess
@@ -14,17 +15,17 @@ from pathlib import Path
 from tests.support.servers import PROJECT, ecso_serve, free_port, running, wait_until_ready
 
 
-VENV = PROJECT / "build" / "clients-venv"
 HERE = Path(__file__).parent
+# What is installed together, and which of the clients of `ask.py` it is for.
+ENVIRONMENTS = {
+    "requirements.txt": ["openai", "litellm", "langchain", "llama-index", "pydantic-ai"],
+    "requirements-agents.txt": ["openai-agents"],
+}
 
 
 def main() -> int:
     """Install what is needed, start both servers, ask; returns the exit status."""
-    python = VENV / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
-    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*install, "--requirement", HERE / "requirements.txt"], check=True)
+    pythons = {name: _installed(name) for name in ENVIRONMENTS}
     model_port, port = free_port(), free_port()
     script = PROJECT / "examples" / "load" / "scripted_upstream.py"
     model_server = [sys.executable, script, "--port", str(model_port)]
@@ -37,9 +38,25 @@ def main() -> int:
         ):
             url = f"http://127.0.0.1:{port}"
             wait_until_ready(f"{url}/health", process, logs / "gateway.log")
-            status = subprocess.run([python, HERE / "ask.py", f"{url}/v1"]).returncode
+            status = 0
+            for name, clients in ENVIRONMENTS.items():
+                asking = [pythons[name], HERE / "ask.py", f"{url}/v1", *clients]
+                status |= subprocess.run(asking).returncode
         print((logs / "gateway.log").read_text())
     return status
+
+
+def _installed(requirements: str) -> Path:
+    """Return the Python of an environment that has them."""
+    environment = (
+        PROJECT / "build" / requirements.replace("requirements", "clients").removesuffix(".txt")
+    )
+    python = environment / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*install, "--requirement", HERE / requirements], check=True)
+    return python
 
 
 if __name__ == "__main__":

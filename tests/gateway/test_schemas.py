@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 
 from examples.load.scripted_upstream import CANARY, Thinking
 from modeling_ecso import ECSOConfig, Protocol, StepReply
-from modeling_ecso.gateway.app import ROUTES
+from modeling_ecso.gateway.app import ANSWER_ROUTES, ROUTES
 from modeling_ecso.gateway.openapi import openapi_document
 from tests.support.gateway_client import Gateway, request_body
 from tests.support.tiny_random import image, make_inputs, user_turn
@@ -107,7 +107,7 @@ def test_the_document_is_valid_served_and_of_all_routes():
     document = Gateway().get("/openapi.json").json
     validate(document)
     routes = {path.replace(":path", "") for path in ROUTES}
-    assert set(document["paths"]) == {*routes, "/v1/chat/completions"}
+    assert set(document["paths"]) == {*routes, *ANSWER_ROUTES}
 
 
 def test_requests_are_as_published():

@@ -114,17 +114,20 @@ class Gateway:
         """Send one chat completions request."""
         return self.ask_all([body], **headers)[0]
 
-    def ask_all(self, bodies: list[Any], **headers: str) -> list[Got]:
+    def respond(self, body: Any) -> Got:
+        """Send one request for a response."""
+        return self.ask_all([body], "/v1/responses")[0]
+
+    def ask_all(
+        self, bodies: list[Any], path: str = "/v1/chat/completions", **headers: str
+    ) -> list[Got]:
         """Send requests side by side."""
         content = [body if isinstance(body, bytes) else json.dumps(body) for body in bodies]
         headers = {"content-type": "application/json", **headers}
 
         async def send() -> list[Got]:
             async with self.client() as client:
-                posts = [
-                    client.post("/v1/chat/completions", content=one, headers=headers)
-                    for one in content
-                ]
+                posts = [client.post(path, content=one, headers=headers) for one in content]
                 return [_got(response) for response in await asyncio.gather(*posts)]
 
         return asyncio.run(send())

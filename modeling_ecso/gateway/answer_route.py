@@ -1,8 +1,13 @@
-"""`POST /v1/chat/completions`: check, run the protocol, deliver."""
+"""The routes that answer: check, run the protocol, deliver, in the words of one API or another.
+
+To add an API, describe it as an `Api` and list it in `app.ANSWER_ROUTES`.
+"""
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
@@ -13,7 +18,9 @@ from .context import GatewayContext
 from .delivery import CancellableTask, send_json, stream
 from .errors import ClientGone, RequestError, as_request_error
 from .metrics import NO_REASON
-from .requests import ChatRequest, read_request
+from .requests import read_request
+from .responses_answer import ResponseAnswer
+from .responses_body import read_responses_request
 
 
 logger = logging.getLogger(__name__)
@@ -22,16 +29,34 @@ logger = logging.getLogger(__name__)
 CLIENT_LEFT = 499
 
 
-class ChatRoute:
-    """The route, as an application of its own.
+class Api(NamedTuple):
+    """The words in which answers are asked for and given.
+
+    Args:
+        read: Reads a request's body; raises RequestError.
+        answers: Settles the answers and puts them into words; `Answers` or one like it.
+    """
+
+    read: Callable[..., Any]
+    answers: Callable[[GatewayContext, Any], Any]
+
+
+CHAT = Api(read_request, Answers)
+RESPONSES = Api(read_responses_request, ResponseAnswer)
+
+
+class AnswerRoute:
+    """A route that answers, as an application of its own.
 
     Args:
         context: What all requests share.
+        api: Its words.
     """
 
-    def __init__(self, context: GatewayContext):
-        """Keep the context."""
+    def __init__(self, context: GatewayContext, api: Api):
+        """Keep both."""
         self._context = context
+        self._api = api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -59,7 +84,7 @@ class ChatRoute:
         with context.running.entered():
             asked = await self._read(content)
             del content  # it may be large, and is of no use while the steps run
-            answers = Answers(context, asked)
+            answers = self._api.answers(context, asked)
             task = CancellableTask(answers.settle(), request.receive)
             try:
                 if asked.streams:
@@ -70,9 +95,9 @@ class ChatRoute:
             finally:
                 await task.end()
 
-    async def _read(self, content: bytes) -> ChatRequest:
+    async def _read(self, content: bytes) -> Any:
         config = self._context.config
-        asked = read_request(content, config.served_name, config.limits)
+        asked = self._api.read(content, config.served_name, config.limits)
         return replace(asked, messages=await self._context.images.admit(asked.messages))
 
 
