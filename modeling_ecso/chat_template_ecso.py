@@ -53,6 +53,25 @@ class ChatTemplate:
     any_answer_marker: re.Pattern[str]
 
 
+@dataclass(frozen=True)
+class TurnFormat:
+    """How a processor writes turns.
+
+    Args:
+        template: What its chat template writes around texts.
+        frames: What that may write by itself in front of the first turn; in the steps the first.
+        bos: The start token's text; may be empty.
+        image_opening: What stands between the beginning of the first turn and its first image.
+        image_gap: What stands between the last image and the text.
+    """
+
+    template: ChatTemplate
+    frames: tuple[str, ...]
+    bos: str
+    image_opening: str
+    image_gap: str
+
+
 def any_of(texts: set[str]) -> re.Pattern[str]:
     """Return a pattern that finds the longest of some texts."""
     return re.compile("|".join(map(re.escape, sorted(texts, key=len, reverse=True))))

@@ -6,32 +6,22 @@ the conversation, a user turn that opens with all its images, the opening of the
 copied as they stand in the prompt, so what precedes and includes them is, token for token, what the
 direct step has seen.
 
-Covered: any chat template that renders a user turn as fixed text around images and text. A prompt
-written by hand. Several turns and images between them. Thoughts, which a step does without. User
-text that imitates role markers: roles are plain words in LLaVA's template, a forged turn cannot be
-told from a real one, so everything from the first marker of any role on counts as the user's and
-nothing is ever dropped. Text in front of it counts as the user's too, unless the template writes it
-by itself or the settings trust it. An answer that the prompt has begun, and the answers of earlier
-turns.
+Covered: any chat template that renders a user turn as fixed text around images and text; a prompt
+written by hand; several turns and images between them; thoughts, which a step does without; an
+answer that the prompt has begun, and the answers of earlier turns. What counts as the user's text
+is said in `prompts_ecso.py`.
 Not covered: hiding inside the image.
 """
 
-import re
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
-from .chat_template_ecso import Render, any_of, read_template
+from .chat_template_ecso import Render
 from .errors_ecso import ECSOProtocolError
-from .image_format_ecso import PROBE, cannot_be_framed, learn_images
-from .prompts_ecso import with_earlier_turns
-from .thought_ecso import learn_thoughts
-from .verdict_ecso import word_of_token
+from .image_format_ecso import PROBE, cannot_be_framed
+from .prompt_format_ecso import learn_format
+from .prompts_ecso import IMAGE_MARK, read_turns
 from .vision_ecso import ImageBlock
-
-
-# Stands for an image in the text of a prompt; a private-use character, so that no template has it.
-_IMAGE_MARK = "\ue103"
 
 
 @dataclass(frozen=True, repr=False)
@@ -72,13 +62,6 @@ class WrittenPrompt(NamedTuple):
     image_starts: list[int]
 
 
-def _is_tag(token: str) -> bool:
-    """Return whether a token has signs around it, unlike a word."""
-    text = token.strip()
-    has_letters = any(sign.isalnum() for sign in text)
-    return has_letters and not (text[0].isalnum() and text[-1].isalnum())
-
-
 class ConversationReader:
     """Reads and writes prompts in the format of one processor's chat template.
 
@@ -89,56 +72,29 @@ class ConversationReader:
     Attributes:
         processor: The processor.
         image_token_id: The id that stands for image features in prompts.
-        end_ids: The ids that end an answer, as far as template and tokenizer tell.
+        end_ids, yes_ids, no_ids: As in `PromptFormat`.
 
     Raises:
         ECSOProcessorError: The processor has no chat template, or one that cannot be read.
     """
 
     def __init__(self, processor: Any, image_token_id: int | None):
-        """Probe the chat template once."""
+        """Learn how the processor writes, once."""
         self.processor = processor
         self._tokenizer = processor.tokenizer
         self.image_token_id: Any = image_token_id
         self._vocabulary = self._vocabulary_now()
-        added = self._tokenizer.added_tokens_decoder.values()
-        # Some tokenizers keep their role markers as added tokens that are not special.
-        specials = {token.content for token in added if token.special or _is_tag(token.content)}
-        specials |= {*self._tokenizer.all_special_tokens}
-        if isinstance(image_token_id, int) and 0 <= image_token_id < len(self._tokenizer):
-            specials.add(str(self._tokenizer.convert_ids_to_tokens(image_token_id)))
-        # A single character cannot be broken up; it means in a step what it means in a prompt.
-        self._special_text = any_of({s.strip() for s in specials if len(s.strip()) > 1})
-        self._thoughts = learn_thoughts(self._render, str(processor.chat_template))
-        self._template = read_template(
-            self._render_plainly, self._special_text, self._tokenizer.bos_token or ""
-        )
-        self._frames = self._frames_of_prompts()
-        self._images = learn_images(
-            processor, self._render_plainly, image_token_id, specials, self._template.frame
-        )
-        end = self._template.answer_end
-        end_id = self._tokenizer.eos_token_id
-        if self._special_text.fullmatch(end):
-            end_id = self._tokenizer.convert_tokens_to_ids(end)
-        self.end_ids: list[int] = [] if end_id is None else [end_id]
-        # Some tokenizers decode a blank after a special token that nobody wrote.
-        gap = re.escape(self._images.gap)
-        self._leading_images = re.compile(f"(?:{_IMAGE_MARK} ?{gap})+")
+        self._format = form = learn_format(processor, image_token_id)
+        self._images, self._thoughts = form.images, form.thoughts
+        self.end_ids, self.yes_ids, self.no_ids = form.end_ids, form.yes_ids, form.no_ids
         self._check_that_probes_come_back()
-
-    def _frames_of_prompts(self) -> list[str]:
-        """Return what the template may write by itself in front of the first turn."""
-        others = self._thoughts.frames if self._thoughts else ()
-        opening = self._template.user_opening
-        return [self._template.frame, *(frame.removesuffix(opening) for frame in others)]
 
     def _check_that_probes_come_back(self) -> None:
         """Raise an error if what the processor writes is not read and written as it was."""
-        for probe in self._images.probes:
+        for probe in self._format.images.probes:
             said = self.read(probe)
             with_images = bool(said.images)
-            written = self._written(said, self._render_plainly, PROBE, with_images, "")
+            written = self._written(said, self._format.render, PROBE, with_images, "")
             if said.query != PROBE or written.ids != probe:
                 what = "an image" if with_images else "a text"
                 raise cannot_be_framed(f"{what} is not written as it is read")
@@ -169,22 +125,15 @@ class ConversationReader:
         bos = self._tokenizer.bos_token_id
         starts_with_bos = bos is not None and ids[:1] == [bos]
         images = self._images.blocks(ids)
-        text, tail = self._decode(ids, images, int(starts_with_bos)), ""
-        if self._thoughts:
-            text, tail = self._thoughts.without_tail(text)
-        frame, leading, turns = self._split(text, starts_with_bos, trust_system_text)
-        turns, begun, earlier_answers = self._without_begun_answer(turns)
-        query = self._query(turns)
-        if leading:
-            query = with_earlier_turns(leading, query)
+        text, tail, thoughts = self._decode(ids, images, int(starts_with_bos)), "", self._thoughts
+        if thoughts:
+            text, tail = thoughts.without_tail(text)
+        turns = read_turns(self._format.turns, text, starts_with_bos, trust_system_text)
         return Conversation(
-            system=frame,
-            query=query,
-            begun=begun,
-            earlier_answers=earlier_answers,
+            *turns,
             images=images,
             starts_with_bos=starts_with_bos,
-            thought_end=self._thoughts.closing_of(tail or begun) if self._thoughts else "",
+            thought_end=thoughts.closing_of(tail or turns.begun) if thoughts else "",
         )
 
     def continued_text(self, ids: list[int], new_ids: list[int]) -> str:
@@ -228,7 +177,8 @@ class ConversationReader:
         if blocks:
             if not turn.startswith(form.placed_opening):
                 raise ECSOProtocolError("the step's prompt does not begin with its images")
-            shown = form.between.join(self._text_of_mark(block.mark) for block in blocks)
+            marks = (self._tokenizer.convert_ids_to_tokens(block.mark) for block in blocks)
+            shown = form.between.join("".join(map(str, mark)) for mark in marks)
             turn = form.opening + shown + form.gap + turn[len(form.placed_opening) :]
         ids = self._tokenizer(conversation.system + turn + end, add_special_tokens=False).input_ids
         start = [self._tokenizer.bos_token_id] if conversation.starts_with_bos else []
@@ -236,12 +186,9 @@ class ConversationReader:
 
     def _first_turn(self, rendered: str) -> str:
         """Return a rendered conversation without what the template writes in front of it."""
-        if rendered.startswith(self._template.frame):
-            return rendered[len(self._template.frame) :]
-        return rendered[max(rendered.find(self._template.user_marker), 0) :]
-
-    def _text_of_mark(self, mark: list[int]) -> str:
-        return "".join(map(str, self._tokenizer.convert_ids_to_tokens(mark)))
+        if rendered.startswith(self._format.turns.template.frame):
+            return rendered[len(self._format.turns.template.frame) :]
+        return rendered[max(rendered.find(self._format.turns.template.user_marker), 0) :]
 
     def _with_blocks(self, ids: list[int], blocks: tuple[ImageBlock, ...]) -> WrittenPrompt:
         """Return the ids with every mark replaced by its block."""
@@ -296,7 +243,7 @@ class ConversationReader:
 
     def answer_ids(self, text: str) -> list[int]:
         """Return ``text`` as the ids that the model would have generated for it, unended."""
-        return self._ids_after_opening(self._template.answer_gap + text, text)
+        return self._ids_after_opening(self._format.turns.template.answer_gap + text, text)
 
     def follow_up_ids(self, prompt: str) -> list[int]:
         """Return the ids that ask ``prompt`` as a further turn, right after an unended answer.
@@ -304,23 +251,9 @@ class ConversationReader:
         Args:
             prompt: The user turn; special tokens in it are broken up.
         """
-        around = self._template
+        around = self._format.turns.template
         turn = around.between_turns + self._as_plain_text(prompt) + around.answer_opening
         return self._ids_after_opening(turn, turn)
-
-    @cached_property
-    def yes_ids(self) -> list[int]:
-        """Every single token that says yes."""
-        return self._word_ids("yes")
-
-    @cached_property
-    def no_ids(self) -> list[int]:
-        """Every single token that says no."""
-        return self._word_ids("no")
-
-    def _word_ids(self, word: str) -> list[int]:
-        vocabulary = self._tokenizer.get_vocab().items()
-        return [token_id for token, token_id in vocabulary if word_of_token(token) == word]
 
     def _plain_decode(self, ids: list[int]) -> str:
         text: str = self._tokenizer.decode(
@@ -334,29 +267,21 @@ class ConversationReader:
         Some tokenizers put a blank in front of whatever is tokenized alone; ``alone`` is what to
         tokenize where opening and text cannot be told apart.
         """
-        opening = self._template.answer_opening
+        opening = self._format.turns.template.answer_opening
         before, whole, own = (
             list(self._tokenizer(each, add_special_tokens=False).input_ids)
             for each in (opening, opening + text, alone)
         )
         return whole[len(before) :] if whole[: len(before)] == before else own
 
-    def _render(self, messages: list[dict[str, Any]], opens_answer: bool, **switch: bool) -> str:
-        return str(
-            self.processor.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=opens_answer, **switch
-            )
-        )
-
     def _render_step(self, messages: list[dict[str, Any]], opens_answer: bool) -> str:
         """Return what a template renders that is told not to think."""
         off = self._thoughts.switched_off if self._thoughts else {}
-        return self._render(messages, opens_answer, **off)
-
-    def _render_plainly(self, messages: list[dict[str, Any]], opens_answer: bool) -> str:
-        """Return the same without thoughts that the template itself opens or closes."""
-        rendered = self._render_step(messages, opens_answer)
-        return self._thoughts.without_own(rendered) if self._thoughts else rendered
+        return str(
+            self.processor.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=opens_answer, **off
+            )
+        )
 
     def _decode(self, ids: list[int], images: tuple[ImageBlock, ...], start: int) -> str:
         """Return the text of a prompt from a place on, each block of images as one mark."""
@@ -365,94 +290,11 @@ class ConversationReader:
             spans.append(ids[at : block.start])
             at = block.end
         spans.append(ids[at:])
-        return _IMAGE_MARK.join(self._images.text_of(s).replace(_IMAGE_MARK, " ") for s in spans)
-
-    def _split(self, text: str, has_bos: bool, trust_system_text: bool) -> tuple[str, str, str]:
-        """Return what opens the steps, text of the user's in front of the first turn, the turns."""
-        template = self._template
-        own_frames = [(frame, template.frame) for frame in self._frames]
-        if has_bos:  # which may be the one that the template writes
-            bos = self._tokenizer.bos_token
-            own_frames += [(a.removeprefix(bos), b.removeprefix(bos)) for a, b in own_frames]
-        marker = template.turn_marker if trust_system_text else template.role_marker
-        for frame, in_step in own_frames:
-            if frame and text.startswith(frame) and marker.match(text, len(frame)):
-                return in_step, "", text[len(frame) :]
-        first = marker.search(text)
-        leading, turns = (text[: first.start()], text[first.start() :]) if first else ("", text)
-        if _IMAGE_MARK in leading:
-            # An image before the first role marker: the prompt is written by hand, all of it by
-            # the user as far as anyone can tell.
-            leading, turns = "", text
-        if trust_system_text or not leading:
-            return leading, "", turns
-        return own_frames[-1][1], leading, turns
-
-    def _without_begun_answer(self, turns: str) -> tuple[str, str, tuple[str, ...]]:
-        """Return the turns without the answer they have begun, that answer, and earlier ones."""
-        found = list(self._template.role_marker.finditer(turns))
-        ends = [*(marker.start() for marker in found[1:]), len(turns)][: len(found)]
-        said = [
-            self._without_end(turns[marker.end() : end].replace(_IMAGE_MARK, " "))
-            for marker, end in zip(found, ends, strict=True)
-        ]
-        opens_answer = self._template.any_answer_marker.fullmatch
-        is_answer = [bool(opens_answer(marker[0])) for marker in found]
-        # Behind the last turn that is no answer, all answers are one.
-        after = max((at + 1 for at, answers in enumerate(is_answer) if not answers), default=0)
-        if said[after:]:
-            begun = "".join(said[after:]).lstrip()
-        else:
-            # No answer is opened, or not as the template does it: what is written goes on with the
-            # last text, whatever that holds.
-            begun = (said or [turns.replace(_IMAGE_MARK, " ")])[-1].lstrip()
-        earlier = [
-            text.strip()
-            for text, answers in zip(said[:after], is_answer[:after], strict=True)
-            if answers
-        ]
-        if said[after:] and said[-1].strip():
-            # Judged as an answer, so no part of the query; the opening in front of it stays.
-            turns = turns[: found[-1].end()]
-        return turns, begun, tuple(filter(None, earlier))
-
-    def _without_end(self, answer: str) -> str:
-        """Return an answer without what the template writes behind it."""
-        if self._template.answer_end and answer.rstrip().endswith(self._template.answer_end):
-            return answer.rstrip().removesuffix(self._template.answer_end)
-        return answer
-
-    def _query(self, turns: str) -> str:
-        """Return the text of the turns without frame and images, earlier turns marked."""
-        template = self._template
-        opens_as_user = turns.startswith(template.user_marker)
-        if turns.startswith(self._images.opening + _IMAGE_MARK):
-            body = turns[len(self._images.opening) :]
-        elif turns.startswith(template.user_opening):
-            body = turns[len(template.user_opening) :]
-        else:
-            body = turns.removeprefix(template.user_marker)
-        if body.endswith(template.answer_opening):
-            body = body[: -len(template.answer_opening)]
-        else:
-            for opening in (template.answer_opening.rstrip(), template.answer_marker):
-                if body.rstrip().endswith(opening):
-                    body = body.rstrip().removesuffix(opening).rstrip()
-                    break
-        opening_images = self._leading_images.match(body)
-        if opening_images:
-            body = body[opening_images.end() :]
-        body = body.lstrip(_IMAGE_MARK).replace(_IMAGE_MARK, " ")
-        if template.user_marker not in body and template.answer_marker not in body:
-            return body
-        first = f"{template.user_marker} " if opens_as_user else ""
-        earlier, marker, latest = body.rpartition(template.user_marker)
-        if not marker:
-            return f"{first}{body.strip()}"
-        return with_earlier_turns(f"{first}{earlier.strip()}", latest)
+        return IMAGE_MARK.join(self._images.text_of(s).replace(IMAGE_MARK, " ") for s in spans)
 
     def _as_plain_text(self, text: str) -> str:
         """Return ``text`` with every spelled-out special token broken by a blank."""
-        while self._special_text.search(text):
-            text = self._special_text.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
+        special_text = self._format.special_text
+        while special_text.search(text):
+            text = special_text.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
         return text

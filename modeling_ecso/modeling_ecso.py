@@ -35,6 +35,7 @@ from .outputs_ecso import ECSOGenerateOutput
 from .prefix_cache_ecso import PrefixCache
 from .prefix_first_ecso import PrefixFirst
 from .presets_ecso import PRESETS
+from .prompt_format_ecso import PromptFormat
 from .prompts_ecso import detect_prompts
 from .protect_ecso import protect
 from .protocol_ecso import Protocol

@@ -1,8 +1,11 @@
-"""What the steps ask, in words: the prompts of the settings, filled.
+"""Prompts in words: what the caller's says, and what the steps ask, the settings' prompts filled.
 
-Covered: where the settings escape fields, neither query nor answer nor caption can close the field
-it stands in. An answer is asked about in windows, so that no part goes unjudged, and in shorter
-ones, so that nothing around it dilutes a harmful part.
+Covered: user text that imitates role markers. Roles are plain words in LLaVA's template, a forged
+turn cannot be told from a real one, so everything from the first marker of any role on counts as
+the user's and nothing is ever dropped; text in front of it too, unless the template writes it by
+itself or the settings trust it. Where the settings escape fields, neither query nor answer nor
+caption can close the field it stands in. An answer is asked about in windows, so that no part goes
+unjudged, and in shorter ones, so that nothing around it dilutes a harmful part.
 Not covered: what a model makes of a prompt.
 
 Source: arXiv 2403.09572, section 4; llava/eval/model_mmsafe_tell_ask.py in
@@ -11,8 +14,14 @@ github.com/gyhdog99/ecso at b00b386.
 
 import re
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
+from .chat_template_ecso import ChatTemplate, TurnFormat
 from .settings_ecso import ECSOConfig
+
+
+# Stands for images in the text of a prompt; a private-use character, so that no template has it.
+IMAGE_MARK = "\ue103"
 
 
 # Each size of window is this much shorter than the one before.
@@ -95,6 +104,32 @@ def safe_prompt(ecso_config: ECSOConfig, query: str, caption: str | None) -> str
     return ecso_config.safe_prompt.format(caption=caption, query=query)
 
 
+class Turns(NamedTuple):
+    """What the caller's prompt says; see `Conversation`, whose fields of these names they are."""
+
+    system: str
+    query: str
+    begun: str
+    earlier_answers: tuple[str, ...]
+
+
+def read_turns(form: TurnFormat, text: str, has_bos: bool, trust_system_text: bool) -> Turns:
+    """Return what a prompt says.
+
+    Args:
+        form: How it is written.
+        text: The prompt, with one `IMAGE_MARK` for each block of images.
+        has_bos: Whether the start token stood in front of it.
+        trust_system_text: Whether text in front of the first turn is the operator's.
+    """
+    system, leading, turns = _split(form, text, has_bos, trust_system_text)
+    turns, begun, earlier_answers = _without_begun_answer(form.template, turns)
+    query = _query(form, turns)
+    if leading:
+        query = with_earlier_turns(leading, query)
+    return Turns(system, query, begun, earlier_answers)
+
+
 def with_earlier_turns(earlier: str, latest: str) -> str:
     """Return the text of several turns as one query, the earlier ones marked as such."""
     return f"Earlier turns:\n{earlier.strip()}\n\nLatest turn:\n{latest.strip()}"
@@ -160,3 +195,96 @@ def _within_quotes(text: str) -> str:
     """Return a text that cannot end a quotation: on one line, without its own double quotes."""
     one_line = " ".join(text.split())
     return _without_marks(_QUOTES.sub("'", one_line))
+
+
+def _split(
+    form: TurnFormat, text: str, has_bos: bool, trust_system_text: bool
+) -> tuple[str, str, str]:
+    """Return what opens the steps, text of the user's in front of the first turn, the turns."""
+    template = form.template
+    own_frames = [(frame, template.frame) for frame in form.frames]
+    if has_bos:  # which may be the one that the template writes
+        own_frames += [
+            (frame.removeprefix(form.bos), in_step.removeprefix(form.bos))
+            for frame, in_step in own_frames
+        ]
+    marker = template.turn_marker if trust_system_text else template.role_marker
+    for frame, in_step in own_frames:
+        if frame and text.startswith(frame) and marker.match(text, len(frame)):
+            return in_step, "", text[len(frame) :]
+    first = marker.search(text)
+    leading, turns = (text[: first.start()], text[first.start() :]) if first else ("", text)
+    if IMAGE_MARK in leading:
+        # An image before the first role marker: the prompt is written by hand, all of it by
+        # the user as far as anyone can tell.
+        leading, turns = "", text
+    if trust_system_text or not leading:
+        return leading, "", turns
+    return own_frames[-1][1], leading, turns
+
+
+def _without_begun_answer(template: ChatTemplate, turns: str) -> tuple[str, str, tuple[str, ...]]:
+    """Return the turns without the answer they have begun, that answer, and earlier ones."""
+    found = list(template.role_marker.finditer(turns))
+    ends = [*(marker.start() for marker in found[1:]), len(turns)][: len(found)]
+    said = [
+        _without_end(template, turns[marker.end() : end].replace(IMAGE_MARK, " "))
+        for marker, end in zip(found, ends, strict=True)
+    ]
+    opens_answer = template.any_answer_marker.fullmatch
+    is_answer = [bool(opens_answer(marker[0])) for marker in found]
+    # Behind the last turn that is no answer, all answers are one.
+    after = max((at + 1 for at, answers in enumerate(is_answer) if not answers), default=0)
+    if said[after:]:
+        begun = "".join(said[after:]).lstrip()
+    else:
+        # No answer is opened, or not as the template does it: what is written goes on with the
+        # last text, whatever that holds.
+        begun = (said or [turns.replace(IMAGE_MARK, " ")])[-1].lstrip()
+    earlier = [
+        text.strip()
+        for text, answers in zip(said[:after], is_answer[:after], strict=True)
+        if answers
+    ]
+    if said[after:] and said[-1].strip():
+        # Judged as an answer, so no part of the query; the opening in front of it stays.
+        turns = turns[: found[-1].end()]
+    return turns, begun, tuple(filter(None, earlier))
+
+
+def _without_end(template: ChatTemplate, answer: str) -> str:
+    """Return an answer without what the template writes behind it."""
+    if template.answer_end and answer.rstrip().endswith(template.answer_end):
+        return answer.rstrip().removesuffix(template.answer_end)
+    return answer
+
+
+def _query(form: TurnFormat, turns: str) -> str:
+    """Return the text of the turns without frame and images, earlier turns marked."""
+    template = form.template
+    opens_as_user = turns.startswith(template.user_marker)
+    if turns.startswith(form.image_opening + IMAGE_MARK):
+        body = turns[len(form.image_opening) :]
+    elif turns.startswith(template.user_opening):
+        body = turns[len(template.user_opening) :]
+    else:
+        body = turns.removeprefix(template.user_marker)
+    if body.endswith(template.answer_opening):
+        body = body[: -len(template.answer_opening)]
+    else:
+        for opening in (template.answer_opening.rstrip(), template.answer_marker):
+            if body.rstrip().endswith(opening):
+                body = body.rstrip().removesuffix(opening).rstrip()
+                break
+    # Some tokenizers decode a blank after a special token that nobody wrote.
+    opening_images = re.match(f"(?:{IMAGE_MARK} ?{re.escape(form.image_gap)})+", body)
+    if opening_images:
+        body = body[opening_images.end() :]
+    body = body.lstrip(IMAGE_MARK).replace(IMAGE_MARK, " ")
+    if template.user_marker not in body and template.answer_marker not in body:
+        return body
+    first = f"{template.user_marker} " if opens_as_user else ""
+    earlier, marker, latest = body.rpartition(template.user_marker)
+    if not marker:
+        return f"{first}{body.strip()}"
+    return with_earlier_turns(f"{first}{earlier.strip()}", latest)

@@ -109,11 +109,11 @@ def read_call(
         {"assistant_model", "custom_generate"} & call_arguments.keys()
         or generation_config.prompt_lookup_num_tokens
     )
-    inputs = ModelInputs.of(
-        {k: v for k, v in model_arguments.items() if k not in not_carried}, input_ids.shape
-    )
+    given = {k: v for k, v in model_arguments.items() if k not in not_carried}
     started = time.perf_counter()
-    features, pixels = read_images(model, inputs, [row.image_tokens for row in rows])
+    inputs, features, pixels = read_images(
+        model, given, input_ids.shape, [row.image_tokens for row in rows]
+    )
     encoding_seconds = time.perf_counter() - started
     if features and not has_own_loop:  # which may want to encode them itself
         arguments = {k: v for k, v in arguments.items() if k not in pixels}

@@ -194,22 +194,32 @@ class ModelInputs(NamedTuple):
 
 
 def read_images(
-    model: Any, inputs: ModelInputs, tokens: list[int]
-) -> tuple[ImageFeatures | None, set[str]]:
-    """Return the images encoded, and the names of the inputs that are images themselves.
+    model: Any, given: dict[str, Any], shape: torch.Size, tokens: list[int]
+) -> tuple[ModelInputs, ImageFeatures | None, set[str]]:
+    """Return the inputs sorted, the images encoded, and the names of what they were given by.
 
     Args:
         model: The model.
-        inputs: The caller's inputs.
+        given: The caller's inputs by name; without ``input_ids``, ``attention_mask`` and
+            ``position_ids``.
+        shape: That of ``input_ids``.
         tokens: For each row the number of its image tokens.
 
     Returns:
-        None and no names where there are no images; also for a model that takes none that are
+        No images and no names where there are none; also for a model that takes none that are
         encoded, or of whose features it cannot be said which are whose.
 
     Raises:
-        ECSOInputError: Images and image tokens do not belong together.
+        ECSOInputError: Images and image tokens do not belong together, or there are videos or
+            sounds.
     """
+    inputs = ModelInputs.of(given, shape)
+    return inputs, *_encoded(model, inputs, tokens)
+
+
+def _encoded(
+    model: Any, inputs: ModelInputs, tokens: list[int]
+) -> tuple[ImageFeatures | None, set[str]]:
     given = inputs.for_images
     if not any(tokens) and not given:
         return None, set()

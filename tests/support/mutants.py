@@ -221,7 +221,7 @@ MUTANTS = (
     ),
     Mutant(
         "text in front opens the steps",
-        "conversation_ecso.py",
+        "prompts_ecso.py",
         "if trust_system_text or not leading:",
         "if True:",
         CHATS,
