@@ -10,6 +10,7 @@ from typing import Any
 
 from .logprobs import chance_unsafe, spells_beginning
 from .model_server import Completion, Fault, ModelServerError
+from .streamed_completion import count_of
 from .thought import IN_CONTENT, said_in
 
 
@@ -17,7 +18,6 @@ from .thought import IN_CONTENT, said_in
 # it short: the length, a repetition that was detected, and their like.
 _COMPLETE = (None, "stop", "eos", "eos_token", "end_turn", "stop_sequence", "tool_calls")
 _BROKEN_OFF = ("abort", "cancelled", "error")
-_LARGEST_COUNT = 2**31
 
 
 def read_completion(content: bytes, milliseconds: float) -> Completion:
@@ -102,9 +102,3 @@ def _finish_reason(said: Any) -> str:
     if said in _COMPLETE:
         return "stop"
     return "content_filter" if said == "content_filter" else "length"
-
-
-def count_of(value: Any) -> int:
-    """Return a count that a server has said; 0 where it is none."""
-    is_count = isinstance(value, int) and not isinstance(value, bool)
-    return value if is_count and 0 <= value <= _LARGEST_COUNT else 0

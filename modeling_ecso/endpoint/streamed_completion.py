@@ -8,13 +8,13 @@ Not covered: what the text means; that is the protocol's.
 from collections.abc import Callable
 from typing import Any
 
-from .completion_read import count_of
 from .limited_response import MAX_RESPONSE_BYTES, ResponseTooLarge
 from .thought import THOUGHT_FIELDS, Said, said_in
 
 
 # A token of most languages has about so many characters.
 _CHARS_PER_TOKEN = 4
+_LARGEST_COUNT = 2**31
 _TEXT_FIELDS = ("content", *THOUGHT_FIELDS)
 
 
@@ -95,3 +95,9 @@ class StreamedCompletion:
 
 # Is told of a completion whenever more of it has arrived.
 OnPiece = Callable[[StreamedCompletion], None]
+
+
+def count_of(value: Any) -> int:
+    """Return a count that a server has said; 0 where it is none."""
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_count and 0 <= value <= _LARGEST_COUNT else 0
