@@ -24,6 +24,7 @@ class DemoForm(NamedTuple):
     image: str | None
     query: str
     shows_withheld: bool
+    flows: bool
     temperature: float
     top_p: float
     max_new_tokens: int
@@ -42,7 +43,7 @@ class DemoRequest:
         query: The query.
         image: File of the image; None: text alone.
         ecso_config: ``keep_draft`` and ``keep_caption`` in it are the "show withheld texts"
-            switch.
+            switch, ``stream`` the one for text that flows.
         temperature: Of the answer; 0: greedy.
         top_p: Of the answer, in (0, 1]; without effect on a greedy one.
         max_new_tokens: Token limit of the answer.
@@ -81,10 +82,14 @@ def read_request(form: DemoForm, stored: ECSOConfig) -> DemoRequest:
     changes = {name: getattr(form, name) for name in PROMPTS}
     shows = bool(form.shows_withheld)
     changes |= {"enabled": True, "keep_draft": shows, "keep_caption": shows}
+    ecso_config = config_of_preset(form.preset, stored)
+    # Where a preset judges the head of an answer alone, nothing can be shown before the end.
+    flows = bool(form.flows) and ecso_config.draft_view == "windows"
+    changes["stream"] = "windows" if flows else "verdict"
     return DemoRequest(
         query=form.query,
         image=form.image,
-        ecso_config=config_of_preset(form.preset, stored).updated(changes),
+        ecso_config=ecso_config.updated(changes),
         temperature=form.temperature,
         top_p=form.top_p,
         max_new_tokens=int(form.max_new_tokens),

@@ -23,19 +23,26 @@ class RunResult(NamedTuple):
     trace: Trace
 
 
+class JudgedText(NamedTuple):
+    """The answer as far as it was judged while it is written; empty where that became void."""
+
+    text: str
+
+
 class StepwiseRun(ABC):
     """Runs the protocol for one request, one step at a time; one subclass for each way to."""
 
     @abstractmethod
-    def step(self, shows_text: bool) -> Iterator[str | StepEvent]:
+    def step(self, shows_text: bool) -> Iterator[str | JudgedText | StepEvent]:
         """Run the next step.
 
         Args:
             shows_text: Whether what it writes may be shown while it is written.
 
         Yields:
-            What is written so far, as often as that is known and may be shown, then the event of
-            the step; no event where the step failed and the run ends in the refusal.
+            What is written so far, as often as that is known and may be shown, or what of it was
+            judged, where the settings let text flow; then the event of the step; no event where
+            the step failed and the run ends in the refusal.
 
         Raises:
             ECSOError: There is no answer.
@@ -70,6 +77,7 @@ class RunProgress:
         events: The steps that have been run.
         running: The step that is running.
         written: What it has written so far, where that may be shown.
+        judged: The answer as far as it was judged, where the request lets text flow.
         draft: The draft, only where the request asks to keep it.
         result: How it ended.
         error: What went wrong, as a sentence; there is no answer then.
@@ -78,6 +86,7 @@ class RunProgress:
     events: tuple[StepEvent, ...] = ()
     running: Step | None = None
     written: str = ""
+    judged: str = ""
     draft: str | None = None
     result: RunResult | None = None
     error: str | None = None
@@ -133,6 +142,9 @@ class DemoRun:
                 if isinstance(news, StepEvent):
                     self._now(events=(*self.progress.events, news))
                     continue
+                if isinstance(news, JudgedText):
+                    yield self._now(judged=news.text)
+                    continue
                 if running is Step.DIRECT:
                     self._now(draft=news)
                 yield self._now(written=news)
@@ -141,7 +153,8 @@ class DemoRun:
                 self._now(draft=result.trace.draft)
             yield self._now(result=result, running=None, written="")
         except Exception as error:
-            yield self._now(error=error_sentence(error), running=None, written="", draft=None)
+            sentence = error_sentence(error)
+            yield self._now(error=sentence, running=None, written="", judged="", draft=None)
 
     def _may_show_text(self) -> bool:
         """Return whether what the next step writes may be shown at the end, whatever comes."""

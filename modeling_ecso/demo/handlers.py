@@ -100,10 +100,11 @@ class PageHandlers:
     def list_models(self, chosen: str | None) -> Update:
         """Show which models there are at this moment."""
         names = self.models.names
-        kept = chosen if chosen in names else next(iter(names), None)
+        # One that is there is left alone: another may have been chosen in the meantime.
+        changed: Update = {} if chosen in names else {"value": next(iter(names), None)}
         errors = " ".join(self.models.errors)
         return {
-            self.parts.model: gr.update(choices=names, value=kept),
+            self.parts.model: gr.update(choices=names, **changed),
             **self._say(errors, PanelTone.UNSAFE),
         }
 

@@ -52,6 +52,7 @@ class PageParts:
     keeps_image: gr.Checkbox
     sentence: gr.HTML
     shows_withheld: gr.Checkbox
+    flows: gr.Checkbox
     panels: dict[Step, gr.HTML]
     step_buttons: dict[Step, gr.Button]
     preset: gr.Radio
@@ -69,6 +70,7 @@ class PageParts:
             self.image,
             self.query,
             self.shows_withheld,
+            self.flows,
             self.temperature,
             self.top_p,
             self.max_new_tokens,
@@ -268,6 +270,12 @@ def _settings_parts(stored: ECSOConfig) -> dict[str, Any]:
                 info="reference: the published scripts. paper: everyday use. hardened: attackers.",
                 elem_id="preset",
             )
+            flows = gr.Checkbox(
+                label="Let text flow",
+                info="Shows an answer while it is written, as far as it was judged harmless; harm "
+                "that comes later takes it back. For models of a server.",
+                elem_id="flows",
+            )
         with gr.Column(min_width=280):
             prompts = {
                 name: gr.Textbox(
@@ -285,5 +293,6 @@ def _settings_parts(stored: ECSOConfig) -> dict[str, Any]:
         "top_p": top_p,
         "max_new_tokens": max_new_tokens,
         "preset": preset,
+        "flows": flows,
         "prompts": prompts,
     }

@@ -11,7 +11,7 @@ from ..events_ecso import StepEvent
 from ..loading.images import open_image
 from ..loading.models import LoadedModel
 from .demo_request import DemoRequest
-from .demo_run import DemoModel, RunResult, StepwiseRun
+from .demo_run import DemoModel, JudgedText, RunResult, StepwiseRun
 
 
 # How often the page shows what has been written so far.
@@ -83,7 +83,7 @@ class _LocalRun(StepwiseRun):
         )
         self._events: Generator[StepEvent] = iter(self._run)
 
-    def step(self, shows_text: bool) -> Iterator[str | StepEvent]:
+    def step(self, shows_text: bool) -> Iterator[str | JudgedText | StepEvent]:
         """Run the next step; see the base class."""
         self._written.begin(shows_text)
         shown = ""

@@ -59,8 +59,8 @@ def answer_panel(progress: RunProgress | None) -> DemoPanel:
     if progress.result is None:
         if progress.running is None:
             return DemoPanel(PanelTone.WAITING, "not yet", "Run the next step.")
-        # What the safe step writes is on its way to be the answer.
-        text = progress.written if progress.running is Step.SAFE else ""
+        # What the safe step writes is on its way to be the answer, as what was judged so far is.
+        text = progress.written if progress.running is Step.SAFE else progress.judged
         return DemoPanel(PanelTone.RUNNING, f"step {number(progress.running)} of 4", text=text)
     answer, trace = progress.result
     if trace.failed_step is not None:
@@ -104,7 +104,10 @@ def _direct(progress: RunProgress) -> DemoPanel:
             return DemoPanel(
                 PanelTone.RUNNING, "writing", _NOT_JUDGED, progress.written, is_blurred=True
             )
-        return DemoPanel(PanelTone.RUNNING, "writing", "Kept back until it has been judged.")
+        note = "Kept back until it has been judged."
+        if progress.judged:
+            note = "Judged while it is written; what was found harmless stands in the answer."
+        return DemoPanel(PanelTone.RUNNING, "writing", note)
     cost = _cost(progress.events[0])
     if progress.events[-1].outcome is Outcome.DIRECT:
         text = progress.result.answer if progress.result else ""

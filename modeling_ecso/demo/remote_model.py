@@ -3,6 +3,7 @@
 import base64
 import io
 from collections.abc import AsyncGenerator, Iterator
+from concurrent.futures import wait
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -17,12 +18,14 @@ from ..events_ecso import StepEvent
 from ..loading.images import open_image
 from ..settings_ecso import ECSOConfig
 from .demo_request import DemoRequest
-from .demo_run import DemoModel, RunResult, StepwiseRun
+from .demo_run import DemoModel, JudgedText, RunResult, StepwiseRun
 from .model_list import ModelCatalog
 
 
 # A list takes no computing; whoever does not give it at once is down.
 LIST_TIMEOUT_S = 10.0
+# How often the page shows what has been judged so far.
+REFRESH_S = 0.1
 # Above this, a lossless image is not worth the time it takes to send.
 LARGEST_PNG_BYTES = 4_000_000
 
@@ -94,8 +97,24 @@ class RemoteModel(DemoModel):
         return _RemoteRun(self._server, self._portal, request)
 
 
+class _JudgedSoFar:
+    """Reads an answer while it is written; see `Reader`."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def show_up_to(self, text: str) -> None:
+        """Take the answer as far as it was judged."""
+        if len(text) > len(self.text):
+            self.text = text
+
+    def withdraw(self) -> None:
+        """Take note that it is not the answer after all."""
+        self.text = ""
+
+
 class _RemoteRun(StepwiseRun):
-    """The steps of one request to a server. Texts come whole: no draft is streamed."""
+    """The steps of one request to a server. Shown before they are judged: no texts at all."""
 
     def __init__(self, server: OpenAIServer, portal: BlockingPortal, request: DemoRequest):
         images = (_data_uri(request.image),) if request.image else ()
@@ -106,12 +125,25 @@ class _RemoteRun(StepwiseRun):
         )
         chat = Chat.of_one_turn(request.query, images)
         self._portal = portal
-        self._run = EndpointRun(server, chat, request.ecso_config, sampling)
+        self._judged = _JudgedSoFar()
+        self._run = EndpointRun(server, chat, request.ecso_config, sampling, reader=self._judged)
         self._events = cast(AsyncGenerator[StepEvent], aiter(self._run))
 
-    def step(self, shows_text: bool) -> Iterator[str | StepEvent]:
+    def step(self, shows_text: bool) -> Iterator[str | JudgedText | StepEvent]:
         """Run the next step; see the base class."""
-        event = self._portal.call(self._next_event)
+        task = self._portal.start_task_soon(self._next_event)
+        shown = self._judged.text
+        try:
+            while not wait([task], timeout=REFRESH_S).done:
+                if self._judged.text != shown:
+                    shown = self._judged.text
+                    yield JudgedText(shown)
+        finally:
+            # Whoever asked may have left: nobody will read the rest.
+            task.cancel()
+        event = task.result()
+        if self._judged.text != shown:
+            yield JudgedText(self._judged.text)
         if event is not None:
             yield event
 

@@ -24,6 +24,7 @@ FORM = DemoForm(
     image=None,
     query="What is this?",
     shows_withheld=False,
+    flows=False,
     temperature=0,
     top_p=1,
     max_new_tokens=64,
@@ -35,6 +36,13 @@ FORM = DemoForm(
 def test_the_form_becomes_a_request():
     request = read_request(FORM._replace(shows_withheld=True), PAPER)
     assert request.ecso_config == PAPER.updated({"keep_draft": True, "keep_caption": True})
+
+
+def test_text_flows_where_all_of_it_is_judged():
+    flowing = FORM._replace(flows=True)
+    assert read_request(flowing, PAPER).ecso_config.stream == "windows"
+    reference = read_request(flowing._replace(preset="reference"), PAPER)
+    assert reference.ecso_config.stream == "verdict"
 
 
 def test_settings_that_the_model_stores_stand_for_their_preset():

@@ -16,7 +16,7 @@ from modeling_ecso import ECSOConfig
 from modeling_ecso.demo.demo_request import PROMPTS
 from modeling_ecso.loading.models import TINY_FOLDER
 from tests.support.browser import chromium
-from tests.support.demo_process import NOBODY_LISTENS, SECRET
+from tests.support.demo_process import NOBODY_LISTENS, SECRET, WORD_SECONDS
 from tests.support.scripts import run_module
 
 
@@ -284,6 +284,24 @@ def test_models_of_servers_are_listed_asked_and_reloaded(visit):
     expect(one.page.locator("#sentence")).to_contain_text(down)
 
 
+def test_words_are_seen_within_a_second_of_the_checkpoint_at_which_they_were_judged(visit):
+    one = visit()
+    one.choose("scripted at")
+    one.page.get_by_text("Settings: sampling").click()
+    one.page.check("#flows input")
+    one.page.fill("#query textarea", "unsafe words=400 after=300")
+    one.page.click("#answer-button")
+    expect(one.page.locator("#answer")).to_contain_text("step 1 of 4")
+    begun = time.monotonic()
+    expect(one.page.locator("#answer")).to_contain_text("kite kite")
+    # The first checkpoint is at 32 words.
+    assert time.monotonic() - begun < 32 * WORD_SECONDS + 1
+    expect(one.page.locator("#answer")).to_contain_text("step 1 of 4")
+    one.awaits("protected")
+    expect(one.page.locator("#answer")).not_to_contain_text("kite kite")
+    assert "canary" not in one.all_that_was_sent()
+
+
 def test_several_visitors_see_their_place_in_the_queue(visit):
     visitors = [visit() for _ in range(3)]
     for one in visitors:
@@ -305,7 +323,7 @@ def test_it_fits_a_phone(visit, scheme):
 
 
 def test_the_limits_hold_for_programs_too(demo):
-    form = ["tiny", None, "x" * 20_000, False, 0, 1, 64, "paper"]
+    form = ["tiny", None, "x" * 20_000, False, False, 0, 1, 64, "paper"]
     prompts = [getattr(ECSOConfig.from_preset("paper"), name) for name in PROMPTS]
     # The first thing on the page that can be clicked is the answer button.
     body = {"data": [*form, *prompts], "fn_index": 0, "session_hash": "program"}

@@ -3,23 +3,29 @@
 import dataclasses
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 
+from examples.load.scripted_upstream import CANARY, SAFE_ANSWER, build_upstream
 from modeling_ecso import ECSOConfig
 from modeling_ecso.demo.demo_request import DemoRequest
 from modeling_ecso.demo.demo_run import DemoRun
 from modeling_ecso.demo.local_model import LocalModel
 from modeling_ecso.demo.panels import PanelTone, answer_panel, step_panels
 from modeling_ecso.demo.panels_html import answer_html, step_html
+from modeling_ecso.demo.remote_model import RemoteModel
+from modeling_ecso.endpoint.openai_server import OpenAIServer
 from modeling_ecso.errors_ecso import ECSOInputError
 from modeling_ecso.events_ecso import Step
 from modeling_ecso.loading.models import TINY_FOLDER, LoadedModel, load_model
 from tests.support.scripted import Script
+from tests.support.streaming_transport import StreamingTransport
 from tests.support.tiny_random import make_model
 
 
 BOMB, KITE = (str(TINY_FOLDER / "images" / name) for name in ("bomb.png", "kite.png"))
 DRAFT = "a draft with {braces} and <b>tags</b>"
 SAFE = "a safe answer"
+LATE = "unsafe words=150 after=100"
 CAPTION = "the words <i>of</i> the picture"
 
 
@@ -221,3 +227,24 @@ def test_nothing_that_holds_a_text_has_a_repr_of_it(tiny):
     shown(run)
     for thing in (run.request, run.progress, *step_panels(run.progress).values()):
         assert "step one" not in repr(thing) and "private" not in repr(thing)
+
+
+@pytest.mark.parametrize("flows", [True, False])
+@pytest.mark.parametrize(("query", "ends"), [("words=150", "released"), (LATE, "withheld")])
+def test_words_of_a_servers_model_are_there_once_they_are_judged(query, ends, flows):
+    upstream = build_upstream(word_seconds=0.004)
+    server = OpenAIServer("http://u/v1", "m", transport=StreamingTransport(upstream))
+    stream = "windows" if flows else "verdict"
+    with start_blocking_portal() as portal:
+        run = DemoRun(RemoteModel("m", server, portal), ask(query, stream=stream))
+        early, written = [], 0
+        for progress in run.run_all():
+            panel = answer_panel(progress)
+            if progress.running is Step.DIRECT and panel.text:
+                written = written or upstream.state.stats["words"]
+                early.append(panel.text)
+            assert CANARY not in panel.text
+    assert bool(early) is flows and written < 120
+    assert statuses(run.progress)[0] == ends
+    if ends == "withheld":
+        assert answer_panel(run.progress).text == SAFE_ANSWER and not run.progress.judged

@@ -20,6 +20,8 @@ from modeling_ecso.demo.model_list import ModelList
 SECRET = "a secret of the machine"
 SLOW_S = 1.5
 NOBODY_LISTENS = 9
+# How long the scripted server takes for each word of a stream.
+WORD_SECONDS = 0.01
 
 
 class Broken(DemoModel, StepwiseRun):
@@ -48,7 +50,8 @@ class Slow(Broken):
 
 
 def start_scripted_server():
-    server = uvicorn.Server(uvicorn.Config(build_upstream(), port=0, log_level="error"))
+    upstream = build_upstream(word_seconds=WORD_SECONDS)
+    server = uvicorn.Server(uvicorn.Config(upstream, port=0, log_level="error"))
     threading.Thread(target=server.run, daemon=True).start()
     while not server.started:
         time.sleep(0.01)
