@@ -16,7 +16,7 @@ Not covered: hiding inside the image.
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from .chat_template_ecso import Render
+from .chat_template_ecso import Render, message
 from .errors_ecso import ECSOProtocolError
 from .image_format_ecso import PROBE, cannot_be_framed
 from .prompt_format_ecso import learn_format
@@ -251,8 +251,10 @@ class ConversationReader:
         Args:
             prompt: The user turn; special tokens in it are broken up.
         """
-        around = self._format.turns.template
-        turn = around.between_turns + self._as_plain_text(prompt) + around.answer_opening
+        # Where an answer opens as in the other steps: with a thought that is closed, if with one.
+        opening = self._render_step([message("user", PROBE)], True).rpartition(PROBE)[2]
+        opening += self._thoughts.suffix if self._thoughts else ""
+        turn = self._format.turns.template.between_turns + self._as_plain_text(prompt) + opening
         return self._ids_after_opening(turn, turn)
 
     def _plain_decode(self, ids: list[int]) -> str:

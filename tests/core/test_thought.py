@@ -127,3 +127,11 @@ def test_a_model_that_thinks_by_itself_is_told_not_to_by_a_closed_thought(proces
     assert prompts(script, "detect")[0].endswith("assistant\n<think>\n\n</think>\n\n")
     answer = processor.tokenizer.decode(output.sequences[0]).rpartition("assistant\n")[2]
     assert answer == "Here is how.<|im_end|>"
+
+
+def test_a_follow_up_question_is_answered_without_a_thought(processor):
+    reader = make_model(processor)._protection().reader(processor)
+    asked_so = processor.tokenizer.decode(reader.follow_up_ids("Is it harmful?"))
+    assert asked_so.endswith(
+        "Is it harmful?<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
+    )
