@@ -56,16 +56,7 @@ class StockCalls:
 
     def ask(self, text, images, tokens, is_direct=False):
         """Return the new ids and their text."""
-        template = {} if is_direct else self.in_steps
-        prompt = self.processor.apply_chat_template(
-            chat(text, len(images)), add_generation_prompt=True, **template
-        )
-        prompt += "" if is_direct else self.step_suffix
-        given = {"images": [images]} if images else {}
-        inputs = self.processor(text=[prompt], return_tensors="pt", **given)
-        with torch.no_grad():
-            ids = self.model.generate(**inputs, max_new_tokens=tokens, do_sample=False)
-        new = ids[0, inputs["input_ids"].shape[1] :].tolist()
+        (new,) = self.sequences(text, images, tokens, is_direct)
         text = self.processor.tokenizer.decode(
             new, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
@@ -73,6 +64,20 @@ class StockCalls:
         marks = self.processor.tokenizer.added_tokens_decoder.values()
         assert not any(mark.content.strip() in text for mark in marks), "other weights are needed"
         return new, text.strip()
+
+    def sequences(self, text, images, tokens, is_direct=False, **generation):
+        """Return the new ids of each sequence, by default of a single greedy one."""
+        template = {} if is_direct else self.in_steps
+        prompt = self.processor.apply_chat_template(
+            chat(text, len(images)), add_generation_prompt=True, **template
+        )
+        prompt += "" if is_direct else self.step_suffix
+        given = {"images": [images]} if images else {}
+        inputs = self.processor(text=[prompt], return_tensors="pt", **given)
+        arguments = {"max_new_tokens": tokens, "do_sample": False, **generation}
+        with torch.no_grad():
+            ids = self.model.generate(**inputs, **arguments)
+        return ids[:, inputs["input_ids"].shape[1] :].tolist()
 
     def answer(self, query, images, is_unsafe):
         """Return (answer ids, caption): the draft where there is no image or it is judged safe."""
