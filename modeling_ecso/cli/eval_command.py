@@ -40,6 +40,11 @@ def add_to(commands: Any) -> None:
         "same command goes on where a judge failed",
     )
     parser.add_argument(
+        "--estimate",
+        action="store_true",
+        help="tell how many GPU hours the runs would take, and end",
+    )
+    parser.add_argument(
         "--attack",
         nargs="+",
         default=[],
@@ -81,6 +86,10 @@ def run(chosen: argparse.Namespace) -> int:
     try:
         if chosen.judge_prompts:
             read_judge_prompts(Path(chosen.judge_prompts))
+        if chosen.estimate:
+            from .estimate_screen import tell_estimate
+
+            return tell_estimate(each_chosen)
         return max([eval_screen.evaluate(each) for each in each_chosen])
     except KeyboardInterrupt:
         print("what is answered is kept: the same command with --resume goes on", file=sys.stderr)
@@ -139,7 +148,7 @@ def _check(chosen: argparse.Namespace) -> None:
             "--data is missing; give the folder of the data or hub:OWNER/NAME@COMMIT"
         )
     if chosen.score_again:
-        for option in ("limit", "direct", "preset", "ecso_config", "attack"):
+        for option in ("limit", "direct", "preset", "ecso_config", "attack", "estimate"):
             if getattr(chosen, option):
                 raise ECSOInputError(
                     f"--score-again judges whole logs, so it takes no {_flag(option)}; leave it out"

@@ -117,7 +117,7 @@ def _why(run: EvalRun) -> str:
 
 def made_runs(chosen: argparse.Namespace, console: Console) -> list[EvalRun]:
     """Make all runs of a benchmark, or finish them, with a bar for each."""
-    plans = _plans(chosen)
+    to_make = plans(chosen)
     columns = [
         TextColumn("{task.description}"),
         BarColumn(),
@@ -125,12 +125,12 @@ def made_runs(chosen: argparse.Namespace, console: Console) -> list[EvalRun]:
         TimeElapsedColumn(),
     ]
     log_dir = Path(chosen.log_dir)
-    begun = [begun_run(plan, log_dir) if chosen.resume else None for plan in plans]
+    begun = [begun_run(plan, log_dir) if chosen.resume else None for plan in to_make]
     if chosen.resume and not any(begun):
         console.print(Text(f"nothing in {log_dir} to resume with these options: starting anew"))
     runs = []
     with Progress(*columns, console=console) as progress:
-        for plan, earlier in zip(plans, begun, strict=True):
+        for plan, earlier in zip(to_make, begun, strict=True):
             task = progress.add_task(plan.title, total=None)
             watcher = _watcher(progress, task)
             run = make_run(plan, log_dir, earlier, watcher)
@@ -146,7 +146,8 @@ def _watcher(progress: Progress, task: Any) -> Watcher:
     )
 
 
-def _plans(chosen: argparse.Namespace) -> list[EvalPlan]:
+def plans(chosen: argparse.Namespace) -> list[EvalPlan]:
+    """Return the runs that arguments of `ecso eval` ask for."""
     typed = chosen.model or TINY_NAME
     model = inspect_name(typed)
     judge = None if chosen.judge == "rules" else chosen.judge
