@@ -22,7 +22,10 @@ EVAL_OUT := build/eval
 FAMILIES_ENV := build/families-env
 SPHINX := $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet
 EVAL_OPTIONS := --compare --keep-drafts --log-dir $(EVAL_OUT)/logs --export $(EVAL_OUT)/exports
-ATTACK_OPTIONS := --kind SD --limit 12 --preset hardened --log-dir $(EVAL_OUT)/logs \
+# How much of it there is; the tests ask for less.
+EVAL_SIZE := 10
+ATTACKED := 12
+ATTACK_OPTIONS := --kind SD --limit $(ATTACKED) --preset hardened --log-dir $(EVAL_OUT)/logs \
 	--harmful-answers $(MINIATURES)/harmful_answers.txt
 
 .PHONY: run demo test test-fast families lint style tiny metrics clients vllm release-check bench \
@@ -91,7 +94,7 @@ bench-full: $(TOOLS)  ## The same at the token geometry of LLaVA-1.5; about 25 m
 
 eval: $(EVAL_READY)  ## All benchmarks in miniature on the tiny model, attacks, calibration, report
 	@rm -rf $(EVAL_OUT)
-	@$(BIN)/python -m examples.training.miniatures.make --out $(MINIATURES)
+	@$(BIN)/python -m examples.training.miniatures.make --out $(MINIATURES) --size $(EVAL_SIZE)
 	@$(BIN)/ecso eval all --data $(MINIATURES) $(EVAL_OPTIONS)
 	@$(BIN)/ecso attack mm_safetybench mossbench --data $(MINIATURES) $(ATTACK_OPTIONS)
 	@$(BIN)/ecso calibrate --benign $(MINIATURES)/calibration/benign.jsonl \

@@ -9,7 +9,7 @@ import os
 import struct
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -209,32 +209,34 @@ def with_openai_agents(url: str) -> dict[str, Check]:
         {"type": "input_image", "image_url": IMAGE, "detail": "auto"},
     ]
 
-    def agent() -> Agent:
-        client = AsyncOpenAI(base_url=url, api_key="none", max_retries=0)
-        model = OpenAIResponsesModel(model=MODEL, openai_client=client)
-        return Agent(name="Helper", instructions="Be brief.", model=model)
+    async def with_agent(use: Callable[[Agent], Awaitable[str]]) -> str:
+        async with AsyncOpenAI(base_url=url, api_key="none", max_retries=0) as client:
+            model = OpenAIResponsesModel(model=MODEL, openai_client=client)
+            return await use(Agent(name="Helper", instructions="Be brief.", model=model))
 
-    async def streamed() -> str:
-        running = Runner.run_streamed(agent(), "What is this?")
+    async def streamed(agent: Agent) -> str:
         seen = ""
-        async for event in running.stream_events():
+        async for event in Runner.run_streamed(agent, "What is this?").stream_events():
             if getattr(event, "data", None) and event.data.type == "response.output_text.delta":
                 seen += event.data.delta
         return seen
 
-    async def history() -> str:
-        first = await Runner.run(agent(), "What is this?")
+    async def history(agent: Agent) -> str:
+        first = await Runner.run(agent, "What is this?")
         asked = [*first.to_input_list(), {"role": "user", "content": "What is this?"}]
-        return (await Runner.run(agent(), asked)).final_output
+        return (await Runner.run(agent, asked)).final_output
 
-    async def said(text: str | list) -> str:
-        return (await Runner.run(agent(), text)).final_output
+    async def plain(agent: Agent) -> str:
+        return (await Runner.run(agent, "What is this?")).final_output
+
+    async def image(agent: Agent) -> str:
+        return (await Runner.run(agent, [{"role": "user", "content": picture}])).final_output
 
     return {
-        "plain": lambda: (asyncio.run(said("What is this?")), GOOD),
-        "streamed": lambda: (asyncio.run(streamed()), GOOD),
-        "image": lambda: (asyncio.run(said([{"role": "user", "content": picture}])), SAFE),
-        "history": lambda: (asyncio.run(history()), GOOD),
+        "plain": lambda: (asyncio.run(with_agent(plain)), GOOD),
+        "streamed": lambda: (asyncio.run(with_agent(streamed)), GOOD),
+        "image": lambda: (asyncio.run(with_agent(image)), SAFE),
+        "history": lambda: (asyncio.run(with_agent(history)), GOOD),
     }
 
 

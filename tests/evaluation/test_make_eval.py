@@ -17,8 +17,9 @@ def out(tmp_path_factory):
     folder = tmp_path_factory.mktemp("eval")
     # Everything is installed; the tests that run beside this one must not see that change.
     places = [f"EVAL_OUT={folder / 'out'}", f"MINIATURES={folder / 'miniatures'}", "EVAL_READY="]
+    small = ["EVAL_SIZE=3", "ATTACKED=2"]
     done = subprocess.run(
-        ["make", "eval", *places],
+        ["make", "eval", *places, *small],
         cwd=PROJECT,
         capture_output=True,
         text=True,
