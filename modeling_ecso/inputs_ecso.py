@@ -1,8 +1,7 @@
 """From prompts of the steps to model inputs: padding, images, and what is in a cache already."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from transformers import DynamicCache
@@ -11,8 +10,9 @@ from transformers.utils import logging
 from .call_ecso import Call
 from .errors_ecso import ECSOInputError
 from .prefix_cache_ecso import CacheKind, PrefixCache, shared_prefix
-from .prefix_first_ecso import PrefixFirst
+from .prefix_first_ecso import prefixes_first
 from .sharing_ecso import MAY_SHARE
+from .step_batch_ecso import StepBatch, StepPrompt
 from .token_tensors_ecso import Piece
 
 
@@ -20,42 +20,6 @@ logger = logging.get_logger(__name__)
 
 # Windows of long drafts can be many times the rows of the batch; this keeps memory in bounds.
 SMALLEST_FULL_BATCH = 8
-
-
-@dataclass(frozen=True, repr=False)
-class StepPrompt:
-    """One prompt of a step. Has no repr: it may quote an unsafe draft.
-
-    Args:
-        row: The row it belongs to.
-        sees_images: Whether it sees the row's images.
-        text: The user turn.
-        draft: Index of the draft that the turn follows in its own conversation; None: the turn
-            stands alone.
-    """
-
-    row: int
-    sees_images: bool
-    text: str
-    draft: int | None = None
-
-
-@dataclass(frozen=True, repr=False)
-class StepBatch:
-    """Prompts of a step that are run together. Has no repr: they may quote an unsafe draft.
-
-    Args:
-        prompts: What was to be run.
-        inputs: Arguments of `generate()`; ``past_key_values`` among them, good for this batch
-            alone, where some of a prompt need not be read again.
-        rows: For each row of the inputs the caller's row it belongs to.
-        places: For each prompt its row of the inputs.
-    """
-
-    prompts: list[StepPrompt]
-    inputs: dict[str, Any]
-    rows: list[int]
-    places: list[int]
 
 
 # Makes a batch of prompts, the cheapest way they allow.
@@ -76,7 +40,7 @@ class StepInputs:
         self._longest_prompt = getattr(text_config, "max_position_embeddings", None)
         self._cache_kind = CacheKind.of(text_config)
         self._cache: Any = None  # a PrefixCache, where one is kept
-        self._first: PrefixFirst | None = None
+        self._first: Any = None  # a PrefixFirst
         self._prefixes: list[list[int]] = [[] for _ in call.request.rows]
         self._drafts: Any = None  # ids by sequence, once they are written
         self._draft_lengths: list[int] = []
@@ -99,7 +63,9 @@ class StepInputs:
         if not any(self._prefixes) and call.ecso_config.follow_up_prompt is None:
             return arguments  # no later step begins with what the direct step has read
         if not self._cache_kind.can_be_cut:
-            return self._direct_after_prefix(arguments)
+            found = prefixes_first(call, self._prefixes, arguments, self._beginnings)
+            self._first, arguments = found
+            return arguments
         # Without a configuration, so that no layer forgets what lies outside its window.
         arguments["past_key_values"] = DynamicCache()
         padding = [row.padding or 0 for row in request.rows]
@@ -108,34 +74,17 @@ class StepInputs:
         )
         return arguments
 
-    def _direct_after_prefix(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Return arguments that go on from the prefixes, where the caller's batch allows it."""
-        request, rows = self._call.request, list(range(len(self._call.request.rows)))
-        seen = [row for row in rows if self._prefixes[row]]
-        if not seen or request.sequences_per_row > 1 or request.image_tensors:
-            return arguments
-        parts = [self._own(row, len(self._prefixes[row])) for row in seen]
-        inputs = {**self._padded(parts), **self._features_of(seen)}
-        places = [seen.index(row) if row in seen else None for row in rows]
-        self._first = first = PrefixFirst(self._call.model, inputs, places)
-        rests = {len(request.rows[r].ids) - len(self._prefixes[r]) for r in rows}
-        shows_more = arguments.get("output_attentions") or arguments.get("output_hidden_states")
-        fits = {request.input_ids.shape[1] - first.width} == rests and seen == rows
-        if not fits or shows_more or MAY_SHARE.get(self._call.model) is None:
-            return arguments
-        same = self._padded(
-            [self._own(row) for row in rows]
-        )  # the ids and the mask are the caller's own
-        going_on = {k: v for k, v in arguments.items() if k != "mm_encoder_outputs"}
-        return {**same, **going_on, "past_key_values": first.for_rows(rows)}
+    def _beginnings(self, lengths: dict[int, int]) -> dict[str, Any]:
+        """Return arguments of `generate()` for beginnings of rows with the images of these rows."""
+        parts = [self._own(row, length) for row, length in lengths.items()]
+        return {**self._padded(parts), **self._features_of(list(lengths))}
 
     def take_drafts(self, drafts: list[list[int]]) -> None:
         """Note what the direct step wrote, by sequence: ids without padding."""
         rows, end_ids = self._call.request.rows, self._call.request.end_ids
         self._drafts = [draft[:-1] if draft and draft[-1] in end_ids else draft for draft in drafts]
-        if self._cache is not None and not self._cache.is_usable:
+        if self._cache is None or not self._cache.is_usable:
             self._cache = None
-        if self._cache is None:
             return
         # Of each draft; never the last token.
         in_cache = self._cache.length - self._call.request.input_ids.shape[1]
@@ -171,11 +120,8 @@ class StepInputs:
 
         None where it would be run from its beginning anyway.
         """
-        way = self._way_of(prompt)
-        if way in (self._whole, self._in_place):
-            return None
-        whole = self._in_place if self._needs_place(prompt) else self._whole
-        return way([prompt]), whole([prompt])
+        way, whole = self._way_of(prompt), self._whole_way_of(prompt)
+        return None if way == whole else (way([prompt]), whole([prompt]))
 
     def share_no_more(self) -> None:
         """Run every prompt from its beginning from now on."""
@@ -184,7 +130,7 @@ class StepInputs:
     def _rest_that_counts(self, way: _Way, prompt: StepPrompt) -> int:
         """Return how much of a prompt is not in a cache, where that must be alike in a batch."""
         kind = self._cache_kind
-        if way in (self._whole, self._in_place) or (kind.can_be_cut and kind.window is None):
+        if way == self._whole_way_of(prompt) or (kind.can_be_cut and kind.window is None):
             return 0
         length = len(self._made_of(prompt)[0])
         longest = max(len(row.ids) for row in self._call.request.rows)
@@ -219,8 +165,11 @@ class StepInputs:
             request.image_tensors and prompt.sees_images and request.rows[prompt.row].image_tokens
         )
 
+    def _whole_way_of(self, prompt: StepPrompt) -> _Way:
+        return self._in_place if self._needs_place(prompt) else self._whole
+
     def _way_of(self, prompt: StepPrompt) -> _Way:
-        whole = self._in_place if self._needs_place(prompt) else self._whole
+        whole = self._whole_way_of(prompt)
         has_prefix = bool(prompt.sees_images and self._prefixes[prompt.row])
         if self._first is not None:
             return self._after_first if has_prefix and prompt.draft is None else whole
@@ -243,7 +192,7 @@ class StepInputs:
 
     def _features_of(self, rows: list[int]) -> dict[str, Any]:
         features = self._call.request.features
-        return features.of_rows(rows) if features is not None else {}
+        return features.of_rows(rows) if features else {}
 
     def _all_in_place(self, prompts: list[StepPrompt]) -> Iterator[StepBatch]:
         """Yield prompts in place, those of one row one after the other."""
@@ -274,7 +223,7 @@ class StepInputs:
         return self._after(cache, prompts)
 
     def _after_first(self, prompts: list[StepPrompt]) -> StepBatch:
-        first = cast(PrefixFirst, self._first)
+        first = self._first
         return self._after(first.for_rows([prompt.row for prompt in prompts]), prompts, first.width)
 
     def _after(self, cache: Any, prompts: list[StepPrompt], width: int = 0) -> StepBatch:
@@ -344,8 +293,7 @@ class StepInputs:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return ids and mask, long, (prompts, longest of them or the width)."""
         longest = max(width, *map(len, ids))
-        device = self._call.request.input_ids.device
-        pad = self._call.request.pad_id
+        pad, device = self._call.request.pad_id, self._call.request.input_ids.device
         padded = [[pad] * (longest - len(row)) + row for row in ids]
         mask = [[0] * (longest - len(row)) + [1] * len(row) for row in ids]
         both = torch.tensor([padded, mask], dtype=torch.long, device=device)

@@ -19,8 +19,10 @@ from transformers import (
     LlavaProcessor,
 )
 
+from .answer_ecso import GeneratedAnswer
 from .call_ecso import Call
 from .chat_template_ecso import ChatTemplate
+from .checkpoints_ecso import Checkpoints
 from .configuration_ecso import ECSOLlavaConfig
 from .conversation_ecso import ConversationReader
 from .errors_ecso import ECSOError
@@ -45,6 +47,7 @@ from .run_ecso import ProtectedRun
 from .settings_ecso import ECSOConfig
 from .sharing_ecso import MAY_SHARE
 from .sources_ecso import find_processor
+from .step_batch_ecso import StepBatch
 from .steps_ecso import Steps
 from .thought_ecso import Thoughts
 from .token_tensors_ecso import TokenTensors

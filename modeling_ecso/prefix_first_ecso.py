@@ -12,10 +12,18 @@ Not covered, and run the plain way with the same result: beams and several sampl
 """
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from transformers import DynamicCache
+
+from .call_ecso import Call
+from .sharing_ecso import MAY_SHARE
+
+
+# Takes the length of the beginning of some rows; returns arguments of generate() for them.
+Beginnings = Callable[[dict[int, int]], dict[str, Any]]
 
 
 class PrefixFirst:
@@ -71,3 +79,38 @@ class PrefixFirst:
         with torch.no_grad():
             self._model(**prepared)
         return cache
+
+
+def prefixes_first(
+    call: Call, prefixes: list[list[int]], arguments: dict[str, Any], beginnings: Beginnings
+) -> tuple[PrefixFirst | None, dict[str, Any]]:
+    """Return the prefixes of a call and the direct step's arguments, which go on from them.
+
+    Args:
+        call: What was asked for.
+        prefixes: For each row the ids of its prefix; empty for a row without images.
+        arguments: Those of the direct step as they are.
+        beginnings: Makes the arguments for beginnings of rows.
+
+    Returns:
+        None where this way of decoding has no use for them; and the arguments as they were where
+        the direct step is to run the plain way.
+    """
+    model, request = call.model, call.request
+    lengths = {row: len(prefix) for row, prefix in enumerate(prefixes) if prefix}
+    if not lengths or request.sequences_per_row > 1 or request.image_tensors:
+        return None, arguments
+    seen = list(lengths)
+    places = [seen.index(row) if row in lengths else None for row in range(len(request.rows))]
+    first = PrefixFirst(model, beginnings(lengths), places)
+    whole = {row: len(each.ids) for row, each in enumerate(request.rows)}
+    # Nothing may lie between prefix and rest, so that all rests must be of one length.
+    is_even = {whole[row] - lengths.get(row, 0) for row in whole} == {
+        request.input_ids.shape[1] - first.width
+    }
+    shows_more = arguments.get("output_attentions") or arguments.get("output_hidden_states")
+    if not is_even or None in places or shows_more or MAY_SHARE.get(model) is None:
+        return first, arguments
+    same = {**beginnings(whole), **arguments}  # the ids and the mask are the caller's own
+    same.pop("mm_encoder_outputs", None)
+    return first, {**same, "past_key_values": first.for_rows(list(whole))}

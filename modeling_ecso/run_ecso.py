@@ -12,12 +12,13 @@ from typing import Any
 import torch
 from transformers.utils import logging
 
+from .answer_ecso import GeneratedAnswer, refusal_ids
 from .call_ecso import Call
 from .errors_ecso import ECSOProtocolError, ECSOStepError, describe_error, strip_frames
 from .events_ecso import Outcome, Step, StepEvent, StepReply, Trace
 from .outputs_ecso import replaced_output, with_traces
 from .protocol_ecso import Protocol
-from .steps_ecso import GeneratedAnswer, Steps
+from .steps_ecso import Steps
 
 
 logger = logging.get_logger(__name__)
@@ -190,7 +191,7 @@ class ProtectedRun:
         if is_direct and not any(source.skipped for source in sources if source):
             return direct if is_tensor else with_traces(direct, self.traces)
         final = [
-            source.ids if source else self._steps.refusal(index)
+            source.ids if source else refusal_ids(self._call, index)
             for index, source in enumerate(sources)
         ]
         longest = max(map(len, final))

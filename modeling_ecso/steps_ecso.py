@@ -2,45 +2,24 @@
 
 import copy
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
+from transformers import GenerationConfig, StoppingCriteriaList
 
+from .answer_ecso import GeneratedAnswer, returned_answer
 from .call_ecso import Call
+from .checkpoints_ecso import Checkpoints, StopSequences
 from .conversation_ecso import Conversation
 from .errors_ecso import ECSOInputError
 from .events_ecso import FollowUpAsk, ImageAsk, PromptAsk, Step, StepReply
-from .inputs_ecso import StepBatch, StepInputs, StepPrompt
+from .inputs_ecso import StepInputs
 from .isolation_ecso import CallersView
 from .reply_ecso import ReplyReader, ReplyStart
 from .sharing_ecso import MAY_SHARE, note_logits
+from .step_batch_ecso import StepBatch, StepPrompt
 from .verdict_ecso import probability_unsafe
-
-
-# Takes unfinished sequences, by index and text so far; returns the indices of those to stop.
-StopSequences = Callable[[dict[int, str]], set[int]]
-
-
-@dataclass(repr=False)
-class GeneratedAnswer:
-    """Token ids that may become the answer. Has no repr: it may be an unsafe draft.
-
-    Args:
-        ids: Ids after the prompt, the end token among them, without padding.
-        output: The output of the `generate()` call they come from.
-        index: Their row in that output.
-        added: How many ids in front were not generated: they close a thought.
-        skipped: How many generated ones in front are left out: they were a thought.
-    """
-
-    ids: list[int]
-    output: Any
-    index: int
-    added: int = 0
-    skipped: int = 0
 
 
 class Steps:
@@ -83,8 +62,9 @@ class Steps:
         started = time.perf_counter()
         call, request = self._call, self._call.request
         arguments = self._inputs.direct_arguments()
-        watch = _Checkpoints(call, stop_sequences)
-        if watch.checkpoints:
+        watch = None
+        if call.ecso_config.draft_checkpoints and request.writes_token_by_token:
+            watch = Checkpoints(call, stop_sequences, partial(_draft_text, call))
             own = arguments.get("stopping_criteria") or []
             arguments["stopping_criteria"] = StoppingCriteriaList([*own, watch])
         output = call.generate(**arguments, streamer=streamer)
@@ -93,13 +73,18 @@ class Steps:
             output.past_key_values = None
         answers = self._answers_in(output, request.input_ids.shape[1])
         self._inputs.take_drafts([answer.ids for answer in answers])
-        elapsed = _milliseconds_since(started + watch.seconds - request.encoding_seconds)
+        asking = watch.seconds if watch else 0.0
+        elapsed = _milliseconds_since(started + asking - request.encoding_seconds)
         replies = []
         for each in answers:
             thought, text = _draft_texts(call, each.index, each.ids)
             replies.append(StepReply((text,), len(each.ids), elapsed, thought=thought))
-        returned = [self._returned(each.index, each, is_draft=True) for each in answers]
-        return output, returned, replies
+        if not call.ecso_config.keep_thought:
+            answers = [
+                returned_answer(call, self._said(each.index), each, is_draft=True)
+                for each in answers
+            ]
+        return output, answers, replies
 
     def ask(self, asks: list[tuple[int, PromptAsk]]) -> list[tuple[StepReply, None]]:
         """Run a detect or caption step for several rows at once.
@@ -118,7 +103,8 @@ class Steps:
         ask = asks[0][1]
         replies = self._replies if ask.step is Step.DETECT else None
         found: dict[StepPrompt, tuple[list[int], float | None]] = {}
-        self._try_sharing(unique)
+        if MAY_SHARE.get(self._call.model) is None:
+            self._try_sharing(unique)
         for batch in self._inputs.batches(unique):
             length, config = batch.inputs["input_ids"].shape[1], self._greedy(ask)
             if replies:
@@ -187,60 +173,26 @@ class Steps:
                 written[prompt] = answers[place * copies : (place + 1) * copies]
         chosen = [written[prompt].pop(0) for prompt in wanted]
         elapsed, text_of = _milliseconds_since(started), call.reader.answer_text
-        return [
-            (
-                StepReply((text_of(each.ids),), len(each.ids), elapsed),
-                self._returned(index, each, is_draft=False),
-            )
-            for (index, _), each in zip(asks, chosen, strict=True)
-        ]
-
-    def refusal(self, index: int) -> list[int]:
-        """Return the configured refusal as ids, ended like an answer and no longer than one.
-
-        Args:
-            index: That of the answer whose place it takes.
-        """
-        request, reader = self._call.request, self._call.reader
-        closing = reader.thought_end_ids(self._said(index))
-        ids = reader.answer_ids(self._call.ecso_config.refusal) + request.end_ids[:1]
-        return [*closing, *ids][: request.new_tokens]
+        replies = [StepReply((text_of(each.ids),), len(each.ids), elapsed) for each in chosen]
+        for place, (index, _) in enumerate(asks):
+            said = self._said(index)
+            if said.thought_end or not call.ecso_config.keep_thought:
+                chosen[place] = returned_answer(call, said, chosen[place], is_draft=False)
+        return list(zip(replies, chosen, strict=True))
 
     def _said(self, index: int) -> Conversation:
         """Return the conversation that an answer belongs to."""
         request = self._call.request
         return request.rows[index // request.answers_per_row].conversation
 
-    def _returned(self, index: int, answer: GeneratedAnswer, is_draft: bool) -> GeneratedAnswer:
-        """Return an answer as it is returned: in no open thought, and with none that is unwanted.
-
-        Args:
-            index: Its index.
-            answer: What was generated.
-            is_draft: Whether it goes on with the prompt, and with a thought that is opened there.
-        """
-        call, said = self._call, self._said(index)
-        is_open = bool(said.thought_end)
-        keeps = call.ecso_config.keep_thought
-        if keeps and (is_draft or not is_open):
-            return answer
-        start = 0 if keeps else call.reader.after_thought(answer.ids, is_open and is_draft)
-        skipped = len(answer.ids) if start is None else start
-        closing = call.reader.thought_end_ids(said)
-        ids = [*closing, *answer.ids[skipped:]][: call.request.new_tokens]
-        return replace(answer, ids=ids, added=len(closing), skipped=skipped)
-
     def _try_sharing(self, prompts: list[StepPrompt]) -> None:
-        """See, the first time a model could go on from a prefix, whether it may."""
-        model = self._call.model
-        ways = None
-        if MAY_SHARE.get(model) is None:
-            found = (self._inputs.alternatives(prompt) for prompt in prompts)
-            ways = next(filter(None, found), None)
+        """See, the first time that a prompt could go on from a prefix, whether the model may."""
+        found = (self._inputs.alternatives(prompt) for prompt in prompts)
+        ways = next(filter(None, found), None)
         if ways is None:
             return
         shared, whole = (self._first_logits(batch) for batch in ways)
-        if not note_logits(model, shared, whole):
+        if not note_logits(self._call.model, shared, whole):
             self._inputs.share_no_more()
 
     def _first_logits(self, batch: StepBatch) -> torch.Tensor:
@@ -321,43 +273,6 @@ def _safe_config(call: Call, max_new_tokens: int, copies: int) -> GenerationConf
     config.num_return_sequences = copies
     config.return_dict_in_generate = True
     return config
-
-
-class _Checkpoints(StoppingCriteria):
-    """Asks, after given numbers of tokens, which sequences need not be written any further."""
-
-    def __init__(self, call: Call, stop_sequences: StopSequences):
-        request = call.request
-        self.checkpoints: list[int] = []
-        if request.writes_token_by_token:
-            at = call.ecso_config.draft_checkpoints
-            self.checkpoints = [tokens for tokens in at if tokens < request.new_tokens]
-        self.seconds = 0.0  # spent on questions, which are no part of the direct step
-        self._call = call
-        self._ends = set(request.end_ids)
-        self._prompt_length = request.input_ids.shape[1]
-        self._stop_sequences = stop_sequences
-        self._stopped: set[int] = set()
-        self._ended: torch.Tensor | None = None
-
-    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
-        """Return for each sequence whether it ends here, bool, (sequences,)."""
-        if input_ids.shape[1] - self._prompt_length in self.checkpoints:
-            started = time.perf_counter()
-            new = input_ids[:, self._prompt_length :].tolist()
-            unfinished = {
-                index: _draft_text(self._call, index, ids)
-                for index, ids in enumerate(new)
-                if index not in self._stopped and not self._ends & set(ids)
-            }
-            if unfinished:
-                self._stopped |= self._stop_sequences(unfinished)
-                self._ended = None
-            self.seconds += time.perf_counter() - started
-        if self._ended is None:  # made anew only after a checkpoint: this runs for every token
-            ended = [index in self._stopped for index in range(len(input_ids))]
-            self._ended = torch.tensor(ended, device=input_ids.device)
-        return self._ended
 
 
 def _draft_texts(call: Call, index: int, ids: list[int]) -> tuple[str, str]:
