@@ -19,7 +19,7 @@ class Blame(StrEnum):
     GATEWAY = "gateway"
 
 
-class _Sent(NamedTuple):
+class _ErrorSent(NamedTuple):
     """What goes out for a code."""
 
     status: int
@@ -28,30 +28,30 @@ class _Sent(NamedTuple):
     headers: dict[str, str] = {}
 
 
-def _of_model_server(status: int, headers: dict[str, str] | None = None) -> _Sent:
+def _of_model_server(status: int, headers: dict[str, str] | None = None) -> _ErrorSent:
     kind = "invalid_request_error" if status < 500 else "server_error"
-    return _Sent(status, kind, Reason.MODEL_SERVER, headers or {})
+    return _ErrorSent(status, kind, Reason.MODEL_SERVER, headers or {})
 
 
 _AGAIN_SOON = {"Retry-After": "1"}
 _CODES = {
-    "invalid_json": _Sent(400),
-    "invalid_value": _Sent(400),
-    "unsupported": _Sent(400),
-    "invalid_image": _Sent(400),
-    "invalid_api_key": _Sent(401, headers={"WWW-Authenticate": "Bearer"}),
-    "model_not_found": _Sent(404),
-    "no_such_route": _Sent(404),
-    "method_not_allowed": _Sent(405),
-    "body_timeout": _Sent(408),
-    "body_too_large": _Sent(413),
-    "image_too_large": _Sent(413),
-    "unsupported_media_type": _Sent(415),
-    "text_too_large": _Sent(413),
-    "too_many_requests": _Sent(429, "rate_limit_error", Blame.GATEWAY, _AGAIN_SOON),
-    "internal_error": _Sent(500, "server_error", Blame.GATEWAY),
+    "invalid_json": _ErrorSent(400),
+    "invalid_value": _ErrorSent(400),
+    "unsupported": _ErrorSent(400),
+    "invalid_image": _ErrorSent(400),
+    "invalid_api_key": _ErrorSent(401, headers={"WWW-Authenticate": "Bearer"}),
+    "model_not_found": _ErrorSent(404),
+    "no_such_route": _ErrorSent(404),
+    "method_not_allowed": _ErrorSent(405),
+    "body_timeout": _ErrorSent(408),
+    "body_too_large": _ErrorSent(413),
+    "image_too_large": _ErrorSent(413),
+    "unsupported_media_type": _ErrorSent(415),
+    "text_too_large": _ErrorSent(413),
+    "too_many_requests": _ErrorSent(429, "rate_limit_error", Blame.GATEWAY, _AGAIN_SOON),
+    "internal_error": _ErrorSent(500, "server_error", Blame.GATEWAY),
     "ecso_step_failed": _of_model_server(502),
-    "ecso_not_judged": _Sent(502, "server_error", Reason.UNJUDGED),
+    "ecso_not_judged": _ErrorSent(502, "server_error", Reason.UNJUDGED),
     "model_server_refused": _of_model_server(400),
     "model_server_busy": _of_model_server(503, _AGAIN_SOON),
     "model_server_not_ready": _of_model_server(503),
