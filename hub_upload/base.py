@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from yaml import YAMLError
+
 from modeling_ecso.errors_ecso import ECSOInputError
 from modeling_ecso.loading.models import TINY_FOLDER
 from modeling_ecso.sources_ecso import COMMIT, REPO_ID
@@ -49,6 +51,17 @@ class BaseCheckpoint:
         """
         file = self.folder / name
         return read_json(file) if file.is_file() else {}
+
+    def card_fields(self) -> dict[str, Any]:
+        """Return what the base's card says for machines, such as its licence; empty: nothing."""
+        from huggingface_hub import ModelCard
+
+        try:
+            text = (self.folder / "README.md").read_text("utf-8")
+            fields: dict[str, Any] = ModelCard(text, ignore_metadata_errors=True).data.to_dict()
+        except (OSError, ValueError, TypeError, YAMLError):
+            return {}
+        return fields
 
     def small_files(self) -> list[Path]:
         """Return the files of processor and licence that it has.
@@ -129,9 +142,7 @@ def pinned(repo_id: str, revision: str | None) -> str:
 def _folder(path: str) -> Path:
     folder = Path(path)
     if not (folder / "config.json").is_file():
-        raise ECSOInputError(
-            f"{path}: no config.json there; give the folder or Hub id of a LLaVA model"
-        )
+        raise ECSOInputError(f"{path}: no config.json there; give the folder or Hub id of a model")
     return folder
 
 
@@ -139,7 +150,7 @@ def _fetched(repo_id: str, revision: str | None, with_weights: bool) -> BaseChec
     from huggingface_hub import snapshot_download
 
     wanted = ["config.json", "generation_config.json", *PROCESSOR_FILES, *NOTICES]
-    wanted += ["additional_chat_templates/*.jinja", ADAPTER]
+    wanted += ["additional_chat_templates/*.jinja", ADAPTER, "README.md"]
     if with_weights:
         wanted += ["model*.safetensors", INDEX]
     commit = pinned(repo_id, revision)

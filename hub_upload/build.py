@@ -1,20 +1,21 @@
 """Builds a complete repository in a folder, from an allow-list of files alone."""
 
-import json
 import pprint
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import modeling_ecso
 from modeling_ecso.errors_ecso import ECSOInputError
+from modeling_ecso.loading.families import FamilyNames, family_names
+from modeling_ecso.loading.fitting import check_parts
 
 from .allowed import files_of
 from .base import BaseCheckpoint, find_base, pinned
-from .card import TEMPLATES, write_card
+from .card import write_card
+from .family_code import TEMPLATES, code_files, model_code
 from .fit import check_fit, processor_settings
-from .model_json import VOCABULARIES, cleaned, read_json
+from .model_json import VOCABULARIES, cleaned, read_json, write_json
 from .recipe import Recipe
 from .results import read_results
 from .weights import SINGLE, link_or_copy, weight_files
@@ -85,11 +86,6 @@ def build(recipe: Recipe, out: Path, base_wanted: str | None = None) -> BuildRes
     return BuildResult(base, tuple(left_out))
 
 
-def code_files() -> list[Path]:
-    """Return the flat modules, all of which ship."""
-    return sorted(Path(modeling_ecso.__file__).parent.glob("*_ecso.py"))
-
-
 def ecso_config_module(ecso_config: dict[str, Any]) -> str:
     """Return the module that a ``custom_generate`` repository keeps its `ECSOConfig` in."""
     return _ECSO_CONFIG_MODULE + pprint.pformat(ecso_config, width=98, sort_dicts=False) + "\n"
@@ -98,7 +94,36 @@ def ecso_config_module(ecso_config: dict[str, Any]) -> str:
 def _write_model(recipe: Recipe, base: BaseCheckpoint, folder: Path) -> list[str]:
     """Write a model repository; return what was left out of the base's files."""
     weights = weight_files(base.folder) if recipe.weights == "copy" else []
-    left_out = _write_configs(recipe, base, folder)
+    names = _names(base)
+    left_out = _write_configs(recipe, base, names, folder)
+    left_out += _write_processor(base, names, folder)
+    for name, text in model_code(names).items():
+        (folder / name).write_text(text, "utf-8")
+    for file in weights:
+        link_or_copy(file, folder / file.name)
+    single = base.folder / SINGLE
+    results = read_results(recipe, single if single.is_file() else None)
+    (folder / "README.md").write_text(write_card(recipe, base, results, names), "utf-8")
+    return left_out
+
+
+def _names(base: BaseCheckpoint) -> FamilyNames:
+    """Return the names of the base's family.
+
+    Raises:
+        ECSOInputError: It is no vision-language model.
+    """
+    stored = base.read_json("config.json")
+    try:
+        check_parts(stored)
+        return family_names(stored["model_type"])
+    except ECSOInputError as error:
+        raise type(error)(f"{base.folder}: {error}") from None
+
+
+def _write_processor(base: BaseCheckpoint, names: FamilyNames, folder: Path) -> list[str]:
+    """Write processor and licence; return what was left out of the base's files."""
+    left_out: list[str] = []
     small_files = base.small_files()
     if base.folder / "tokenizer_config.json" not in small_files:
         raise ECSOInputError(
@@ -111,30 +136,26 @@ def _write_model(recipe: Recipe, base: BaseCheckpoint, folder: Path) -> list[str
             left_out += _write_cleaned(file, target)
         else:
             shutil.copyfile(file, target)
-    completed = processor_settings(folder, read_json(folder / "config.json"))
-    if completed is not None:
-        _write_json(folder / "processor_config.json", completed)
-    check_fit(folder, base.folder)
-    for file in code_files():
-        shutil.copyfile(file, folder / file.name)
-    for file in weights:
-        link_or_copy(file, folder / file.name)
-    single = base.folder / SINGLE
-    results = read_results(recipe, single if single.is_file() else None)
-    (folder / "README.md").write_text(write_card(recipe, base, results), "utf-8")
+    if names.stock_type == "llava":
+        completed = processor_settings(folder, read_json(folder / "config.json"))
+        if completed is not None:
+            write_json(folder / "processor_config.json", completed)
+    check_fit(folder, base.folder, names)
     return left_out
 
 
-def _write_configs(recipe: Recipe, base: BaseCheckpoint, folder: Path) -> list[str]:
+def _write_configs(
+    recipe: Recipe, base: BaseCheckpoint, names: FamilyNames, folder: Path
+) -> list[str]:
     """Write ``config.json`` and ``generation_config.json``; return what was left out."""
     left_out: list[str] = []
-    configuration = _configuration(recipe, base, left_out)
-    _write_json(folder / "config.json", configuration)
+    configuration = _configuration(recipe, base, names, left_out)
+    write_json(folder / "config.json", configuration)
     stored = {**base.read_json("generation_config.json"), **recipe.generation}
     generation, keys = cleaned(stored)
     left_out += [f"generation_config.json: {key}" for key in keys]
     if generation:
-        _write_json(folder / "generation_config.json", generation)
+        write_json(folder / "generation_config.json", generation)
     return left_out
 
 
@@ -145,7 +166,7 @@ def _write_cleaned(file: Path, target: Path) -> list[str]:
     if rest == stored:
         shutil.copyfile(file, target)
     else:
-        _write_json(target, rest)
+        write_json(target, rest)
     return [f"{file.name}: {key}" for key in keys]
 
 
@@ -171,36 +192,26 @@ def _base_in_name(recipe: Recipe, wanted: str | None) -> BaseCheckpoint:
     return BaseCheckpoint(Path(), repo_id, pinned(repo_id, revision))
 
 
-def _configuration(recipe: Recipe, base: BaseCheckpoint, left_out: list[str]) -> dict[str, Any]:
-    from modeling_ecso.configuration_ecso import ECSOLlavaConfig
+def _configuration(
+    recipe: Recipe, base: BaseCheckpoint, names: FamilyNames, left_out: list[str]
+) -> dict[str, Any]:
     from modeling_ecso.family_config_ecso import auto_map_of
-    from modeling_ecso.modeling_ecso import ECSOLlavaForConditionalGeneration
 
     stored = base.read_json("config.json")
-    kind = stored.get("model_type")
-    if kind not in ("llava", ECSOLlavaConfig.model_type):
-        raise ECSOInputError(
-            f"{base.folder}: a model of type {kind!r}; give a llava or an ecso_llava model"
-        )
     source = stored.get("weights_from")
     if source:
         of = source.get("repo_id") if isinstance(source, dict) else source
         raise ECSOInputError(f"{base.folder}: a thin repository, without weights; build from {of}")
-    if kind == ECSOLlavaConfig.model_type:
+    if stored["model_type"] == names.model_type:
         stored.pop("auto_map", None)  # our own, of an earlier version perhaps
     configuration, keys = cleaned(stored)
     left_out += [f"config.json: {key}" for key in keys]
-    model_name = ECSOLlavaForConditionalGeneration.__name__
     configuration.update(
-        model_type=ECSOLlavaConfig.model_type,
-        architectures=[model_name],
-        auto_map=auto_map_of(ECSOLlavaConfig.__name__, model_name),
+        model_type=names.model_type,
+        architectures=[names.model],
+        auto_map=auto_map_of(names.config, names.model),
         ecso=recipe.ecso_config,
     )
     if recipe.weights == "thin":
         configuration["weights_from"] = base.as_weights_source
     return configuration
-
-
-def _write_json(file: Path, content: dict[str, Any]) -> None:
-    file.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", "utf-8")

@@ -11,6 +11,7 @@ from modeling_ecso.errors_ecso import ECSOInputError
 
 _EXAMPLES = """
 ecso-hub build tiny --out build/tiny
+ecso-hub build --base DIR_OR_ID --out build/mine
 ecso-hub verify build/tiny
 ecso-hub push build/tiny --repo-id OWNER/NAME --dry-run
 """
@@ -27,10 +28,16 @@ def _add_build(commands: Any) -> None:
     parser = commands.add_parser(
         "build",
         help="make a complete repository in a folder",
-        description="Make a complete repository in a folder. Large shards are linked, not copied, "
-        "where the disk allows it: do not save over them.",
+        description="Make a complete repository in a folder, of a recipe or of any vision-language "
+        "model: a repository of the Hub keeps its weights, those of a folder are taken along. "
+        "Large shards are linked, not copied, where the disk allows it: do not save over them.",
     )
-    parser.add_argument("recipe", metavar="RECIPE", help="name of a recipe, or a YAML file")
+    parser.add_argument(
+        "recipe",
+        metavar="RECIPE",
+        nargs="?",
+        help="name of a recipe, or a YAML file (default: what the base says of itself)",
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to make")
     parser.add_argument(
         "--base",
@@ -81,10 +88,16 @@ def _add_build_space(commands: Any) -> None:
 
 def _build(chosen: argparse.Namespace) -> int:
     from .build import build
+    from .default_recipe import recipe_for
     from .recipe import load_recipe
     from .screen import show_built
 
-    recipe = load_recipe(chosen.recipe)
+    if chosen.recipe is not None:
+        recipe = load_recipe(chosen.recipe)
+    elif chosen.base is not None:
+        recipe = recipe_for(chosen.base)
+    else:
+        raise ECSOInputError("nothing to build; give a RECIPE, --base DIR_OR_ID, or both")
     show_built(chosen.out, recipe, build(recipe, chosen.out, chosen.base))
     return 0
 

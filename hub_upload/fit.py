@@ -9,12 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from modeling_ecso.errors_ecso import ECSOInputError
+from modeling_ecso.errors_ecso import ECSOInputError, ECSOProcessorError
+from modeling_ecso.loading.families import FamilyNames, family_classes
+from modeling_ecso.loading.models import quiet_transformers
 
 from .model_json import read_json
+from .processor_files import LOCAL, name_tokenizer_class, same_processor
 
 
 QUERY = "What is this?"
+
+PROCESSOR_REMEDY = "get its files again, or update transformers if they are newer"
 
 # Tokens that a tower gives beside those of the patches, such as CLIP's class token.
 EXTRA_IMAGE_TOKENS = {"clip_vision_model": 1, "siglip_vision_model": 0}
@@ -55,32 +60,47 @@ def processor_settings(folder: Path, configuration: dict[str, Any]) -> dict[str,
     return {**stored, **missing, "processor_class": "LlavaProcessor"}
 
 
-def check_fit(folder: Path, base: Path) -> None:
+def check_fit(folder: Path, base: Path, names: FamilyNames) -> None:
     """Let a model's files pass if a prompt can be read with them, and in the model's words.
 
     Args:
         folder: The files.
         base: Where they are from, for the message.
+        names: Of the family's classes.
 
     Raises:
         ECSOInputError: They are broken, or do not belong together.
     """
+    from modeling_ecso.protect_ecso import check_stock_class
+
+    with _in_one_line(folder, base, "config.json", "give the folder or Hub id of a model"):
+        classes = family_classes(names.model_type)
+        config: Any = classes.config.from_pretrained(folder, local_files_only=True)
+        check_stock_class(classes.stock_model, config.is_encoder_decoder)
+    if names.stock_type == "llava":
+        _check_llava(folder, base, names, config)
+        return
+    with _in_one_line(folder, base, "processor", PROCESSOR_REMEDY):
+        name_tokenizer_class(folder, names)
+        processor = same_processor(folder, base, names)
+    from modeling_ecso.conversation_ecso import ConversationReader
+
+    # The same that `generate()` does before its first draft.
+    with _in_one_line(folder, base, "chat template", "it must take a turn of an image and a text"):
+        ConversationReader(processor, getattr(config, "image_token_id", None))
+
+
+def _check_llava(folder: Path, base: Path, names: FamilyNames, config: Any) -> None:
     from transformers import LlavaProcessor
 
-    from modeling_ecso.configuration_ecso import ECSOLlavaConfig
-
-    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    with _in_one_line(folder, base, "config.json", "give the folder or Hub id of a LLaVA model"):
-        config: Any = ECSOLlavaConfig.from_pretrained(folder, local_files_only=True)
-    remedy = "get its files again, or update transformers if they are newer"
-    with _in_one_line(folder, base, "processor", remedy):
-        processor: Any = LlavaProcessor.from_pretrained(folder, **local)
+    with _in_one_line(folder, base, "processor", PROCESSOR_REMEDY):
+        name_tokenizer_class(folder, names)
+        processor: Any = LlavaProcessor.from_pretrained(folder, **LOCAL)
     if not processor.chat_template:
         raise ECSOInputError(f"{base}: no chat template; take a revision that has one")
     content = [{"type": "image"}, {"type": "text", "text": QUERY}]
     turns = [{"role": "user", "content": content}]
-    remedy = "it must take a turn of an image and a text"
-    with _in_one_line(folder, base, "chat template", remedy):
+    with _in_one_line(folder, base, "chat template", "it must take a turn of an image and a text"):
         prompt = processor.apply_chat_template(turns, add_generation_prompt=True)
     _check_words(config, processor, prompt, base)
 
@@ -89,10 +109,14 @@ def check_fit(folder: Path, base: Path) -> None:
 def _in_one_line(folder: Path, base: Path, what: str, remedy: str) -> Iterator[None]:
     """Tell whatever the libraries raise over a broken file in one line, with the base's name."""
     try:
-        yield
+        with quiet_transformers():  # a stranger type is what is wanted here
+            yield
+    except ECSOProcessorError as error:
+        raise ECSOInputError(f"{base}: {error}") from None
     except ECSOInputError:
         raise
     except Exception as error:
+        remedy = "install it here" if isinstance(error, ImportError) else remedy
         said = (str(error).strip().splitlines() or [""])[0].replace(str(folder), str(base))
         raise ECSOInputError(
             f"{base}: its {what} cannot be used ({type(error).__name__}: {said[:200]}); {remedy}"

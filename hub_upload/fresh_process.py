@@ -36,21 +36,21 @@ class _CheckFailed(Exception):
     """A check did not pass; the message says why."""
 
 
-def check_model(folder: str) -> None:
-    """Check a model repository."""
+def check_model(folder: str, class_name: str) -> None:
+    """Check a model repository, whose class has this name."""
     import transformers
 
     _check("refused without trust", _refuses_without_trust, folder)
     processor = _check("AutoProcessor", _processor, folder)
     for name in AUTO_CLASSES:
-        model = _check(name, _complete_model, folder, name)
+        model = _check(name, _complete_model, folder, name, class_name)
         if model is not None and processor is not None and name == AUTO_CLASSES[1]:
             _check("protected generation", _generates, model, processor)
         del model  # gigabytes, before the next one comes
 
     def pipeline() -> str:
         pipe = transformers.pipeline("image-text-to-text", model=folder, trust_remote_code=True)
-        if type(pipe.model).__name__ != "ECSOLlavaForConditionalGeneration":
+        if type(pipe.model).__name__ != class_name:
             raise _CheckFailed(f"loads a {type(pipe.model).__name__}")
         # The pipeline throws the traces away, so they are caught on their way.
         seen: list[Any] = []
@@ -68,7 +68,22 @@ def check_model(folder: str) -> None:
             raise _CheckFailed("answers without the protocol")
         return _steps_of(seen[0].traces[0])
 
+    def listed_for_serving() -> str:
+        from transformers.models.auto import modeling_auto
+
+        model_type = transformers.AutoConfig.from_pretrained(
+            folder, trust_remote_code=True
+        ).model_type
+        for names in (
+            modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+            modeling_auto.MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES,
+        ):
+            if names.get(model_type) != class_name:
+                raise _CheckFailed("transformers serve would not know that it takes images")
+        return "takes images"
+
     _check("pipeline", pipeline)
+    _check("transformers serve", listed_for_serving)
 
 
 def check_method(folder: str, stock: str) -> None:
@@ -157,13 +172,13 @@ def _processor(folder: str) -> Any:
     return processor
 
 
-def _complete_model(folder: str, auto_class: str) -> Any:
+def _complete_model(folder: str, auto_class: str, class_name: str) -> Any:
     import transformers
 
     model, report = getattr(transformers, auto_class).from_pretrained(
         folder, trust_remote_code=True, output_loading_info=True
     )
-    if type(model).__name__ != "ECSOLlavaForConditionalGeneration":
+    if type(model).__name__ != class_name:
         raise _CheckFailed(f"loads a {type(model).__name__}")
     wrong = {kind: sorted(map(str, keys))[:3] for kind, keys in report.items() if keys}
     if wrong:
@@ -193,9 +208,13 @@ def _steps_of(trace: Any) -> str:
 
 
 def _inputs(model: Any, processor: Any) -> Any:
-    image = _image()
-    prompt = processor.apply_chat_template(_chat(image), add_generation_prompt=True)
-    inputs = processor(text=prompt, images=image, return_tensors="pt")
+    inputs = processor.apply_chat_template(
+        _chat(_image()),
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
+    )
     return inputs.to(model.device, dtype=model.dtype)
 
 

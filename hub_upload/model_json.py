@@ -1,4 +1,4 @@
-"""The JSON files of a model: read, and rid of what names other code or places on this machine.
+"""The JSON files of a model: rid of what names other code or places on this machine.
 
 transformers runs what these files name: a class behind ``auto_map``, with ``OTHER--mod.Class`` even
 one of another repository; pipelines of their own; kernels in place of an attention. A built
@@ -69,6 +69,11 @@ def read_json(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ECSOInputError(f"{file}: not a JSON object; get it again")
     return content
+
+
+def write_json(file: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file for people to read."""
+    file.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
 def refuse_lfs_pointer(file: Path) -> None:

@@ -30,7 +30,7 @@ class CardFields:
     Args:
         title: Heading.
         summary: What it is, in a sentence or two.
-        license: Identifier of the Hub, such as ``apache-2.0``.
+        license: Identifier of the Hub, such as ``apache-2.0``; None: what the base's card says.
         language: Language codes.
         tags: Tags beside the usual ones.
         results: Files with measured figures, beside the recipe or inside the package.
@@ -38,7 +38,7 @@ class CardFields:
 
     title: str
     summary: str
-    license: str
+    license: str | None
     language: tuple[str, ...]
     tags: tuple[str, ...]
     results: tuple[str, ...]
@@ -140,7 +140,7 @@ def _checked_recipe(path: Path, stored: Any) -> Recipe:
         ecso=_ecso_changes(path, top),
         generation=_free_mapping("generation", top["generation"]),
         release=_matching("release", top["release"], r"v[0-9][\w.-]*", "v1 or v1.2"),
-        card=_card_fields(top["card"]),
+        card=_card_fields(top["card"], kind),
     )
     if not recipe.ecso_config["enabled"]:
         raise _wrong("ecso.enabled", "true, or it would not protect", False)
@@ -160,17 +160,23 @@ def _ecso_changes(path: Path, top: dict[str, Any]) -> dict[str, Any]:
     return stored
 
 
-def _card_fields(stored: Any) -> CardFields:
+def _card_fields(stored: Any, kind: str) -> CardFields:
     keys = ["title", "summary", "license", "language", "tags", "results"]
     card = _mapping("card", stored, keys)
     return CardFields(
         title=_line("card.title", card["title"]),
         summary=_line("card.summary", card["summary"]),
-        license=_matching("card.license", card["license"], r"[a-z0-9][a-z0-9.-]*", "apache-2.0"),
+        license=_license(card["license"], kind),
         language=_texts("card.language", card["language"]),
         tags=_texts("card.tags", card["tags"]),
         results=_texts("card.results", card["results"]),
     )
+
+
+def _license(value: Any, kind: str) -> str | None:
+    if value is None and kind == "model":
+        return None
+    return _matching("card.license", value, r"[a-z0-9][a-z0-9.-]*", "apache-2.0")
 
 
 def _check_base(base: dict[str, Any]) -> None:

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from modeling_ecso.errors_ecso import ECSOInputError
+from modeling_ecso.family_config_ecso import PREFIX
+from modeling_ecso.loading.families import FamilyNames, family_names
 from modeling_ecso.loading.models import TINY_FOLDER
 from modeling_ecso.settings_ecso import ECSOConfig
 from modeling_ecso.sources_ecso import checked_source
 
 from .allowed import files_of, kind_of
-from .build import code_files, ecso_config_module
-from .card import TEMPLATES
+from .build import ecso_config_module
+from .family_code import TEMPLATES, code_files, model_code
 from .fresh_process import LAST_LINE
 from .hub_errors import as_input_errors
 from .model_json import read_json
@@ -80,18 +82,34 @@ def _files(folder: Path) -> str:
 
 
 def _code(folder: Path, kind: str) -> str:
-    where = folder if kind == "model" else folder / "custom_generate"
-    ours = {file.name: file for file in code_files()}
-    ours["generate.py"] = TEMPLATES / "generate.py"
+    if kind == "model":
+        where, ours = folder, model_code(_names(folder))
+    else:
+        where, ours = (
+            folder / "custom_generate",
+            {f.name: f.read_text("utf-8") for f in code_files()},
+        )
+        ours["generate.py"] = (TEMPLATES / "generate.py").read_text("utf-8")
     shipped = list(where.glob("*.py"))
     for file in shipped:
         if file.name == "ecso_config.py":
             _refuse_other_code(file)
-        elif file.name not in ours or file.read_bytes() != ours[file.name].read_bytes():
+        elif file.name not in ours or file.read_bytes() != ours[file.name].encode():
             raise ECSOInputError(f"{file.name} is not that of this package; build again")
-    if kind == "model" and len(shipped) != len(ours) - 1:
+    if kind == "model" and len(shipped) != len(ours):
         raise ECSOInputError("a module is missing; build again")
     return f"{len(shipped)} modules, those of this package"
+
+
+def _names(folder: Path) -> FamilyNames:
+    """Return the names of the classes that a built folder must have, from its type."""
+    model_type = read_json(folder / "config.json").get("model_type")
+    if not isinstance(model_type, str) or not model_type.startswith(PREFIX):
+        raise ECSOInputError(
+            f"config.json: model_type is {model_type!r}, with which it would load unprotected; "
+            "build again"
+        )
+    return family_names(model_type)
 
 
 def _refuse_other_code(file: Path) -> None:
@@ -136,8 +154,7 @@ def _weights(folder: Path) -> str:
 
 def _in_fresh_process(folder: Path, kind: str) -> list[VerifyCheck]:
     arguments = [kind, str(folder.resolve())]
-    if kind == "custom_generate":
-        arguments.append(str(TINY_FOLDER))
+    arguments.append(_names(folder).model if kind == "model" else str(TINY_FOLDER))
     script = Path(__file__).parent / "fresh_process.py"
     with tempfile.TemporaryDirectory(prefix="ecso-verify-") as home:
         if kind == "model":

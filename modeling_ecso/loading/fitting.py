@@ -6,7 +6,7 @@ from typing import Any
 from ..errors_ecso import ECSOInputError
 
 
-# What `ECSOLlavaForConditionalGeneration` loads; others are protected by `protect()`.
+# What `ECSOLlavaForConditionalGeneration` loads.
 LLAVA_TYPES = ("llava", "ecso_llava")
 # Image features beside those of the patches, by the kind of vision tower.
 _CLASS_FEATURES = {"clip_vision_model": 1, "siglip_vision_model": 0}
@@ -20,6 +20,8 @@ def check_parts(config: dict[str, Any]) -> None:
     """
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
+    from ..family_config_ecso import PREFIX
+
     kind = config.get("model_type")
     if kind in ("llava_llama", "llava_mistral", "llava_qwen") or (
         kind in LLAVA_TYPES and not _has_parts(config)
@@ -28,7 +30,7 @@ def check_parts(config: dict[str, Any]) -> None:
             "config.json is in another layout than that of transformers (no text_config and "
             "vision_config); take the converted model, whose name often ends in -hf"
         )
-    if kind not in {*MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES, *LLAVA_TYPES}:
+    if str(kind).removeprefix(PREFIX) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
         raise ECSOInputError(
             f"a model of type {kind!r}, which transformers does not answer about images with; give "
             "a vision-language model, such as a llava, qwen3_vl or gemma3"

@@ -179,7 +179,7 @@ class LoadedModel(NamedTuple):
             ECSOError: In place of any other error.
         """
         try:
-            with _quiet_transformers():
+            with quiet_transformers():
                 yield
         except ECSOError:
             raise
@@ -217,7 +217,7 @@ def load_model(source: str | None) -> LoadedModel:
     import torch
 
     name = source or TINY_NAME
-    with _explained(name, source or str(TINY_FOLDER)), _quiet_transformers():
+    with _explained(name, source or str(TINY_FOLDER)), quiet_transformers():
         loaded = _load(source or str(TINY_FOLDER), name)
         _try_inputs(loaded)
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -236,15 +236,18 @@ def _load(location: str, name: str) -> LoadedModel:
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     from .. import ECSOLlavaConfig, ECSOLlavaForConditionalGeneration, protect
+    from .families import PREFIX, family_classes
 
     stored, _ = ECSOLlavaConfig.get_config_dict(location)
     if not stored:
         raise FileNotFoundError("there is no config.json")
     check_parts(stored)
     is_llava = stored["model_type"] in LLAVA_TYPES
-    model_class: Any = (
-        ECSOLlavaForConditionalGeneration if is_llava else AutoModelForImageTextToText
-    )
+    model_class: Any = AutoModelForImageTextToText
+    if is_llava:
+        model_class = ECSOLlavaForConditionalGeneration
+    elif stored["model_type"].startswith(PREFIX):
+        model_class = family_classes(stored["model_type"]).model
     model, loading = model_class.from_pretrained(
         location,
         dtype="auto",
@@ -290,7 +293,7 @@ def _explained(name: str, location: str) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet_transformers() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """Keep back what transformers and NumPy would print, which is an error here or of no use."""
     from transformers.utils import logging
 

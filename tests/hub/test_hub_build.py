@@ -62,6 +62,16 @@ def test_a_build_has_code_weights_processor_and_a_card_with_figures(tmp_path):
     assert "100.0%" in card and "python -m examples.training.tiny.measure" in card
 
 
+def test_the_tokenizer_that_transformers_takes_for_the_stock_type_is_named(base, tmp_path):
+    file = base / "tokenizer_config.json"
+    stored = json.loads(file.read_text("utf-8"))
+    # As LLaVA's checkpoints have it; by their type, transformers knows better.
+    file.write_text(json.dumps({**stored, "tokenizer_class": "LlamaTokenizer"}), "utf-8")
+    build(load_recipe("tiny"), tmp_path / "out", str(base))
+    built = json.loads((tmp_path / "out" / file.name).read_text("utf-8"))
+    assert built == stored
+
+
 def test_a_card_without_a_result_file_says_so(tmp_path):
     build(load_recipe("custom-generate"), tmp_path / "out")
     assert "there is no result file" in (tmp_path / "out" / "README.md").read_text("utf-8")
