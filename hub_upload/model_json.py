@@ -32,9 +32,10 @@ CODE_KEYS = {
 ORIGIN_KEYS = {"_name_or_path", "name_or_path", "_commit_hash"}
 ATTENTION_KEY = re.compile(r"_?(attn|experts)_implementation(_internal|_autoset)?")
 
-# The texts of tokens may look like code or a path, and a thin repository may be tried out from a
-# folder. What is found under these keys by its own name is still code.
-FREE_KEY = re.compile(r"added_tokens_decoder|.*_tokens?|.*_special_tokens|content|weights_from")
+# The texts of tokens may look like code or a path. What is found under these keys by its own name
+# is still code.
+FREE_KEY = re.compile(r"added_tokens_decoder|.*_tokens?|.*_special_tokens|content")
+# Where a thin repository takes its weights from; a folder, while it is tried out.
 SOURCE_KEY = "weights_from"
 
 OTHER_CODE = re.compile(r"[\w./-]+--[\w./-]+\.\w+")
@@ -117,8 +118,6 @@ def _rest(value: Any, left_out: list[str], is_free: bool = False) -> Any:
         names_code = key in CODE_KEYS or (not is_free and _is_other_code(each))
         if names_code:
             left_out.append(key)
-        elif key == SOURCE_KEY:
-            rest[key] = each
         elif not _names_place(key, each, is_free):
             rest[key] = _rest(each, left_out, is_free or bool(FREE_KEY.fullmatch(key)))
     return rest
@@ -149,6 +148,9 @@ def refuse_foreign_code(file: Path, name: str) -> None:
     """
     content = read_json(file)
     own = content.pop("auto_map", None) if name == "config.json" else None
+    if name == "config.json" and isinstance(source := content.get(SOURCE_KEY), dict):
+        # What it may lead to is checked where it is followed.
+        content[SOURCE_KEY] = {key: source[key] for key in source if key != "repo_id"}
     if own is not None:
         values = own.values() if isinstance(own, dict) else [own]
         for value in values:
@@ -173,7 +175,7 @@ def _foreign(value: Any, key: str, is_free: bool = False) -> Iterator[tuple[str,
                 yield name, "names a path of this machine"
             elif PLACE.search(name):
                 yield name, "is the name of a setting and a path of this machine"
-            elif name != SOURCE_KEY:
+            else:
                 yield from _foreign(each, name, is_free or bool(FREE_KEY.fullmatch(name)))
     elif isinstance(value, list):
         for each in value:

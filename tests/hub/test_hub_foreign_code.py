@@ -9,6 +9,7 @@ import pytest
 
 from hub_upload.build import build, ecso_config_module
 from hub_upload.command import main
+from hub_upload.model_json import cleaned, refuse_foreign_code
 from hub_upload.push import PushTarget, plan_push
 from hub_upload.recipe import load_recipe
 from hub_upload.verify import environment_of_checks, verify
@@ -103,6 +104,17 @@ def test_what_names_other_code_is_left_out_of_every_file_and_said(base, tmp_path
     assert ("auto_map" in text) == (name == "config.json")
     said = capsys.readouterr().out
     assert f"left out, since it names other code: {name}: auto_map" in said
+
+
+@pytest.mark.parametrize("more", [{"auto_map": {"AutoProcessor": OTHER}}, "/home/somebody/model"])
+def test_the_source_of_weights_hides_no_code_and_no_path(tmp_path, more):
+    stored = {"weights_from": more, "kept": 1}
+    rest, _ = cleaned(stored)
+    assert not rest.get("weights_from") and rest["kept"] == 1
+    file = tmp_path / "processor_config.json"
+    file.write_text(json.dumps(stored), "utf-8")
+    with pytest.raises(ECSOInputError, match="auto_map|weights_from"):
+        refuse_foreign_code(file, file.name)
 
 
 def test_a_base_that_is_an_adapter_is_refused(base, tmp_path):
