@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from examples.load.panels import dashboard
+
 from .commands_page import commands_page
 from .figures import with_figures
 from .schemas import schema_files
@@ -24,6 +26,7 @@ def generated_files() -> dict[Path, str]:
     return {
         DOCS / "settings.md": settings_page(),
         DOCS / "commands.md": commands_page(),
+        DOCS / "grafana.json": dashboard(),
         DOCS / "states.svg": state_diagram(transitions),
         how_it_works: between_marks(
             how_it_works.read_text("utf-8"), "transitions", transition_table(transitions)
