@@ -138,7 +138,7 @@ class Protection:
             ECSOProcessorError: There is no processor, or none that prompts can be read with.
         """
         kept, config = _kept_readers.get(self.model), self.model.config
-        image_token_id = getattr(config, "image_token_id", None)
+        image_token_id = _image_token_id(config)
         if kept is not None and kept.fits(passed, image_token_id):
             return kept
         found = find_processor(
@@ -154,6 +154,13 @@ class Protection:
             kept = ConversationReader(found, image_token_id)
             _kept_readers[self.model] = kept
         return kept
+
+
+def _image_token_id(config: Any) -> int | None:
+    """Return the id that stands for image features; some keep it with the image encoder."""
+    holders = (config, getattr(config, "vision_config", None))
+    ids = (getattr(holder, "image_token_id", None) for holder in holders)
+    return next((each for each in ids if each is not None), None)
 
 
 class ECSOGenerationMixin:

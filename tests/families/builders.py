@@ -24,6 +24,8 @@ from transformers import (
     MllamaProcessor,
     Ovis2Config,
     Ovis2Processor,
+    PaliGemmaConfig,
+    PaliGemmaProcessor,
     VipLlavaConfig,
 )
 from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
@@ -36,6 +38,7 @@ from transformers.models.mllama.configuration_mllama import MllamaTextConfig, Ml
 from transformers.models.mllama.image_processing_pil_mllama import MllamaImageProcessorPil
 from transformers.models.ovis2.configuration_ovis2 import Ovis2VisionConfig
 from transformers.models.ovis2.image_processing_pil_ovis2 import Ovis2ImageProcessorPil
+from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from tests.families import templates
 from tests.families.parts import (
@@ -271,6 +274,22 @@ def ovis2() -> tuple[Any, Any]:
         hidden_size=32,
     )
     return random_model(config, processor, seed=4, factor=12, words=1), processor
+
+
+def paligemma() -> tuple[Any, Any]:
+    """Return a family that nobody chats with: it has no template."""
+    tokenizer = byte_tokenizer("<image>", bos="<bos>", eos="<eos>")
+    images = SiglipImageProcessorPil(size=SQUARE)
+    images.image_seq_length = 16
+    config = PaliGemmaConfig(
+        vision_config={**siglip(vision_use_head=False).to_dict(), "projection_dim": 32},
+        text_config={**text_settings(tokenizer, head_dim=16), "model_type": "gemma"},
+        image_token_index=token_id(tokenizer),
+        projection_dim=32,
+        hidden_size=32,
+    )
+    processor = PaliGemmaProcessor(images, tokenizer)
+    return random_model(config, processor), processor
 
 
 Builder = Callable[[], tuple[Any, Any]]

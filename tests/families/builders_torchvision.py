@@ -33,6 +33,10 @@ from transformers import (
     Molmo2Config,
     Molmo2ImageProcessor,
     Molmo2Processor,
+    Phi4MultimodalConfig,
+    Phi4MultimodalFeatureExtractor,
+    Phi4MultimodalImageProcessor,
+    Phi4MultimodalProcessor,
     PixtralImageProcessor,
     PixtralProcessor,
     PixtralVisionConfig,
@@ -577,6 +581,50 @@ def molmo2() -> tuple[Any, Any]:
     return random_model(config, processor, words=3), processor
 
 
+def phi_4() -> tuple[Any, Any]:
+    tokenizer = byte_tokenizer(
+        "<|user|>", "<|assistant|>", "<|system|>", bos="<|endoftext|>", eos="<|end|>",
+        named={"image_token": "<|image|>", "audio_token": "<|audio|>"},
+    )  # fmt: skip
+    # Its image processor counts tokens as if no picture had another side than 448 pixels.
+    processor = Phi4MultimodalProcessor(
+        Phi4MultimodalImageProcessor(dynamic_hd=2),
+        Phi4MultimodalFeatureExtractor(),
+        tokenizer,
+        chat_template=templates.PHI_4,
+    )
+    small = dict.fromkeys(
+        (
+            "hidden_size",
+            "intermediate_size",
+            "ext_pw_out_channel",
+            "depthwise_separable_out_channel",
+            "nemo_conv_channels",
+        ),
+        32,
+    )
+    config = Phi4MultimodalConfig(
+        **text_settings(tokenizer),
+        rope_parameters={
+            "rope_type": "default",
+            "rope_theta": 10000.0,
+            "partial_rotary_factor": 1.0,
+        },
+        vision_config={
+            **LAYERS,
+            "num_attention_heads": 2,
+            "image_token_id": tokenizer.image_token_id,
+        },
+        audio_config={
+            **small,
+            "num_blocks": 1,
+            "num_attention_heads": 2,
+            "audio_token_id": tokenizer.audio_token_id,
+        },
+    )
+    return random_model(config, processor, seed=1, factor=15, words=1), processor
+
+
 WITH_TORCHVISION: dict[str, Builder] = {
     "llava_onevision": llava_onevision,
     "pixtral": pixtral,
@@ -594,4 +642,5 @@ WITH_TORCHVISION: dict[str, Builder] = {
     "kimi_k2_5": kimi_k2_5,
     "lfm2_vl": lfm2_vl,
     "molmo2": molmo2,
+    "phi_4": phi_4,
 }

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
-    AutoModelForImageTextToText,
+    AutoModelForMultimodalLM,
     CLIPVisionConfig,
     Gemma3TextConfig,
     LlamaConfig,
@@ -136,7 +136,7 @@ def random_model(config, processor, seed: int = 0, factor: float = 6, words: flo
         words: What the embeddings of tokens are; None: the same.
     """
     torch.manual_seed(seed)
-    model = AutoModelForImageTextToText.from_config(config)
+    model = AutoModelForMultimodalLM.from_config(config)
     embeddings = model.get_input_embeddings().weight
     with torch.no_grad():
         for name, parameter in model.named_parameters():

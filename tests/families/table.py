@@ -54,6 +54,7 @@ NAMES = {
     "ovis2": "Ovis2",
     "molmo2": "Molmo2",
     "mllama": "Llama 3.2 Vision",
+    "phi_4": "Phi-4-multimodal",
 }
 
 
@@ -76,7 +77,7 @@ def row_of(name: str) -> str:
     if name in ROW_BY_ROW:
         equality += ", each row by itself"
     caption_calls = seen[True][1]
-    has_pixels = any(key.startswith("pixel_values") for call in caption_calls for key in call)
+    has_pixels = any("pixel_values" in key for call in caption_calls for key in call)
     caches = [call["past_key_values"] for call in caption_calls if "past_key_values" in call]
     layers = collections.Counter(type(layer).__name__ for cache in caches for layer in cache.layers)
     prefix = "not shared"

@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from modeling_ecso import ECSOProcessorError, protect
+from tests.families.builders import paligemma
 from tests.families.mixed_batch import (
     FAMILIES,
     IMAGES,
@@ -61,3 +63,8 @@ def test_answers_tell_prompts_and_pictures_apart(name):
     draft = stock.ask(query, swapped, stock.max_new_tokens, is_direct=True)[0]
     caption = stock.ask(PUBLISHED["cap"].format(query), swapped, stock.caption_tokens)[1]
     assert (without_padding(draft, processor), caption) != (drafts[1], captions[1])
+
+
+def test_a_family_that_has_no_chat_template_is_refused():
+    with pytest.raises(ECSOProcessorError, match="chat template cannot be used"):
+        protect(*paligemma())
