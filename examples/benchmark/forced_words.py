@@ -25,6 +25,7 @@ class ForcedWords(nn.Module):
         self._calls: deque[list[list[int]]] = deque()
         self._rows: list[list[int]] = []
         self._position = 0
+        self._is_paused = False
 
     def plan(self, calls: list[list[list[int]]]) -> None:
         """Set what the next `generate()` calls say: for each call, for each row, token ids."""
@@ -36,8 +37,18 @@ class ForcedWords(nn.Module):
         self._position = 0
 
     @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let the model say what it would by itself."""
+        self._is_paused = True
+        yield
+        self._is_paused = False
+
+    @contextmanager
     def call(self) -> Iterator[None]:
         """Start the next call, perhaps inside another one, which goes on afterwards."""
+        if self._is_paused:
+            yield
+            return
         interrupted = self._rows, self._position
         self.next_call()
         yield

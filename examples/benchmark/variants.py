@@ -11,6 +11,7 @@ from transformers import DynamicCache
 from modeling_ecso import ECSOConfig
 from modeling_ecso.inputs_ecso import SMALLEST_FULL_BATCH
 from modeling_ecso.prompts_ecso import JudgedAnswer, detect_prompts
+from modeling_ecso.sharing_ecso import MAY_SHARE
 
 from .forced_words import ForcedWords
 
@@ -54,6 +55,10 @@ class Bench:
         size = processor.image_processor.crop_size["height"]
         self._made: dict[Any, Any] = {}
         self._image = Image.effect_noise((size, size), 64).convert("RGB")
+        # Whether the model may share a prefix is tried once on logits, which must be its own.
+        with words.paused():
+            model.generate(**self._inputs([QUERY]), ecso=True, max_new_tokens=2)
+        assert MAY_SHARE[model], "this model shares no prefix, so there is nothing to measure"
 
     def direct(self, job: Job) -> None:
         """Stock `generate()`, all rows in one batch."""
