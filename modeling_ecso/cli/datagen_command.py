@@ -2,12 +2,14 @@
 
 import argparse
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
 from ..errors_ecso import ECSOInputError
-from ..loading.models import LoadedModel, load_model
+from ..loading.models import load_model
 from .model_options import add_model_options, check_counts, chosen_changes
+from .serve_command import UPSTREAM_KEY_VARIABLE, checked_url
 from .terminal import console
 
 
@@ -31,7 +33,19 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="JSON to write")
     add_model_options(parser)
     parser.add_argument(
-        "--batch-size", type=int, default=8, metavar="N", help="pairs at a time (default: 8)"
+        "--upstream",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="an OpenAI-compatible server that answers, with --model as its name there; may be "
+        f"repeated; the key is taken from ${UPSTREAM_KEY_VARIABLE}",
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        default=8,
+        metavar="N",
+        help="pairs at a time, at each server (default: 8)",
     )
     parser.set_defaults(function=run)
 
@@ -47,13 +61,12 @@ def run(chosen: argparse.Namespace) -> int:
 
     _check(chosen)
     pairs = read_pairs(chosen.queries, chosen.images)
-    loaded = load_model(chosen.model)
+    answering = _answering(chosen)
     for pair in pairs:
-        if loaded.spells_image_token(pair.query):
-            raise ECSOInputError(
-                f"{chosen.queries}, row {pair.row}: the query spells out the model's image token; "
-                "leave it out, the image goes in front by itself"
-            )
+        try:
+            answering.check(pair)
+        except ECSOInputError as error:
+            raise ECSOInputError(f"{chosen.queries}, row {pair.row}: {error}") from None
     journal_file = chosen.out.with_name(chosen.out.name + ".journal")
     if chosen.out.exists() and not journal_file.exists():
         raise ECSOInputError(f"{chosen.out}: is there already; move it away, or give another --out")
@@ -62,13 +75,13 @@ def run(chosen: argparse.Namespace) -> int:
         {
             "queries": hashlib.sha256(chosen.queries.read_bytes()).hexdigest(),
             "images": str(chosen.images.resolve()),
-            "model": loaded.name,
+            "model": answering.name,
             "preset": chosen.preset,
             **({"ecso_config": chosen_changes(chosen)} if chosen.ecso_config else {}),
             "max_new_tokens": chosen.max_new_tokens,
         },
     )
-    _answer_all(chosen, pairs, loaded, journal)
+    _answer_all(chosen, pairs, answering, journal)
     _print_summary(chosen, pairs, journal)
     return 0
 
@@ -78,6 +91,8 @@ def _check(chosen: argparse.Namespace) -> None:
 
     check_counts(chosen)
     chosen_changes(chosen)
+    if chosen.upstream and not chosen.model:
+        raise ECSOInputError("--upstream needs --model, the model's name there")
     with writing(chosen.out):
         if not chosen.out.parent.is_dir():
             raise ECSOInputError(
@@ -87,28 +102,43 @@ def _check(chosen: argparse.Namespace) -> None:
             raise ECSOInputError(f"{chosen.out}: is a folder; give the file to write")
 
 
-def _answer_all(
-    chosen: argparse.Namespace, pairs: list[Any], loaded: LoadedModel, journal: Any
-) -> None:
+def _answering(chosen: argparse.Namespace) -> Any:
+    """Return who answers: the model that is named, here or on the servers."""
+    from ..datagen.answering import LocalAnswering, ServerAnswering
+
+    changes = chosen_changes(chosen)
+    limits = chosen.max_new_tokens, chosen.batch_size
+    if not chosen.upstream:
+        return LocalAnswering(load_model(chosen.model), changes, *limits)
+    from ..endpoint.openai_server import OpenAIServer
+    from ..settings_ecso import ECSOConfig
+
+    urls = [checked_url(url) for url in chosen.upstream]
+    key = os.environ.get(UPSTREAM_KEY_VARIABLE)
+
+    def connect() -> list[OpenAIServer]:
+        return [OpenAIServer(url, chosen.model, api_key=key) for url in urls]
+
+    ecso_config = ECSOConfig.from_preset("paper").updated(changes)
+    return ServerAnswering(chosen.model, connect, ecso_config, *limits)
+
+
+def _answer_all(chosen: argparse.Namespace, pairs: list[Any], answering: Any, journal: Any) -> None:
     """Answer what is still to be answered, with a progress bar on standard error."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from ..datagen.engine import answer_pairs, write_conversations
 
-    ecso_config = chosen_changes(chosen)
     columns = (BarColumn(), MofNCompleteColumn(), "pairs", TimeRemainingColumn())
     with Progress(*columns, console=console(to_stderr=True), transient=True) as progress:
         bar = progress.add_task("", total=len(pairs), completed=len(journal.entries))
-        for done in answer_pairs(
+        answer_pairs(
             pairs,
             chosen.images,
-            loaded,
+            answering,
             journal,
-            ecso_config,
-            chosen.max_new_tokens,
-            chosen.batch_size,
-        ):
-            progress.update(bar, completed=done)
+            lambda done: progress.update(bar, completed=done),
+        )
     write_conversations(chosen.out, pairs, journal)
 
 

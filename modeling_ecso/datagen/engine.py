@@ -2,84 +2,45 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from ..loading.images import open_image
-from ..loading.models import LoadedModel, ModelAnswer
+from ..events_ecso import Trace
+from .answering import Answering
 from .journal import DatagenJournal, JournalEntry, PairStatus, writing
 from .pairs import ImageQueryPair
-
-
-# Whatever the preset: the safe answer is judged, the image stays out of it, and nothing that was
-# withheld is kept.
-FIXED_ECSO_CONFIG = {
-    "enabled": True,
-    "judge_safe_answer": True,
-    "image_in_safe_step": False,
-    "on_error": "refuse",
-    "keep_draft": False,
-    "keep_caption": False,
-}
 
 
 def answer_pairs(
     pairs: list[ImageQueryPair],
     images: Path,
-    loaded: LoadedModel,
+    answering: Answering,
     journal: DatagenJournal,
-    ecso_config: dict[str, Any],
-    max_new_tokens: int,
-    batch_size: int,
-) -> Iterator[int]:
-    """Answer what the journal does not have yet; yields the number of pairs done after each batch.
+    on_done: Callable[[int], None],
+) -> None:
+    """Answer what the journal does not have yet.
 
     Args:
         pairs: All pairs.
         images: Folder of the images.
-        loaded: The model that answers, judges and describes.
+        answering: Who answers, judges and describes.
         journal: Gets what becomes of each pair.
-        ecso_config: Settings on top of the stored ones.
-        max_new_tokens: Token limit of an answer.
-        batch_size: Pairs in a batch.
+        on_done: Gets the number of pairs done, whenever there are more.
 
     Raises:
-        ECSOInputError: The settings cannot be used.
+        ECSOError: The settings cannot be used, or a model server could not be asked.
     """
     waiting = [pair for pair in pairs if pair.row not in journal.entries]
-    for start in range(0, len(waiting), batch_size):
-        batch = waiting[start : start + batch_size]
-        journal.add(_answer(batch, images, loaded, ecso_config, max_new_tokens))
-        yield len(journal.entries)
+
+    def keep(answered: list[tuple[ImageQueryPair, str, Trace | None]]) -> None:
+        journal.add([_entry(*each) for each in answered])
+        on_done(len(journal.entries))
+
+    answering.answer_all(waiting, images, keep)
 
 
-def _answer(
-    pairs: list[ImageQueryPair],
-    images: Path,
-    loaded: LoadedModel,
-    ecso_config: dict[str, Any],
-    max_new_tokens: int,
-) -> list[JournalEntry]:
-    opened = [open_image(str(images / pair.image)) for pair in pairs]
-    with loaded.one_line_errors():
-        answers = loaded.answers(
-            [_turns(pair) for pair in pairs],
-            opened,
-            ecso={**ecso_config, **FIXED_ECSO_CONFIG},
-            do_sample=False,
-            max_new_tokens=max_new_tokens,
-        )
-    return [_entry(pair, answer) for pair, answer in zip(pairs, answers, strict=True)]
-
-
-def _turns(pair: ImageQueryPair) -> list[dict[str, Any]]:
-    return [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": pair.query}]}]
-
-
-def _entry(pair: ImageQueryPair, answer: ModelAnswer) -> JournalEntry:
+def _entry(pair: ImageQueryPair, text: str, trace: Trace | None) -> JournalEntry:
     """Return what becomes of a pair; its answer counts only if it was judged, and judged safe."""
-    trace = answer.trace
     if trace is None:  # answered without the protocol, so not judged
         return JournalEntry(pair.row, PairStatus.UNCLEAR)
     if trace.outcome == "direct":
@@ -90,9 +51,9 @@ def _entry(pair: ImageQueryPair, answer: ModelAnswer) -> JournalEntry:
         return JournalEntry(pair.row, PairStatus.STILL_UNSAFE)
     if trace.safe_answer_verdict != "safe":
         return JournalEntry(pair.row, PairStatus.UNCLEAR)
-    if not answer.text:
+    if not text:
         return JournalEntry(pair.row, PairStatus.EMPTY)
-    return JournalEntry(pair.row, PairStatus.KEPT, answer.text)
+    return JournalEntry(pair.row, PairStatus.KEPT, text)
 
 
 def write_conversations(file: Path, pairs: list[ImageQueryPair], journal: DatagenJournal) -> None:

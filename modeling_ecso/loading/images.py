@@ -5,6 +5,8 @@ program; every mode becomes 8 bits of red, green and blue as a viewer would show
 Not covered: all but the first frame of an animation.
 """
 
+import base64
+import mimetypes
 import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -57,6 +59,13 @@ def open_image(path: str, name: str | None = None) -> Any:
         ) from None
     with stream:
         return read_image(stream, name)
+
+
+def data_uri_of(file: Path) -> str:
+    """Return an image's file as a data URI, byte for byte; raises as `open_image`."""
+    open_image(str(file))
+    kind = mimetypes.guess_type(file.name)[0] or "image/png"
+    return f"data:{kind};base64,{base64.b64encode(file.read_bytes()).decode('ascii')}"
 
 
 def read_image(source: Path | BinaryIO, name: str) -> Any:

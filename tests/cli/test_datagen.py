@@ -1,19 +1,24 @@
 """`ecso datagen`: only safe answers are written, a broken run continues, mistakes are named."""
 
+import contextlib
 import json
 import re
 import shutil
+import sys
 
 import pytest
 
+from examples.load.scripted_upstream import CANARY, SAFE_ANSWER
 from modeling_ecso.cli import main
 from modeling_ecso.datagen import engine
+from modeling_ecso.datagen.answering import LocalAnswering
 from modeling_ecso.datagen.journal import PairStatus
 from modeling_ecso.datagen.pairs import ImageQueryPair, read_pairs
 from modeling_ecso.errors_ecso import ECSOInputError
 from modeling_ecso.events_ecso import Outcome, Step, Trace
-from modeling_ecso.loading.models import TINY_FOLDER, ModelAnswer
+from modeling_ecso.loading.models import TINY_FOLDER
 from modeling_ecso.verdict_ecso import Verdict
+from tests.support.servers import free_port, running, wait_until_ready
 
 
 ROWS = [
@@ -65,29 +70,70 @@ def test_unsafe_pairs_become_conversations_and_the_others_do_not(workplace, caps
 
 
 def test_a_broken_run_is_continued(workplace, capsys, monkeypatch):
-    answer, asked = engine._answer, []
+    answer, asked = LocalAnswering._answer, []
 
-    def breaks(pairs, *rest):
+    def breaks(self, pairs, images):
         if asked:
             raise KeyboardInterrupt
         asked.extend(pairs)
-        return answer(pairs, *rest)
+        return answer(self, pairs, images)
 
-    monkeypatch.setattr(engine, "_answer", breaks)
+    monkeypatch.setattr(LocalAnswering, "_answer", breaks)
     assert run(capsys, "--batch-size", "2")[0] == 130
     assert not (workplace / "data.json").exists()
     with (workplace / "data.json.journal").open("a") as stream:
         stream.write('{"row": 3, "fa')  # a line cut short by a crash
 
-    def counts(pairs, *rest):
+    def counts(self, pairs, images):
         asked.extend(pairs)
-        return answer(pairs, *rest)
+        return answer(self, pairs, images)
 
-    monkeypatch.setattr(engine, "_answer", counts)
+    monkeypatch.setattr(LocalAnswering, "_answer", counts)
     assert run(capsys, "--batch-size", "2")[0] == 0
     assert [pair.row for pair in asked] == [1, 2, 3, 4]
     assert len(json.loads((workplace / "data.json").read_text("utf-8"))) == 2
     assert run(capsys)[0] == 0 and len(asked) == 4
+
+
+@pytest.fixture
+def servers(tmp_path):
+    """Two scripted model servers; yields their options for the command line."""
+    with contextlib.ExitStack() as stack:
+        options = ["--model", "scripted"]
+        for name in ("one", "other"):
+            port = free_port()
+            command = [sys.executable, "-m", "examples.load.scripted_upstream", "--port", str(port)]
+            process = stack.enter_context(running(command, tmp_path / f"{name}.log"))
+            url = f"http://127.0.0.1:{port}/v1"
+            wait_until_ready(f"{url}/models", process, tmp_path / f"{name}.log")
+            options += ["--upstream", url]
+        yield options
+
+
+def test_model_servers_answer_side_by_side_and_a_broken_run_is_continued(
+    workplace, servers, capsys
+):
+    queries = [f"Number {n}: what is {'unsafe' if n % 2 else 'this'}?" for n in range(12)]
+    write_queries([{"image": "kite.png", "query": query} for query in queries])
+    status, out, _ = run(capsys, *servers, "--batch-size", "3")
+    assert status == 0 and [int(line.split()[0]) for line in out.splitlines()] == [12, 6, 6, 6]
+    data = json.loads((workplace / "data.json").read_text("utf-8"))
+    assert [entry["conversations"][1]["value"] for entry in data] == [SAFE_ANSWER] * 6
+    for file in workplace.glob("data.json*"):
+        assert CANARY not in file.read_text("utf-8")
+    (workplace / "data.json").unlink()
+    broken = [*queries, "What is unsafe? fault=direct:500"]
+    write_queries([{"image": "kite.png", "query": query} for query in broken])
+    (workplace / "data.json.journal").unlink()
+    status, _, err = run(capsys, *servers)
+    (line,) = err.strip().splitlines()
+    assert status == 2 and "the server could not be asked" in line
+    assert (workplace / "data.json.journal").exists() and not (workplace / "data.json").exists()
+
+
+def test_a_server_needs_the_models_name(workplace, capsys):
+    status, _, err = run(capsys, "--upstream", "http://127.0.0.1:9/v1")
+    assert status == 2 and "--upstream needs --model" in err
 
 
 def test_a_journal_of_another_run_is_not_continued(workplace, capsys):
@@ -117,7 +163,7 @@ def test_a_journal_of_another_run_is_not_continued(workplace, capsys):
 )
 def test_an_answer_is_kept_only_if_it_was_judged_safe(outcome, safe_answer, failed, answer, status):
     trace = Trace("paper", outcome, Verdict.UNSAFE, None, None, safe_answer, (), failed)
-    entry = engine._entry(ImageQueryPair(1, "1", "a.png", "?"), ModelAnswer(answer, trace, 9, 2))
+    entry = engine._entry(ImageQueryPair(1, "1", "a.png", "?"), answer, trace)
     assert entry.status is status
     assert entry.answer == (answer if status is PairStatus.KEPT else None)
 

@@ -9,8 +9,6 @@ Not covered: sampling; drafts are decoded greedily.
 """
 
 import asyncio
-import base64
-import mimetypes
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -24,7 +22,7 @@ from ...endpoint.run import EndpointRun
 from ...endpoint.sampling import Sampling
 from ...errors_ecso import ECSOInputError
 from ...events_ecso import Step, Trace
-from ...loading.images import open_image
+from ...loading.images import data_uri_of, open_image
 from ...loading.models import LoadedModel
 from ...settings_ecso import ECSOConfig
 from ..refusal_rules import refuses
@@ -209,7 +207,7 @@ class ServerDrawing:
             async def one(pair: ImageQueryPair) -> tuple[str, Trace]:
                 nonlocal done
                 async with free:
-                    chat = Chat.of_one_turn(pair.query, (_data_uri(source.file_of(pair)),))
+                    chat = Chat.of_one_turn(pair.query, (data_uri_of(source.file_of(pair)),))
                     sampling = Sampling(self._max_new_tokens, temperature=0)
                     run = EndpointRun(server, chat, ecso_config, sampling)
                     async for _ in run:
@@ -257,12 +255,6 @@ def _turns(query: str) -> list[dict[str, Any]]:
 def _batches(pairs: Sequence[ImageQueryPair], size: int) -> Iterator[Sequence[ImageQueryPair]]:
     for start in range(0, len(pairs), size):
         yield pairs[start : start + size]
-
-
-def _data_uri(file: Path) -> str:
-    open_image(str(file))
-    kind = mimetypes.guess_type(file.name)[0] or "image/png"
-    return f"data:{kind};base64,{base64.b64encode(file.read_bytes()).decode('ascii')}"
 
 
 def _says(ids: list[int]) -> Any:
