@@ -19,7 +19,7 @@ from tests.families.mixed_batch import (
     stock_calls,
     without_padding,
 )
-from tests.families.stock_calls import PUBLISHED
+from tests.families.stock_calls import PUBLISHED, chat, make_inputs
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -68,3 +68,37 @@ def test_answers_tell_prompts_and_pictures_apart(name):
 def test_a_family_that_has_no_chat_template_is_refused():
     with pytest.raises(ECSOProcessorError, match="chat template cannot be used"):
         protect(*paligemma())
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_query_is_exactly_the_text_of_the_user(name):
+    model, processor = protected(name)
+    reader = model._protection().reader()
+    text = 'Two\n\nlines,  {braces} and <tags>: "é" \u3042?'
+    for images in ([], IMAGES[0], IMAGES[1]):
+        inputs = make_inputs(processor, [chat(text, len(images))], [images])
+        said = reader.read(inputs["input_ids"][0].tolist())
+        assert said.query == text and bool(said.images) == bool(images)
+
+
+# What a caller may ask of a template; the first knows no thoughts.
+SWITCHES = {
+    "llava": {},
+    "qwen3_5": {"enable_thinking": False},
+    "kimi_k2_5": {"thinking": False},
+    "gemma4": {"enable_thinking": True},
+}
+
+
+@pytest.mark.parametrize("name", [name for name in SWITCHES if name in FAMILIES])
+def test_steps_do_not_think_whether_the_caller_has_asked_for_it_or_not(name):
+    model, processor = protected(name, unclear_is_unsafe=True)
+    query = QUERIES[0]
+    inputs = make_inputs(processor, [chat(*query)], [IMAGES[0]], **SWITCHES[name])
+    output = model.generate(**inputs, max_new_tokens=NEW_TOKENS, return_dict_in_generate=True)
+    (trace,) = output.ecso_traces
+    caption = stock_answers(name, True)[0][1]
+    safe = stock_calls(name).ask(PUBLISHED["gen"].format(caption, query[0]), [], NEW_TOKENS)[0]
+    assert (trace.failed_step, trace.caption) == (None, caption)
+    # The prompt opens no thought, so the answer closes none.
+    assert output.sequences[0, inputs["input_ids"].shape[1] :].tolist() == safe
