@@ -10,10 +10,8 @@ from transformers import StoppingCriteria
 from .call_ecso import Call
 
 
-# Takes unfinished sequences, by index and text so far; returns the indices of those to stop.
-StopSequences = Callable[[dict[int, str]], set[int]]
-# Takes the index of a sequence and its ids so far; returns their text.
-DraftText = Callable[[int, list[int]], str]
+# Takes unfinished sequences, by index and ids so far; returns the indices of those to stop.
+StopSequences = Callable[[dict[int, list[int]]], set[int]]
 
 
 class Checkpoints(StoppingCriteria):
@@ -22,33 +20,30 @@ class Checkpoints(StoppingCriteria):
     Args:
         call: What was asked for.
         stop_sequences: Is asked.
-        text_of: Decodes what was written for a sequence.
+        checkpoints: Numbers of tokens, less than an answer has at most.
 
     Attributes:
         seconds: Spent on questions, which are no part of the direct step.
     """
 
-    def __init__(self, call: Call, stop_sequences: StopSequences, text_of: DraftText):
+    def __init__(self, call: Call, stop_sequences: StopSequences, checkpoints: list[int]):
         """Nothing is asked yet."""
         request = call.request
         self.seconds = 0.0
-        self._checkpoints = call.ecso_config.draft_checkpoints
-        self._last = request.new_tokens
+        self._checkpoints = frozenset(checkpoints)
         self._ends = set(request.end_ids)
         self._prompt_length = request.input_ids.shape[1]
         self._stop_sequences = stop_sequences
-        self._text_of = text_of
         self._stopped: set[int] = set()
         self._ended: torch.Tensor | None = None
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
         """Return for each sequence whether it ends here, bool, (sequences,)."""
-        written = input_ids.shape[1] - self._prompt_length
-        if written in self._checkpoints and written < self._last:
+        if input_ids.shape[1] - self._prompt_length in self._checkpoints:
             started = time.perf_counter()
             new = input_ids[:, self._prompt_length :].tolist()
             unfinished = {
-                index: self._text_of(index, ids)
+                index: ids
                 for index, ids in enumerate(new)
                 if index not in self._stopped and not self._ends & set(ids)
             }

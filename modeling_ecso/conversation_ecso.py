@@ -73,6 +73,7 @@ class ConversationReader:
         processor: The processor.
         image_token_id: The id that stands for image features in prompts.
         end_ids, yes_ids, no_ids: As in `PromptFormat`.
+        knows_thoughts: Whether the template does, so that an answer may begin with one.
 
     Raises:
         ECSOProcessorError: The processor has no chat template, or one that cannot be read.
@@ -86,6 +87,7 @@ class ConversationReader:
         self._vocabulary = self._vocabulary_now()
         self._format = form = learn_format(processor, image_token_id)
         self._images, self._thoughts = form.images, form.thoughts
+        self.knows_thoughts = form.thoughts is not None
         self.end_ids, self.yes_ids, self.no_ids = form.end_ids, form.yes_ids, form.no_ids
         self._check_that_probes_come_back()
 

@@ -201,7 +201,10 @@ class ECSOGenerationMixin:
         ``num_return_sequences``, token limits, ``stopping_criteria``, ``logits_processor``,
         assistant models and ``cache_implementation`` apply to the answer, whether it is the draft
         or the safe answer; detect and caption are greedy. Each returned sequence is judged. A
-        streamer is given the answer once it is settled, never a draft that is to be judged.
+        streamer is given the answer once it is settled, never a draft that is to be judged; with
+        the setting ``stream`` ``windows``, one that has a method ``replace()`` is given the answer
+        as far as it was judged while it is written. ``replace()`` is called without arguments
+        where harm is found later: all tokens behind the prompt are void, the answer follows.
 
         Args:
             inputs: Prompt ids, long, (batch, length); the same as ``input_ids``.

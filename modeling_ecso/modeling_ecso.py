@@ -49,6 +49,7 @@ from .sharing_ecso import MAY_SHARE
 from .sources_ecso import find_processor
 from .step_batch_ecso import StepBatch
 from .steps_ecso import Steps
+from .stream_ecso import AnswerStream
 from .thought_ecso import Thoughts
 from .token_tensors_ecso import TokenTensors
 from .verdict_ecso import Verdict

@@ -7,6 +7,7 @@ Not covered: errors of a direct step that nothing judges, which come through as 
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from .events_ecso import Outcome, Step, StepEvent, StepReply, Trace
 from .outputs_ecso import replaced_output, with_traces
 from .protocol_ecso import Protocol
 from .steps_ecso import Steps
+from .stream_ecso import AnswerStream
 
 
 logger = logging.get_logger(__name__)
@@ -66,6 +68,7 @@ class ProtectedRun:
         # Where nothing is judged, the draft is the answer and may be streamed as it is written.
         is_judged = has_image or call.ecso_config.judge_text_only
         self._streams_direct = not is_judged and call.ecso_config.keep_thought
+        self._stream = AnswerStream(call)
         # From its first token on, so from before the direct step.
         self._holds_draft = not self._streams_direct
         self._found_unsafe = False
@@ -111,7 +114,9 @@ class ProtectedRun:
                     self.output = self._assembled()
                     self._forget()
                     self._holds_draft = False
-                    self._stream()
+                    if not self._streams_direct:
+                        is_tensor = isinstance(self.output, torch.Tensor)
+                        self._stream.finish(self.output if is_tensor else self.output.sequences)
                 yield from events
         except BaseException as error:
             if not self._holds_draft:
@@ -126,12 +131,27 @@ class ProtectedRun:
 
     def _answer_directly(self) -> list[StepEvent]:
         streamer = self._call.request.streamer if self._streams_direct else None
-        self._direct, drafts, replies = self._steps.direct(streamer, self._unsafe_beginnings)
+        self._direct, drafts, replies = self._steps.direct(
+            streamer, self._unsafe_beginnings, self._checkpoints()
+        )
         self._answers = {(i, Outcome.DIRECT): draft for i, draft in enumerate(drafts)}
-        return [
+        events = [
             protocol.receive(reply)
             for protocol, reply in zip(self._protocols, replies, strict=True)
         ]
+        self._withdraw_withheld()
+        return events
+
+    def _checkpoints(self) -> list[int]:
+        """Return after how many tokens drafts are judged while they are written."""
+        config, most = self._call.ecso_config, self._call.request.new_tokens
+        every = config.stream_checkpoint_tokens if self._stream.flows else most
+        return [*(at for at in config.draft_checkpoints if at < most), *range(every, most, every)]
+
+    def _withdraw_withheld(self) -> None:
+        """Tell the streamer of a draft that is withheld, where it has been given of it."""
+        if self._stream.flows and self._protocols[0].draft_is_withheld:
+            self._stream.withdraw()
 
     def _answer_asks(self) -> list[StepEvent]:
         waiting = {i: p.ask for i, p in enumerate(self._protocols) if p.ask is not None}
@@ -146,26 +166,35 @@ class ProtectedRun:
                 events.append(self._protocols[index].receive(reply))
                 continue
             self._protocols[index].fail()
+            self._withdraw_withheld()
             if self._call.ecso_config.on_error == "raise":
                 raise ECSOStepError(
                     f"the {step.value} step could not be run, so there is no answer; see the log "
                     "for the kind of error, or set ecso.on_error to 'refuse'"
                 )
+        self._withdraw_withheld()
         return events
 
-    def _unsafe_beginnings(self, written: dict[int, str]) -> set[int]:
+    def _unsafe_beginnings(self, written: dict[int, list[int]]) -> set[int]:
         """Judge drafts that are still being written; return those to abandon."""
-        asks = {i: self._protocols[i].ask_about_beginning(text) for i, text in written.items()}
+        flows, text_of = self._stream.flows, self._steps.draft_text
+        asks = {
+            index: self._protocols[index].ask_about_beginning(text_of(index, ids), as_whole=flows)
+            for index, ids in written.items()
+        }
         group = [(index, ask) for index, ask in asks.items() if ask is not None]
         if not group:
             return set()
         # A beginning that could not be judged settles nothing: the whole draft will be judged.
-        unsafe = {
-            index
+        judged = {
+            index: self._protocols[index].receive_about_beginning(result[0])
             for (index, _), result in zip(group, self._results(Step.DETECT, group), strict=True)
-            if result is not None and self._protocols[index].receive_about_beginning(result[0])
+            if result is not None
         }
+        unsafe = {index for index, is_unsafe in judged.items() if is_unsafe}
         self._found_unsafe = self._found_unsafe or bool(unsafe)
+        if flows and judged and not unsafe:
+            self._stream.show_judged(written[0], partial(text_of, 0))
         return unsafe
 
     def _results(
@@ -203,19 +232,6 @@ class ProtectedRun:
         if is_tensor:
             return sequences
         return replaced_output(direct, sequences, longest, sources, self.traces)
-
-    def _stream(self) -> None:
-        """Give the streamer what it would have been given: prompt, then token by token."""
-        streamer = self._call.request.streamer
-        if streamer is None or self._streams_direct:
-            return
-        sequences = self.output if isinstance(self.output, torch.Tensor) else self.output.sequences
-        sequences = sequences.cpu()
-        length = self._call.request.input_ids.shape[1]
-        streamer.put(sequences[:, :length])
-        for position in range(length, sequences.shape[1]):
-            streamer.put(sequences[:, position])
-        streamer.end()
 
     def _forget(self) -> None:
         """Let go of the drafts and of what the model has computed for them."""

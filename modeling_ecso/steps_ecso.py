@@ -2,7 +2,6 @@
 
 import copy
 import time
-from functools import partial
 from typing import Any
 
 import torch
@@ -48,13 +47,14 @@ class Steps:
             )
 
     def direct(
-        self, streamer: Any, stop_sequences: StopSequences
+        self, streamer: Any, stop_sequences: StopSequences, checkpoints: list[int]
     ) -> tuple[Any, list[GeneratedAnswer], list[StepReply]]:
         """Run the direct step, exactly as the parent class would.
 
         Args:
             streamer: Where the tokens go as they come; None for nowhere.
-            stop_sequences: Asked at the checkpoints of the settings; not where there are beams.
+            stop_sequences: Asked at the checkpoints; not where there are beams.
+            checkpoints: Numbers of tokens.
 
         Returns:
             The parent's output, and for each of its sequences the answer and the reply in it.
@@ -63,8 +63,8 @@ class Steps:
         call, request = self._call, self._call.request
         arguments = self._inputs.direct_arguments()
         watch = None
-        if call.ecso_config.draft_checkpoints and request.writes_token_by_token:
-            watch = Checkpoints(call, stop_sequences, partial(_draft_text, call))
+        if checkpoints and request.writes_token_by_token:
+            watch = Checkpoints(call, stop_sequences, checkpoints)
             own = arguments.get("stopping_criteria") or []
             arguments["stopping_criteria"] = StoppingCriteriaList([*own, watch])
         output = call.generate(**arguments, streamer=streamer)
@@ -179,6 +179,10 @@ class Steps:
             if said.thought_end or not call.ecso_config.keep_thought:
                 chosen[place] = returned_answer(call, said, chosen[place], is_draft=False)
         return list(zip(replies, chosen, strict=True))
+
+    def draft_text(self, index: int, ids: list[int]) -> str:
+        """Return what was written for a sequence, or its beginning, as it is judged."""
+        return _draft_text(self._call, index, ids)
 
     def _said(self, index: int) -> Conversation:
         """Return the conversation that an answer belongs to."""
