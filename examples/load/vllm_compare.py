@@ -43,6 +43,8 @@ LENGTHS = (20, 200)
 CLIENTS = (1, 16)
 # Above 1 nothing is flagged, at 0 everything.
 THRESHOLDS = {"benign": 1.0, "flagged": 0.0}
+# How a gateway's streams begin, and what its way is called beside its preset.
+STREAMS = {"verdict": "", "windows": ", windows"}
 
 
 @dataclass
@@ -78,7 +80,7 @@ class Ways:
 
     Args:
         model_url: The model server's address.
-        gateway_urls: Those of gateways, by path and preset.
+        gateway_urls: Those of gateways, by path and way.
         length: Tokens of an answer.
     """
 
@@ -266,10 +268,11 @@ def never_ending(folder: Path) -> None:
         file.write_text(json.dumps(config), "utf-8")
 
 
-def gateway_ecso_config(path: str, preset: str) -> dict[str, Any]:
+def gateway_ecso_config(path: str, preset: str, stream: str) -> dict[str, Any]:
     """Return what a gateway is started with: the preset, and what the measurement needs."""
     return {
         "preset": preset,
+        "stream": stream,
         "verdict_rule": "logits",
         "unsafe_threshold": THRESHOLDS[path],
         "unclear_is_unsafe": path == "flagged",
@@ -287,10 +290,10 @@ def main() -> int:
         never_ending(home / "stock")
         model_url = stack.enter_context(served_by_vllm(home / "stock", home))
         urls = {}
-        for path, preset in product(THRESHOLDS, ("paper", "hardened")):
-            ecso_config = home / f"{path}-{preset}.json"
-            ecso_config.write_text(json.dumps(gateway_ecso_config(path, preset)), "utf-8")
-            urls[path, preset] = stack.enter_context(
+        for path, preset, stream in product(THRESHOLDS, ("paper", "hardened"), STREAMS):
+            ecso_config = home / f"{path}-{preset}-{stream}.json"
+            ecso_config.write_text(json.dumps(gateway_ecso_config(path, preset, stream)), "utf-8")
+            urls[path, f"{preset}{STREAMS[stream]}"] = stack.enter_context(
                 gateway(model_url, home, "--ecso-config", str(ecso_config))
             )
         print(
