@@ -88,6 +88,8 @@ def registered_scorer(name: str, metric_name: str) -> Callable[..., Scorer]:
                 return known
             try:
                 found = await judged(state, target)
+            except PrerequisiteError:
+                raise  # the same for every answer, and not the judge's fault
             except Exception as error:
                 # The other answers are judged all the same; whoever opened the book looks here.
                 book.failures[type(error).__name__] += 1
