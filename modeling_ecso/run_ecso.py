@@ -68,7 +68,10 @@ class ProtectedRun:
         # Where nothing is judged, the draft is the answer and may be streamed as it is written.
         is_judged = has_image or call.ecso_config.judge_text_only
         self._streams_direct = not is_judged and call.ecso_config.keep_thought
-        self._stream = AnswerStream(call)
+        self._stream = None
+        if call.request.streamer is not None and not self._streams_direct:
+            self._stream = AnswerStream(call)
+        self._flows = self._stream is not None and self._stream.flows
         # From its first token on, so from before the direct step.
         self._holds_draft = not self._streams_direct
         self._found_unsafe = False
@@ -114,7 +117,7 @@ class ProtectedRun:
                     self.output = self._assembled()
                     self._forget()
                     self._holds_draft = False
-                    if not self._streams_direct:
+                    if self._stream is not None:
                         is_tensor = isinstance(self.output, torch.Tensor)
                         self._stream.finish(self.output if is_tensor else self.output.sequences)
                 yield from events
@@ -145,12 +148,12 @@ class ProtectedRun:
     def _checkpoints(self) -> list[int]:
         """Return after how many tokens drafts are judged while they are written."""
         config, most = self._call.ecso_config, self._call.request.new_tokens
-        every = config.stream_checkpoint_tokens if self._stream.flows else most
+        every = config.stream_checkpoint_tokens if self._flows else most
         return [*(at for at in config.draft_checkpoints if at < most), *range(every, most, every)]
 
     def _withdraw_withheld(self) -> None:
         """Tell the streamer of a draft that is withheld, where it has been given of it."""
-        if self._stream.flows and self._protocols[0].draft_is_withheld:
+        if self._stream and self._flows and self._protocols[0].draft_is_withheld:
             self._stream.withdraw()
 
     def _answer_asks(self) -> list[StepEvent]:
@@ -177,7 +180,7 @@ class ProtectedRun:
 
     def _unsafe_beginnings(self, written: dict[int, list[int]]) -> set[int]:
         """Judge drafts that are still being written; return those to abandon."""
-        flows, text_of = self._stream.flows, self._steps.draft_text
+        flows, text_of = self._flows, self._steps.draft_text
         asks = {
             index: self._protocols[index].ask_about_beginning(text_of(index, ids), as_whole=flows)
             for index, ids in written.items()
@@ -193,7 +196,7 @@ class ProtectedRun:
         }
         unsafe = {index for index, is_unsafe in judged.items() if is_unsafe}
         self._found_unsafe = self._found_unsafe or bool(unsafe)
-        if flows and judged and not unsafe:
+        if self._stream and flows and judged and not unsafe:
             self._stream.show_judged(written[0], partial(text_of, 0))
         return unsafe
 

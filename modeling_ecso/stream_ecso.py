@@ -72,8 +72,6 @@ class AnswerStream:
         Args:
             sequences: Long, (sequences, prompt + answer), on any device.
         """
-        if self._streamer is None:
-            return
         sequences, length = sequences.cpu(), self._prompt_ids.shape[1]
         self._put(sequences[:, length:])
         self._streamer.end()
