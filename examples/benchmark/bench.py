@@ -196,7 +196,8 @@ def main() -> int:
             kept.add(cell, rows)
             clock.done(cell)
             title = f"shape {options.shape}, {cell.path}: median of ratios within a round"
-            show(rows, f"{title}; {clock.left()} left" if rows else f"{title}: stopped")
+            if rows:
+                show(rows, f"{title}; {clock.left()} left")
     missing = [cell for cell in wanted if not kept.has(cell)]
     if missing:
         print(f"{len(missing)} of {len(wanted)} cells are missing; --resume measures them")

@@ -26,7 +26,7 @@ class Kept:
 
     def __init__(self, file: Path, shape: str, rounds: int, resume: bool):
         """Read what is there."""
-        self._file, self._shape, self._rounds = file, shape, rounds
+        self._file, self._shape = file, shape
         stored = json.loads(file.read_text("utf-8")) if resume and file.exists() else []
         same = {"shape": shape, "rounds": rounds}
         self.rows: list[dict] = [row for row in stored if same.items() <= row.items()]

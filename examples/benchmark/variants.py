@@ -125,7 +125,8 @@ class Bench:
             max_new_tokens=job.new_tokens,
             **({"min_new_tokens": job.new_tokens} if runs_on else {}),
         )
-        assert [trace.draft_withheld for trace in output.ecso_traces] == list(job.flagged)
+        outcomes = ["safe" if flagged else "direct" for flagged in job.flagged]
+        assert [trace.outcome for trace in output.ecso_traces] == outcomes
 
     def ours_one_by_one(self, job: Job, **ecso: Any) -> None:
         """Our `generate()`, a row at a time."""
