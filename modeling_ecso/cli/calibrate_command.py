@@ -147,12 +147,14 @@ def _drawing(chosen: argparse.Namespace) -> tuple[str, Any]:
         loaded = load_model(chosen.model)
         return loaded.name, LocalDrawing(loaded, chosen.max_new_tokens, chosen.batch_size)
     from ..endpoint.openai_server import OpenAIServer
-    from .serve_command import checked_url
+    from ..endpoint.server_url import read_server_url
 
-    url = checked_url(chosen.upstream)
+    read_server_url("--upstream", chosen.upstream)
 
     def connect() -> OpenAIServer:
-        return OpenAIServer(url, chosen.model, api_key=os.environ.get(UPSTREAM_KEY_VARIABLE))
+        return OpenAIServer(
+            chosen.upstream, chosen.model, api_key=os.environ.get(UPSTREAM_KEY_VARIABLE)
+        )
 
     return chosen.model, ServerDrawing(connect, chosen.max_new_tokens, chosen.batch_size)
 

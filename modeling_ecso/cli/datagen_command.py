@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ..endpoint.server_url import read_server_url
 from ..errors_ecso import ECSOInputError
 from ..loading.models import load_model
 from .model_options import add_model_options, check_counts, chosen_changes
-from .serve_command import UPSTREAM_KEY_VARIABLE, checked_url
+from .serve_command import UPSTREAM_KEY_VARIABLE
 from .terminal import console
 
 
@@ -113,11 +114,12 @@ def _answering(chosen: argparse.Namespace) -> Any:
     from ..endpoint.openai_server import OpenAIServer
     from ..settings_ecso import ECSOConfig
 
-    urls = [checked_url(url) for url in chosen.upstream]
+    for url in chosen.upstream:
+        read_server_url("--upstream", url)
     key = os.environ.get(UPSTREAM_KEY_VARIABLE)
 
     def connect() -> list[OpenAIServer]:
-        return [OpenAIServer(url, chosen.model, api_key=key) for url in urls]
+        return [OpenAIServer(url, chosen.model, api_key=key) for url in chosen.upstream]
 
     ecso_config = ECSOConfig.from_preset("paper").updated(changes)
     return ServerAnswering(chosen.model, connect, ecso_config, *limits)

@@ -7,6 +7,7 @@ import socket
 import sys
 from typing import Any
 
+from ..endpoint.server_url import read_server_url
 from ..errors_ecso import ECSOInputError
 from .serve_options import KEYS_VARIABLE, api_keys, gateway_config
 
@@ -135,10 +136,11 @@ def serve(chosen: argparse.Namespace) -> int:
     from ..gateway.app import build_app
     from ..gateway.keys import ApiKeys
 
+    read_server_url("--upstream", chosen.upstream)
     config = gateway_config(chosen)
     keys = ApiKeys(api_keys(chosen))
     server = OpenAIServer(
-        checked_url(chosen.upstream),
+        chosen.upstream,
         chosen.model,
         api_key=os.environ.get(UPSTREAM_KEY_VARIABLE),
         timeout_s=chosen.step_timeout,
@@ -165,15 +167,6 @@ def serve(chosen: argparse.Namespace) -> int:
     )
     uvicorn.Server(serving).run(sockets=[listener])
     return 0
-
-
-def checked_url(url: str) -> str:
-    """Return the address of a server, checked; raises ECSOInputError."""
-    if not url.startswith(("http://", "https://")) or len(url.split("//", 1)[1]) == 0:
-        raise ECSOInputError(
-            f"--upstream {url!r} is no URL; give one such as http://127.0.0.1:8000/v1"
-        )
-    return url
 
 
 def bound_socket(host: str, port: int) -> socket.socket:

@@ -5,7 +5,6 @@ import io
 from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import wait
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from anyio.from_thread import BlockingPortal
 
@@ -13,7 +12,7 @@ from ..endpoint.chat import Chat
 from ..endpoint.openai_server import OpenAIServer
 from ..endpoint.run import EndpointRun
 from ..endpoint.sampling import Sampling
-from ..errors_ecso import ECSOInputError
+from ..endpoint.server_url import read_server_url
 from ..events_ecso import StepEvent
 from ..loading.images import open_image
 from ..settings_ecso import ECSOConfig
@@ -44,11 +43,7 @@ class EndpointCatalog(ModelCatalog):
 
     def __init__(self, url: str, portal: BlockingPortal, api_key: str | None = None):
         """Check the URL; nothing is sent yet."""
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ECSOInputError(
-                f"--endpoint {url}: no address; give one such as http://HOST:8000/v1"
-            )
+        parts = read_server_url("--endpoint", url)
         self.address = parts.netloc.rpartition("@")[2]
         self._url = url.rstrip("/") + ("" if parts.path.strip("/") else "/v1")
         self._portal = portal

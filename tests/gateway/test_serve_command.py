@@ -35,6 +35,9 @@ def files(tmp_path, monkeypatch):
     ("arguments", "says"),
     [
         (["--upstream", "x", "--model", "m"], "--upstream 'x' is no URL"),
+        (["--upstream", "http://[::1", "--model", "m"], "is no URL"),
+        (["--upstream", "http://a:99999/v1", "--model", "m"], "is no URL"),
+        (["--upstream", "http://a b/v1", "--model", "m"], "is no URL"),
         (["--model", "m"], "required: --upstream"),
         ([*UPSTREAM, "--preset", "strict"], "preset 'strict' is unknown"),
         ([*UPSTREAM, "--ecso-config", "missing.yaml"], "missing.yaml: no such file"),

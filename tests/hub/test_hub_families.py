@@ -135,29 +135,6 @@ def test_built_again_it_is_the_same(folders, tmp_path):
         assert (tmp_path / "again" / name).read_bytes() == (folders[1] / name).read_bytes()
 
 
-def without_classes(content):
-    """Return settings of a processor as old checkpoints have them; the type says the rest."""
-    if not isinstance(content, dict):
-        return content
-    gone = ("image_processor_type", "processor_class")
-    return {key: without_classes(value) for key, value in content.items() if key not in gone}
-
-
-@pytest.mark.parametrize("folders", ["gemma3"], indirect=True)
-def test_a_processor_known_by_the_stock_type_alone_is_written_anew(folders, tmp_path):
-    base = shutil.copytree(folders[0], tmp_path / "base")
-    for name in ("processor_config.json", "tokenizer_config.json"):
-        stored = json.loads((base / name).read_text("utf-8"))
-        (base / name).write_text(json.dumps(without_classes(stored)), "utf-8")
-    assert main(["build", "--base", str(base), "--out", str(tmp_path / "out")]) == 0
-    wanted = AutoProcessor.from_pretrained(base)
-    built = AutoProcessor.from_pretrained(tmp_path / "out", trust_remote_code=False)
-    for part in ("image_processor", "tokenizer"):
-        assert type(getattr(built, part)) is type(getattr(wanted, part))
-    config = (folders[1] / "config.json").read_bytes()
-    assert (tmp_path / "out" / "config.json").read_bytes() == config
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("folders", ["llava_next"], indirect=True)
 def test_a_strangers_process_loads_it_thin_through_every_auto_class_and_the_pipeline(
