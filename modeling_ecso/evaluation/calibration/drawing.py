@@ -17,7 +17,6 @@ from typing import Any
 
 from ...datagen.pairs import ImageQueryPair
 from ...endpoint.chat import Chat
-from ...endpoint.model_server import ModelServerError
 from ...endpoint.run import EndpointRun
 from ...endpoint.sampling import Sampling
 from ...errors_ecso import ECSOInputError
@@ -166,7 +165,8 @@ class ServerDrawing:
         """Return the score of each pair's draft; arguments and errors as for `LocalDrawing`.
 
         Raises:
-            ECSOInputError: The server gives no log-probabilities, or could not be asked.
+            ECSOInputError: The server gives no log-probabilities.
+            ModelServerError: It could not be asked.
         """
         judging = judging_config(ecso_config)
         answered = asyncio.run(self._all(source, judging, on_drawn, self._connections))
@@ -189,7 +189,7 @@ class ServerDrawing:
                 )
             return completion.p_unsafe
 
-        return asyncio.run(_told(ask()))
+        return asyncio.run(ask())
 
     async def _all(
         self, source: PairSource, ecso_config: ECSOConfig, on_drawn: OnDrawn, connections: int
@@ -197,7 +197,7 @@ class ServerDrawing:
         done, free = 0, asyncio.Semaphore(connections)
         async with aclosing(_Closing(self._connect())) as closing:
             server = closing.server
-            traits = await _told(server.traits())
+            traits = await server.traits()
             if not traits.gives_logprobs:
                 raise ECSOInputError(
                     "the server gives no log-probabilities, so there is no p(unsafe) to "
@@ -216,7 +216,7 @@ class ServerDrawing:
                 on_drawn(done)
                 return run.answer.text, run.trace
 
-            return await asyncio.gather(*(_told(one(pair)) for pair in source.pairs))
+            return await asyncio.gather(*(one(pair) for pair in source.pairs))
 
 
 class _Closing:
@@ -227,14 +227,6 @@ class _Closing:
 
     async def aclose(self) -> None:
         await self.server.close()
-
-
-async def _told(asking: Any) -> Any:
-    """Await an answer; whatever a server does wrong is one line."""
-    try:
-        return await asking
-    except ModelServerError as error:
-        raise ECSOInputError(f"the server could not be asked: {error}") from None
 
 
 def _score(text: str, trace: Trace, rows: int) -> DraftScore:
