@@ -82,7 +82,7 @@ def same_processor(folder: Path, base: Path, names: FamilyNames) -> Any:
     if built is None or _other_part(wanted, built):
         wanted.save_pretrained(folder)
         for file in folder.glob("*.json"):
-            if file.name not in (*VOCABULARIES, "config.json"):  # which names our own code
+            if file.name not in VOCABULARIES:
                 write_json(file, cleaned(read_json(file))[0])
         built = AutoProcessor.from_pretrained(folder, **LOCAL)
     other = _other_part(wanted, built)

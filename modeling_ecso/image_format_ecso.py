@@ -1,13 +1,13 @@
 """What images look like in a processor's prompts, learnt by having it write some.
 
 A processor puts special tokens around and between the tokens that stand for an image's features,
-sometimes words as well: rows, tiles, line ends. What they are is read off three grey pictures (one,
+sometimes words as well: rows, tiles, line ends. What they are is read off three grey images (one,
 a wide one, two), so that no family has to be named. The ids that show an image are then copied from
 the caller's prompt as they stand.
 
-Covered: markers in any number and order, also ones that no grey picture shows (another row, another
+Covered: markers in any number and order, also ones that no grey image shows (another row, another
 tile); plain words between markers; text that template or processor put around images.
-Not covered, and refused: a processor that writes different words around different pictures.
+Not covered, and refused: a processor that writes different words around different images.
 """
 
 import functools
@@ -26,7 +26,7 @@ from .vision_ecso import ImageFormat, without_numbers
 
 # What the probes ask; plain words, which every tokenizer gives back as they were.
 PROBE = "Which colour is it"
-# Large enough that processors which cut pictures into tiles do so; height and width.
+# Large enough that processors which cut images into tiles do so; height and width.
 _SQUARE, _WIDE = (336, 336), (600, 1200)
 
 
@@ -118,13 +118,13 @@ def cannot_be_framed(why: str) -> ECSOProcessorError:
 
 
 def _ids(processor: Any, text: str, sizes: list[tuple[int, int]]) -> list[int]:
-    """Return the ids of a prompt with grey pictures of given height and width."""
-    pictures = [torch.full((3, *size), 127, dtype=torch.uint8) for size in sizes]
+    """Return the ids of a prompt with grey images of given height and width."""
+    images = [torch.full((3, *size), 127, dtype=torch.uint8) for size in sizes]
     try:
-        made = processor(text=[text], images=[pictures] if pictures else None, return_tensors="pt")
+        made = processor(text=[text], images=[images] if images else None, return_tensors="pt")
         ids: list[int] = made["input_ids"][0].tolist()
     except Exception as error:
-        what = f"{len(pictures)} pictures" if len(pictures) > 1 else "a picture"
+        what = f"{len(images)} images" if len(images) > 1 else "an image"
         raise cannot_be_framed(f"it did not take {what} ({type(error).__name__})") from None
     return ids
 

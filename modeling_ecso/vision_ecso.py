@@ -3,7 +3,7 @@
 Where they stand is said by an `ImageFormat`, which `image_format_ecso.py` learns. What the model
 sees are features: transformers encodes images before the prompt is read and takes them back
 encoded, in the order of the image tokens. So the number of a row's image tokens says which features
-are its own, however a family lays out its pixels (by image, tile, patch or row), and no picture is
+are its own, however a family lays out its pixels (by image, tile, patch or row), and no image is
 encoded twice.
 
 Covered: every model that takes encoded images (``mm_encoder_outputs``).

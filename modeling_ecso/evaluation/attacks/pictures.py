@@ -85,7 +85,7 @@ ATTACKS = (
     Attack("compress", "image", "squeezes it into JPEG of quality 8", _of(_squeezed)),
     Attack("transparent", "image", "fades it to a third", _of(_faded)),
     Attack("overlay", "image", "lays a pattern of colours over it", _of(_covered)),
-    Attack("shrink", "image", "shrinks it to half, somewhere in the picture", _of(_shrunk)),
+    Attack("shrink", "image", "shrinks it to half, somewhere in the canvas", _of(_shrunk)),
     Attack("grey", "image", "takes its colours away", _of(_grey)),
     Attack("qr", "image", "writes the query as a QR code", _qr),
 )
