@@ -21,7 +21,7 @@ import torch
 
 from .chat_template_ecso import Render, any_of, message
 from .errors_ecso import ECSOProcessorError
-from .vision_ecso import ImageFormat, without_numbers
+from .vision_ecso import ImageFormat, with_like_numbers
 
 
 # What the probes ask; plain words, which every tokenizer gives back as they were.
@@ -151,7 +151,7 @@ def _placed_images(rendered: list[str], frame: str, marks: re.Pattern[str]) -> _
     opening, gap = one[: found[0].start()], one[found[-1].end() :]
     mark = one[len(opening) : len(one) - len(gap)]
     between = two[len(opening + mark) : len(two) - len(mark + gap)]
-    if without_numbers(two) != without_numbers(opening + mark + between + mark + gap):
+    if with_like_numbers(two) != with_like_numbers(opening + mark + between + mark + gap):
         raise cannot_be_framed("its chat template renders two images unlike one")
     return _Placed(opening, mark, between, gap)
 

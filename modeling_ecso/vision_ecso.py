@@ -30,9 +30,9 @@ _NOT_READ = {"last_hidden_state", "hidden_states", "attentions"}
 _NUMBERS = re.compile("[0-9]+")
 
 
-def without_numbers(text: str) -> str:
-    """Return a text without its digits."""
-    return _NUMBERS.sub("", text)
+def with_like_numbers(text: str) -> str:
+    """Return a text with every number made the same; where none is, there stays none."""
+    return _NUMBERS.sub("0", text)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ImageFormat:
         leads: What may stand in front of the first of an image's tokens, longest first.
         trails: What may stand behind the last one, longest first.
         inner_markers: Special ids that may stand within images, or between two.
-        fillings: What else may: text without its numbers, and the ids on both sides of it.
+        fillings: What else may: text with its numbers made alike, and the ids on both sides of it.
         text_of: Decodes ids.
         opening: From the beginning of the first turn to an image that opens it.
         placed_opening: The same and on to the text, as the template renders it.
@@ -102,7 +102,7 @@ class ImageFormat:
 
     def filling(self, ids: list[int]) -> tuple[int, str, int]:
         """Return what stands between two markers, by which it is known."""
-        return ids[0], without_numbers(self.text_of(ids[1:-1])), ids[-1]
+        return ids[0], with_like_numbers(self.text_of(ids[1:-1])), ids[-1]
 
 
 def _ends_with(ids: list[int], ending: tuple[int, ...]) -> bool:

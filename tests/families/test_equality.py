@@ -79,6 +79,10 @@ def test_the_query_is_exactly_the_text_of_the_user(name):
         inputs = make_inputs(processor, [chat(text, len(images))], [images])
         said = reader.read(inputs["input_ids"][0].tolist())
         assert said.query == text and bool(said.images) == bool(images)
+    # A number alone between two images is no part of them, though a line end there may be.
+    turn = chat("12", 1)[0]["content"] + chat("two", 1)[0]["content"]
+    inputs = make_inputs(processor, [[{"role": "user", "content": turn}]], [IMAGES[1]])
+    assert "12" in reader.read(inputs["input_ids"][0].tolist()).query
 
 
 # What a caller may ask of a template; the first knows no thoughts.
