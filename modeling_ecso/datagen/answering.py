@@ -135,18 +135,17 @@ class ServerAnswering:
         """Answer all pairs; see `Answering`.
 
         Raises:
-            ECSOInputError: A server could not be asked. What was answered has been told.
+            ModelServerError: A server could not be asked. What was answered has been told.
         """
+        failed: BaseException | None = None
         try:
             asyncio.run(self._answer_all(pairs, images, on_answered))
         except* ModelServerError as group:
-            error: BaseException = group
-            while isinstance(error, BaseExceptionGroup):
-                error = error.exceptions[0]
-            failed = f"the server could not be asked: {error}"
-        else:
-            return
-        raise ECSOInputError(f"{failed}; the same command continues where this stopped")
+            failed = group
+        while isinstance(failed, BaseExceptionGroup):  # the first is all that can be told
+            failed = failed.exceptions[0]
+        if failed is not None:
+            raise failed
 
     async def _answer_all(
         self, pairs: Sequence[ImageQueryPair], images: Path, on_answered: OnAnswered

@@ -127,7 +127,7 @@ def test_model_servers_answer_side_by_side_and_a_broken_run_is_continued(
     (workplace / "data.json.journal").unlink()
     status, _, err = run(capsys, *servers)
     (line,) = err.strip().splitlines()
-    assert status == 2 and "the server could not be asked" in line
+    assert status == 2 and "the model server answered with status 500" in line
     assert (workplace / "data.json.journal").exists() and not (workplace / "data.json").exists()
 
 
