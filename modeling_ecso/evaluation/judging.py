@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from .benchmarks import get_benchmark
@@ -46,7 +47,9 @@ def judge_again(
     name = "".join(c if c.isalnum() else "-" for c in judge or RULES)
     with as_data_error():
         scorer = scorer_of(benchmark, MODEL if judge else RULES, prompts)
-    book_file = run.file.with_name(f"{run.file.stem}_{name}.verdicts.jsonl")
+    # One for each judge and prompts, so that trying others in between loses nothing.
+    asked_by = f"{name}_{Path(prompts).stem}" if prompts else name
+    book_file = run.file.with_name(f"{run.file.stem}_{asked_by}.verdicts.jsonl")
     book = VerdictBook(book_file, judge or RULES, prompts)
     if book.taken_over:
         on_taken_over(book.taken_over)

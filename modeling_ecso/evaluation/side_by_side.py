@@ -41,9 +41,14 @@ def read_runs(
     Raises:
         DataError: There are no logs of the model, they are of several, or one cannot be read.
     """
-    known = map(read_run, log_files(folder))
+    known = [read_run(file) for file in log_files(folder)]
     runs = sorted((run for run in known if run.attack == attack), key=lambda run: run.moment)
     models = sorted({run.model for run in runs if run.is_complete})
+    if known and not runs and not attack:
+        raise DataError(
+            f"{folder}: all its logs are of samples under attack; run ecso eval without an attack "
+            "and with this --log-dir as well"
+        )
     if not runs:
         raise DataError(f"{folder}: no log of {listed(names_of())} in it")
     if not models:

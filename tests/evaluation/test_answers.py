@@ -3,7 +3,7 @@
 import dataclasses
 import json
 
-from modeling_ecso.evaluation.attack_table import attack_table
+from modeling_ecso.evaluation.attack_table import attack_table, headline
 from modeling_ecso.evaluation.report import write_report
 from modeling_ecso.evaluation.report.answers import answers
 from tests.evaluation.test_attacks import run_of, sample
@@ -50,8 +50,21 @@ def test_each_question_has_its_figures_and_their_interval():
     assert (found[THRESHOLD].verdict, found[THRESHOLD].text) == ("0.5", CALIBRATION["advice"])
     assert found[COSTS].verdict == "0.0 % flagged, 1.50 × the time"
     assert "withheld the draft in 0.0 % (0.0 to 7.1 %)" in found[COSTS].text
-    assert found[GETS_BY].verdict == "20.0 %, if every attack is tried"
+    assert found[GETS_BY].verdict == "20.0 % under hardened, if every attack is tried"
     assert "Whichever of 2 attacks is tried, 80.0 % (44.4 to 97.5 %) of 10" in found[GETS_BY].text
+
+
+def test_samples_as_they_are_are_no_worst_case_of_attacks():
+    runs = [plain("direct", [False] * 10), plain("hardened", [True] * 10)]
+    asked = [(name, n) for name in ("none", "pgd-16", "qr") for n in range(10)]
+    direct = run_of("direct", [traced(sample(name, n, name == "qr")) for name, n in asked])
+    hardened = run_of("hardened", [traced(sample(name, n, name != "pgd-16")) for name, n in asked])
+    table = attack_table([direct, hardened])
+    assert not table.worst and headline(table).startswith("No worst case")
+    found = answers(runs, table, None)[GETS_BY]
+    assert found.verdict == "0.0 %, without an attack" and "run ecso attack" in found.text
+    assert "Not counted: 1 under which" in found.text
+    assert "With the model's weights in hand, pgd-16 leaves 0.0 %" in found.text
 
 
 def test_what_was_not_measured_is_not_known_and_says_what_finds_out():

@@ -131,27 +131,36 @@ def _gets_by(runs: Sequence[EvalRun], lead: str, attacks: AttackTable | None) ->
             f"harmful {_under(lead)}."
         )
         verdict = f"{left.value:.1f} %, without an attack"
-    if attacks is None or not attacks.worst:
+    if attacks is None:
         return Answer(question, verdict, " ".join([*said, "Under attack: run ecso attack."]))
-    strongest = list(attacks.worst)[-1]
-    worst = attacks.worst[strongest]
-    said.append(
-        f"Whichever of {attacks.counted} attacks is tried, {worst.shown()} of {worst.count:,} "
-        f"samples stay harmless {_under(strongest)}."
-    )
+    strongest = attacks.variants[-1]
+    if worst := attacks.worst.get(strongest):
+        said.append(
+            f"Whichever of {attacks.counted} attacks is tried, {worst.shown()} of {worst.count:,} "
+            f"samples stay harmless {_under(strongest)}."
+        )
+        verdict = f"{100 - worst.value:.1f} % {_under(strongest)}, if every attack is tried"
+    else:
+        said.append(
+            "No attack that needs no weights was tried, or none that the model perceives: run ecso "
+            "attack."
+        )
+    if lost := sum(row.is_perceived is False for row in attacks.rows):
+        said.append(
+            f"Not counted: {lost} under which it does not see what is asked, protected or not."
+        )
     harmless = {
         row.attack: cell.harmless
         for row in attacks.rows
         if (cell := row.cells.get(strongest)) and cell.harmless
     }
-    name = attacks.worst_attack[strongest]
-    if name != NONE.name:
+    name = attacks.worst_attack.get(strongest, NONE.name)
+    if worst and name != NONE.name:
         said.append(f"The worst is {name}, which leaves {harmless[name].shown()}.")
     white_box = [row.attack for row in attacks.rows if row.is_white_box and row.attack in harmless]
     if white_box:
         name = min(white_box, key=lambda each: harmless[each].value)
         said.append(f"With the model's weights in hand, {name} leaves {harmless[name].shown()}.")
-    verdict = f"{100 - worst.value:.1f} %, if every attack is tried"
     return Answer(question, verdict, " ".join(said))
 
 
