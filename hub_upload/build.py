@@ -183,9 +183,18 @@ def _write_method(recipe: Recipe, base: BaseCheckpoint, folder: Path) -> None:
 
 
 def _base_in_name(recipe: Recipe, wanted: str | None) -> BaseCheckpoint:
-    """Return the base that a card without weights speaks of; no file of it is fetched."""
+    """Return the base that a card without weights speaks of; no file of it is fetched.
+
+    Raises:
+        ECSOInputError: It is a folder, or the Hub does not know it or say.
+    """
     if wanted is None:
         repo_id, revision = recipe.base_id, recipe.base_revision
+    elif Path(wanted).is_dir():
+        raise ECSOInputError(
+            f"{wanted} is a folder, and the card of a repository without weights names one of the "
+            "Hub that everybody can load; give OWNER/NAME as --base, or leave it out"
+        )
     else:
         repo_id, _, named = wanted.partition("@")
         revision = named or None

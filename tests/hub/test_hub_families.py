@@ -158,6 +158,7 @@ def test_a_strangers_process_loads_it_thin_through_every_auto_class_and_the_pipe
     [
         ([], "nothing to build; give a RECIPE, --base DIR_OR_ID, or both"),
         (["--base", "no such place"], "neither a folder nor OWNER/NAME"),
+        (["custom-generate", "--base", str(TINY_FOLDER)], "is a folder, and the card"),
     ],
 )
 def test_what_cannot_be_built_is_one_line(command, says, tmp_path, capsys):
