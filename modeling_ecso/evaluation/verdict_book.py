@@ -63,9 +63,13 @@ class VerdictBook:
     def _read(self) -> dict[tuple[str, int], Score]:
         if not self._file.exists():
             return {}
-        lines = list(filter(None, map(_parsed, self._file.read_text("utf-8").splitlines())))
+        text = self._file.read_text("utf-8", errors="replace")
+        lines = list(filter(None, map(_parsed, text.splitlines())))
         if not lines or lines[0] != self._head:
             return {}
+        if not text.endswith("\n"):  # else the next verdict would stand behind half a line
+            with self._file.open("a", encoding="utf-8") as stream:
+                stream.write("\n")
         return {(each["id"], each["epoch"]): Score(**each["score"]) for each in lines[1:]}
 
 

@@ -5,9 +5,11 @@ import json
 from pathlib import Path
 
 import pytest
+from inspect_ai.scorer import Score
 
 from modeling_ecso.evaluation.agreement import Agreement, agreements
 from modeling_ecso.evaluation.side_by_side import read_runs
+from modeling_ecso.evaluation.verdict_book import VerdictBook
 from tests.evaluation.test_attacks import run_of, sample
 from tests.evaluation.test_evaluation import ASKED, SCRIPT, ecso
 
@@ -46,6 +48,16 @@ def test_a_judge_that_fails_is_asked_about_the_rest_alone(capsys, miniatures):
     assert "refusal-rules-1" in out and "agreement of judges" in out
     ecso(capsys, "report", "logs", "--out", "report")
     assert "Do the judges agree" in Path("report/index.html").read_text("utf-8")
+
+
+def test_a_verdict_behind_a_line_that_was_cut_off_is_kept(tmp_path):
+    file = tmp_path / "log.verdicts.jsonl"
+    for number in range(3):
+        book = VerdictBook(file, "judge", None)
+        assert book.taken_over == number
+        book.keep(str(number), 1, Score(value=1))
+        with file.open("a") as stream:
+            stream.write('{"id": "cut o')
 
 
 def test_verdicts_of_another_judge_are_not_taken_over(capsys, miniatures):
