@@ -146,9 +146,7 @@ def _gets_by(runs: Sequence[EvalRun], lead: str, attacks: AttackTable | None) ->
             "attack."
         )
     if lost := sum(row.is_perceived is False for row in attacks.rows):
-        said.append(
-            f"Not counted: {lost} under which it does not see what is asked, protected or not."
-        )
+        said.append(f"Not counted: {lost} under which the model itself does not see what is asked.")
     harmless = {
         row.attack: cell.harmless
         for row in attacks.rows
