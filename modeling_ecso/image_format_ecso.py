@@ -1,4 +1,4 @@
-"""What images look like in a processor's prompts, learnt by having it write some.
+"""What images look like in a processor's prompts, found by having it write some.
 
 A processor puts special tokens around and between the tokens that stand for an image's features,
 sometimes words as well: rows, tiles, line ends. What they are is read off three grey images (one,
@@ -39,7 +39,7 @@ class _Placed(NamedTuple):
     gap: str
 
 
-def learn_images(
+def probe_images(
     processor: Any, render: Render, token_id: Any, special_texts: set[str], frame: str
 ) -> ImageFormat:
     """Return how a processor writes images.

@@ -30,7 +30,7 @@ from .events_ecso import Trace
 from .family_config_ecso import list_for_serving
 from .family_model_ecso import FamilyModel, make_known
 from .generation_ecso import ECSOGenerationMixin
-from .image_format_ecso import learn_images
+from .image_format_ecso import probe_images
 from .inputs_ecso import StepInputs
 from .isolation_ecso import CallersView
 from .outputs_ecso import ECSOGenerateOutput

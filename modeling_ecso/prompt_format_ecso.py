@@ -1,6 +1,6 @@
 """How a processor writes prompts: texts, images, thoughts. Learnt once, by having it write some.
 
-What is learnt is tried at once by the reader of `conversation_ecso.py`: every prompt it was learnt
+What is found is tried at once by the reader of `conversation_ecso.py`: every prompt it was found
 from must be read and written as it was, or the processor is refused.
 """
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .chat_template_ecso import Render, TurnFormat, any_of, read_template
-from .image_format_ecso import learn_images
+from .image_format_ecso import probe_images
 from .thought_ecso import Thoughts, learn_thoughts
 from .verdict_ecso import word_of_token
 from .vision_ecso import ImageFormat
@@ -76,7 +76,7 @@ def learn_format(processor: Any, image_token_id: int | None) -> PromptFormat:
     if special_text.fullmatch(template.answer_end):
         end_id = tokenizer.convert_tokens_to_ids(template.answer_end)
     frames = (template.frame, *(each.removesuffix(template.user_opening) for each in others))
-    images = learn_images(processor, render, image_token_id, specials, template.frame)
+    images = probe_images(processor, render, image_token_id, specials, template.frame)
     return PromptFormat(
         turns=TurnFormat(template, frames, bos, images.opening, images.gap),
         images=images,

@@ -15,7 +15,7 @@ from .errors_ecso import ECSORequirementError
 NEEDED = "transformers 5.23 or a later 5.x"
 
 # What the code relies on that transformers does not promise to keep, by where it is.
-_INNER_PARTS = (
+_INNER_PARTS: tuple[tuple[str, str | None, str], ...] = (
     ("generation.utils", "GenerationMixin", "_prepare_generation_config"),
     ("generation.utils", "GenerationMixin", "init_continuous_batching"),
     ("generation.utils", "GenerationMixin", "_supports_mm_encoder_outputs"),
@@ -29,6 +29,8 @@ _INNER_PARTS = (
     ("cache_utils", "DynamicLayer", "lazy_initialization"),
     ("cache_utils", "DynamicLayer", "crop"),
     ("cache_utils", "DynamicLayer", "get_seq_length"),
+    ("conversion_mapping", None, "get_checkpoint_conversion_mapping"),
+    ("conversion_mapping", None, "register_checkpoint_conversion_mapping"),
 )
 
 
@@ -49,13 +51,14 @@ def check_requirements(version: str = transformers.__version__) -> None:
         )
     for module, owner, name in _INNER_PARTS:
         try:
-            found = hasattr(getattr(import_module(f"transformers.{module}"), owner), name)
+            place = import_module(f"transformers.{module}")
+            found = hasattr(getattr(place, owner) if owner else place, name)
         except (ImportError, AttributeError):
             found = False
         if not found:
             raise ECSORequirementError(
-                f"ECSO needs {owner}.{name} of transformers, which {version} no longer has; "
-                "run: pip install 'transformers>=5.23,<5.24'"
+                f"ECSO needs {owner or module}.{name} of transformers, which {version} no longer "
+                "has; run: pip install 'transformers>=5.23,<5.24'"
             )
 
 

@@ -50,7 +50,7 @@ class ImageFormat:
         placed_opening: The same and on to the text, as the template renders it.
         between: From one image to the next.
         gap: From the last image to the text.
-        probes: The ids of prompts that it was learnt from.
+        probes: The ids of prompts that it was found by.
     """
 
     token_id: int

@@ -30,7 +30,7 @@ def add_to(commands: Any) -> None:
         help="a model to run here, folder or Hub id; may be repeated (default: the tiny one)",
     )
     parser.add_argument(
-        "--endpoint",
+        "--upstream",
         action="append",
         default=[],
         metavar="URL",
@@ -79,9 +79,9 @@ def run(chosen: argparse.Namespace) -> int:
         bound_socket(chosen.host or "127.0.0.1", chosen.port or 0).close()
     from ..demo.app import offered_models, serve
 
-    sources = chosen.model or ([] if chosen.endpoint else [None])
+    sources = chosen.model or ([] if chosen.upstream else [None])
     key = os.environ.get(UPSTREAM_KEY_VARIABLE)
-    with offered_models(sources, chosen.endpoint, key) as models:
+    with offered_models(sources, chosen.upstream, key) as models:
         serve(
             models,
             host=chosen.host,

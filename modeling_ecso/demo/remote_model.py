@@ -43,7 +43,7 @@ class EndpointCatalog(ModelCatalog):
 
     def __init__(self, url: str, portal: BlockingPortal, api_key: str | None = None):
         """Check the URL; nothing is sent yet."""
-        parts = read_server_url("--endpoint", url)
+        parts = read_server_url("--upstream", url)
         self.address = parts.netloc.rpartition("@")[2]
         self._url = url.rstrip("/") + ("" if parts.path.strip("/") else "/v1")
         self._portal = portal

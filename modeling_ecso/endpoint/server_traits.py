@@ -45,7 +45,7 @@ async def learn_traits(ask: AskProbe) -> ServerTraits:
     Raises:
         ModelServerError: The server does not answer, for a reason other than a field.
     """
-    traits = await _learnt(ask)
+    traits = await _probed(ask)
     if not traits.gives_logprobs:
         logger.warning(
             "the model server gives no log-probabilities of tokens written as text; verdicts "
@@ -65,7 +65,7 @@ async def learn_traits(ask: AskProbe) -> ServerTraits:
     return traits
 
 
-async def _learnt(ask: AskProbe) -> ServerTraits:
+async def _probed(ask: AskProbe) -> ServerTraits:
     few = {"max_tokens": _FEW_TOKENS, "temperature": 0}
     first = await _asked(ask, few | LOGPROBS) or await _asked(ask, few)
     if first is not None and _answers_at_once(first):

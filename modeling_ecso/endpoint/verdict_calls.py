@@ -19,7 +19,7 @@ class VerdictCalls:
     """Asks for verdicts. Has no repr: it keeps prompts, which quote a draft, until told to forget.
 
     Args:
-        calls: Asks the model server; it has learnt what that does.
+        calls: Asks the model server; it has probed what that does.
         ecso_config: The run's own; its ``verdict_rule`` becomes ``normalized`` where it wants
             log-probabilities and there are none.
     """

@@ -100,11 +100,13 @@ def check_numbers(model: Any) -> None:
             )
 
 
-def check_answer_length(settings: Any, prompt_tokens: int, max_new_tokens: int | None) -> None:
+def check_answer_length(
+    generation_config: Any, prompt_tokens: int, max_new_tokens: int | None
+) -> None:
     """Refuse a limit below what the model's own settings want of an answer.
 
     Args:
-        settings: The model's generation config.
+        generation_config: The model's.
         prompt_tokens: Tokens of the prompt.
         max_new_tokens: Token limit of the answer; None: not known.
 
@@ -114,8 +116,12 @@ def check_answer_length(settings: Any, prompt_tokens: int, max_new_tokens: int |
     if max_new_tokens is None:
         return
     for name, asked, least in (
-        ("min_new_tokens", settings.min_new_tokens, settings.min_new_tokens),
-        ("min_length", settings.min_length, (settings.min_length or 0) - prompt_tokens),
+        ("min_new_tokens", generation_config.min_new_tokens, generation_config.min_new_tokens),
+        (
+            "min_length",
+            generation_config.min_length,
+            (generation_config.min_length or 0) - prompt_tokens,
+        ),
     ):
         if (least or 0) > max_new_tokens:
             raise ECSOInputError(

@@ -58,7 +58,7 @@ def test_a_query_does_not(capsys):
         ["run", KITE, "--query", "?", f"--{EVIL}"],
         ["run", KITE, "--query", "?", "--max-new-tokens", EVIL],
         ["datagen", "--images", EVIL, "--queries", EVIL, "--out", EVIL],
-        ["demo", "--endpoint", EVIL],
+        ["demo", "--upstream", EVIL],
         ["demo", "--host", EVIL],
         [EVIL],
     ],

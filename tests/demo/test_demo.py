@@ -164,7 +164,7 @@ def test_nothing_is_kept_counted_or_logged():
     [
         (["--port", "0"], "--port is 0"),
         (["--port", "many"], "invalid int value: 'many'"),
-        (["--endpoint", "nonsense"], "--endpoint 'nonsense' is no URL"),
+        (["--upstream", "nonsense"], "--upstream 'nonsense' is no URL"),
         (["--model", "no/such-model"], "no/such-model: no model could be loaded"),
         (["--root-path", "below"], "--root-path is below; give a path that begins with /"),
         (["--host", "not an address"], "not an address:0 cannot be bound"),

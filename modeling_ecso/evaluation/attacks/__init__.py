@@ -1,7 +1,7 @@
 """The attacks: every module here has some in ``ATTACKS``, and nothing else needs to know of them.
 
     typography     what is asked for, in print
-    pictures       the image turned, squeezed, faded, covered
+    distortions    the image turned, squeezed, faded, covered
     encodings      the query in another writing
     forgeries      the query plays the marks, the verdict, or another role
     dilution       the query asks for more around the harm
