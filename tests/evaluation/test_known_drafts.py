@@ -1,12 +1,13 @@
 """A comparison writes direct answers once: as drafts they lead to the same figures."""
 
+import shutil
+
 import pytest
 import torch
 from PIL import Image
 from transformers import StoppingCriteria
 
 from modeling_ecso.cli import main
-from modeling_ecso.evaluation import provider
 from modeling_ecso.evaluation.known_drafts import KnownDrafts
 from modeling_ecso.evaluation.side_by_side import read_runs
 from modeling_ecso.generation_ecso import PlainGenerate
@@ -35,19 +36,22 @@ def direct_rows(monkeypatch):
         return plain(self, **arguments)
 
     monkeypatch.setattr(PlainGenerate, "__call__", counted)
-    provider._drafts_of.cache_clear()
     return written
 
 
 def test_a_comparison_has_the_same_figures_and_writes_each_draft_once(
     miniatures, tmp_path, direct_rows, capsys
 ):
+    # Under a name of its own, so that no provider is left from another test.
+    model = shutil.copytree(TINY_FOLDER, tmp_path / "model")
+
     def compared(*options):
         direct_rows.clear()
         folder = tmp_path / "-".join(["logs", *options])
         data = ["--data", str(miniatures / "mm_safetybench"), "--kind", "SD", "TYPO"]
         presets = ["--compare", "--preset", "reference", "hardened", "--limit", "5"]
         arguments = ["eval", "mm_safetybench", *data, *presets, "--log-dir", str(folder), *options]
+        arguments += ["--model", str(model)]
         assert main(arguments) == 0
         capsys.readouterr()
         return sum(direct_rows), [
