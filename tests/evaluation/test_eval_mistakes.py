@@ -87,7 +87,7 @@ from modeling_ecso.loading.models import LoadedModel
 answers = LoadedModel.answers
 
 def slowly(*given, **options):
-    time.sleep(2)
+    time.sleep(4)
     return answers(*given, **options)
 
 LoadedModel.answers = slowly
@@ -110,10 +110,10 @@ def test_an_interrupted_run_goes_on_with_resume(miniatures, folder):
     while not list(folder.glob("logs/*.eval")) and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(1)
-    for _ in range(5):  # as a person does who was not heard: a library may lose the first
+    for _ in range(2):  # as a person does who was not heard: a library may lose the first
         begun.send_signal(signal.SIGINT)
         try:
-            out, err = begun.communicate(timeout=10)
+            out, err = begun.communicate(timeout=45)  # to end takes a while
             break
         except subprocess.TimeoutExpired:
             continue
