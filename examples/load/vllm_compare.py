@@ -5,7 +5,7 @@
 Within a round all ways take turns on one server. The model's end token is one that it never says:
 every text becomes as long as it may be, with no field in the request that a gateway would judge
 differently. What such a model babbles says nothing about harm, so that verdicts are kept what they
-are for by the threshold: 0 flags every draft, 1 none.
+are for by the threshold: one near 0 flags every draft, 1 none.
 """
 
 import argparse
@@ -41,8 +41,8 @@ CAPTION_TOKENS = 16
 VERDICT_TOKENS = 2
 LENGTHS = (20, 200)
 CLIENTS = (1, 16)
-# Above 1 nothing is flagged, at 0 everything.
-THRESHOLDS = {"benign": 1.0, "flagged": 0.0}
+# At 1 nothing is flagged that is not certain; so near 0, everything.
+THRESHOLDS = {"benign": 1.0, "flagged": 1e-30}
 # How a gateway's streams begin, and what its way is called beside its preset.
 STREAMS = {"verdict": "", "windows": ", windows"}
 
