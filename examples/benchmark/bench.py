@@ -74,9 +74,10 @@ def variants(bench: Bench, cell: Cell) -> dict[str, Run]:
     chosen: dict[str, Run] = {
         "direct": bench.direct,
         "published": bench.published,
-        "floor": partial(bench.floor, preset=cell.preset),
         "ours": ours(),
     }
+    if bench.has_floor:
+        chosen["floor"] = partial(bench.floor, preset=cell.preset)
     if cell.batch > 1:
         chosen["ours, one by one"] = partial(bench.ours_one_by_one, preset=cell.preset)
     if cell.preset == "hardened":
