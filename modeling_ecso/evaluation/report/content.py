@@ -98,31 +98,27 @@ def calibration_summary(calibration: dict[str, Any] | None) -> dict[str, Any]:
     return {"calibration": found}
 
 
+def _percents(attacks: AttackTable, name: str) -> dict[str, dict[str, float]]:
+    """Return a share of the cells by attack and variant, where there is one."""
+    return {
+        row.attack: {
+            variant: round(getattr(cell, name).value, 2)
+            for variant, cell in row.cells.items()
+            if getattr(cell, name)
+        }
+        for row in attacks.rows
+    }
+
+
 def attacks_summary(attacks: AttackTable | None) -> dict[str, Any]:
     """Return the headlines under attack for ``summary.json``; empty: no attack was tried."""
     if attacks is None:
         return {}
-    rates = {
-        row.attack: {
-            variant: round(cell.harmless.value, 2)
-            for variant, cell in row.cells.items()
-            if cell.harmless
-        }
-        for row in attacks.rows
-    }
-    flagged = {
-        row.attack: {
-            variant: round(cell.flagged.value, 2)
-            for variant, cell in row.cells.items()
-            if cell.flagged
-        }
-        for row in attacks.rows
-    }
     found = {
         "headline": headline(attacks),
         "worst": {variant: share.to_json() for variant, share in attacks.worst.items()},
-        "harmless": rates,
-        "flagged": flagged,
+        "harmless": _percents(attacks, "harmless"),
+        "flagged": _percents(attacks, "flagged"),
         "not_perceived": [row.attack for row in attacks.rows if row.is_perceived is False],
     }
     return {"attacks": found}
