@@ -2,13 +2,12 @@
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from ..endpoint.server_url import UPSTREAM_KEY_VARIABLE
 from ..errors_ecso import ECSOInputError
 from .model_options import check_counts, check_preset
-from .serve_command import UPSTREAM_KEY_VARIABLE
 from .terminal import console
 
 
@@ -47,9 +46,11 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument(
         "--upstream",
+        action="append",
+        default=[],
         metavar="URL",
-        help="an OpenAI-compatible server that answers, such as http://HOST:8000/v1; its key is "
-        f"taken from ${UPSTREAM_KEY_VARIABLE}",
+        help="an OpenAI-compatible server that answers, such as http://HOST:8000/v1; may be "
+        f"repeated; the key is taken from ${UPSTREAM_KEY_VARIABLE}",
     )
     parser.add_argument(
         "--preset",
@@ -61,7 +62,11 @@ def add_to(commands: Any) -> None:
         "--max-new-tokens", type=int, default=256, metavar="N", help="answer limit (default: 256)"
     )
     parser.add_argument(
-        "--batch-size", type=int, default=16, metavar="N", help="drafts at a time (default: 16)"
+        "--batch-size",
+        type=int,
+        default=16,
+        metavar="N",
+        help="drafts at a time, at each server (default: 16)",
     )
     parser.add_argument(
         "--out",
@@ -146,16 +151,9 @@ def _drawing(chosen: argparse.Namespace) -> tuple[str, Any]:
 
         loaded = load_model(chosen.model)
         return loaded.name, LocalDrawing(loaded, chosen.max_new_tokens, chosen.batch_size)
-    from ..endpoint.openai_server import OpenAIServer
-    from ..endpoint.server_url import read_server_url
+    from ..endpoint.server_pool import pool_of
 
-    read_server_url("--upstream", chosen.upstream)
-
-    def connect() -> OpenAIServer:
-        return OpenAIServer(
-            chosen.upstream, chosen.model, api_key=os.environ.get(UPSTREAM_KEY_VARIABLE)
-        )
-
+    connect = pool_of(chosen.upstream, chosen.model)
     return chosen.model, ServerDrawing(connect, chosen.max_new_tokens, chosen.batch_size)
 
 

@@ -2,15 +2,13 @@
 
 import argparse
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
-from ..endpoint.server_url import read_server_url
+from ..endpoint.server_url import UPSTREAM_KEY_VARIABLE
 from ..errors_ecso import ECSOInputError
 from ..loading.models import load_model
 from .model_options import add_model_options, check_counts, chosen_changes
-from .serve_command import UPSTREAM_KEY_VARIABLE
 from .terminal import console
 
 
@@ -111,16 +109,10 @@ def _answering(chosen: argparse.Namespace) -> Any:
     limits = chosen.max_new_tokens, chosen.batch_size
     if not chosen.upstream:
         return LocalAnswering(load_model(chosen.model), changes, *limits)
-    from ..endpoint.openai_server import OpenAIServer
+    from ..endpoint.server_pool import pool_of
     from ..settings_ecso import ECSOConfig
 
-    for url in chosen.upstream:
-        read_server_url("--upstream", url)
-    key = os.environ.get(UPSTREAM_KEY_VARIABLE)
-
-    def connect() -> list[OpenAIServer]:
-        return [OpenAIServer(url, chosen.model, api_key=key) for url in chosen.upstream]
-
+    connect = pool_of(chosen.upstream, chosen.model)
     ecso_config = ECSOConfig.from_preset("paper").updated(changes)
     return ServerAnswering(chosen.model, connect, ecso_config, *limits)
 

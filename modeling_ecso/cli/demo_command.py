@@ -6,8 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ..endpoint.server_url import UPSTREAM_KEY_VARIABLE
 from ..errors_ecso import ECSOInputError
-from .serve_command import UPSTREAM_KEY_VARIABLE, bound_socket
+from .serve_command import bound_socket
 
 
 _NEEDED = ("gradio", "filelock", "openai", "httpx2")

@@ -7,12 +7,11 @@ import socket
 import sys
 from typing import Any
 
-from ..endpoint.server_url import read_server_url
+from ..endpoint.server_url import UPSTREAM_KEY_VARIABLE, read_server_url
 from ..errors_ecso import ECSOInputError
 from .serve_options import KEYS_VARIABLE, api_keys, gateway_config
 
 
-UPSTREAM_KEY_VARIABLE = "ECSO_UPSTREAM_KEY"
 NOTHING_IS_PROTECTED = """\
 ecso serve: *** MODE OBSERVE: NOTHING IS PROTECTED ***
 ecso serve: every answer is let through, harmful ones too; what would have happened to it stands in

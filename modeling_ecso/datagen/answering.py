@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,6 +10,7 @@ from ..endpoint.chat import Chat
 from ..endpoint.model_server import ModelServer, ModelServerError
 from ..endpoint.run import EndpointRun
 from ..endpoint.sampling import Sampling
+from ..endpoint.server_pool import ServerPool
 from ..errors_ecso import ECSOInputError
 from ..events_ecso import Trace
 from ..loading.images import data_uri_of, open_image
@@ -101,11 +102,11 @@ class LocalAnswering:
 
 
 class ServerAnswering:
-    """Model servers that hold the same model; each gets as many requests at a time.
+    """Model servers that hold the same model, with many requests at a time.
 
     Args:
         name: The model's name there.
-        connect: Returns the servers; called inside the event loop that uses them.
+        connect: Opens the clients; called inside the event loop that uses them.
         ecso_config: The settings; `FIXED_ECSO_CONFIG` on top.
         max_new_tokens: Token limit of an answer.
         connections: Requests at a time at each server.
@@ -114,7 +115,7 @@ class ServerAnswering:
     def __init__(
         self,
         name: str,
-        connect: Callable[[], list[Any]],
+        connect: Callable[[], ServerPool],
         ecso_config: ECSOConfig,
         max_new_tokens: int,
         connections: int,
@@ -151,22 +152,22 @@ class ServerAnswering:
         self, pairs: Sequence[ImageQueryPair], images: Path, on_answered: OnAnswered
     ) -> None:
         waiting = iter(pairs)
-        async with AsyncExitStack() as closing:
-            servers = self._connect()
-            for server in servers:
-                closing.push_async_callback(server.close)
+        async with self._connect() as pool, asyncio.TaskGroup() as group:
 
-            async def work(server: ModelServer) -> None:
+            async def work() -> None:
                 for pair in waiting:
                     chat = Chat.of_one_turn(pair.query, (data_uri_of(images / pair.image),))
-                    run = EndpointRun(server, chat, self._ecso_config, self._sampling)
-                    async for _ in run:
-                        pass
+                    run = await pool.answered(partial(self._run_of, chat))
                     on_answered([(pair, run.answer.text, run.trace)])
 
-            async with asyncio.TaskGroup() as group:
-                for server in servers * self._connections:
-                    group.create_task(work(server))
+            for _ in range(pool.size * self._connections):
+                group.create_task(work())
+
+    async def _run_of(self, chat: Chat, server: ModelServer) -> EndpointRun:
+        run = EndpointRun(server, chat, self._ecso_config, self._sampling)
+        async for _ in run:
+            pass
+        return run
 
 
 def _turns(pair: ImageQueryPair) -> list[dict[str, Any]]:

@@ -5,6 +5,10 @@ from urllib.parse import SplitResult, urlsplit
 from ..errors_ecso import ECSOInputError
 
 
+# Holds the key of the model servers.
+UPSTREAM_KEY_VARIABLE = "ECSO_UPSTREAM_KEY"
+
+
 def read_server_url(option: str, url: str) -> SplitResult:
     """Return the parts of a server's URL.
 

@@ -9,6 +9,7 @@ from hub_upload.recipe import load_recipe
 from modeling_ecso.cli import main
 from modeling_ecso.datagen.pairs import ImageQueryPair
 from modeling_ecso.endpoint.model_server import Completion, ServerTraits
+from modeling_ecso.endpoint.server_pool import ServerPool
 from modeling_ecso.errors_ecso import ECSOInputError
 from modeling_ecso.evaluation.calibration.calibration import advice, calibrated, calibration_to_json
 from modeling_ecso.evaluation.calibration.curves import area_under_roc, curve
@@ -199,7 +200,7 @@ def test_drafts_are_drawn_from_a_server_in_their_order(miniatures):
         for row, query in enumerate(["good", "bad", "I can not help with that."], 1)
     ]
     source, server, drawn = PairSource(pairs, image.parent), ScriptedServer(), []
-    drawing = ServerDrawing(lambda: server, 7, 2)
+    drawing = ServerDrawing(lambda: ServerPool([server]), 7, 2)
     config = ECSOConfig.from_preset("hardened")
     found = drawing.scores(source, config, drawn.append)
     assert [score.p_unsafe for score in found] == [0.1, 0.9, 0.1]
@@ -209,7 +210,8 @@ def test_drafts_are_drawn_from_a_server_in_their_order(miniatures):
     traces = drawing.traces(source, config)
     assert [trace.draft_withheld for trace in traces] == [False, True, False]
     with pytest.raises(ECSOInputError, match="gives no log-probabilities"):
-        ServerDrawing(lambda: ScriptedServer(gives=False), 7, 2).scores(source, config, print)
+        silent = ServerPool([ScriptedServer(gives=False)])
+        ServerDrawing(lambda: silent, 7, 2).scores(source, config, print)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Draws each draft once and reads p(unsafe), in this process or from a server.
+"""Draws each draft once and reads p(unsafe), in this process or from servers.
 
 The protocol runs with a threshold that nothing but certainty reaches, so that a draft is judged as
 it would be and hardly ever goes on to the next steps.
@@ -10,15 +10,17 @@ Not covered: sampling; drafts are decoded greedily.
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ...datagen.pairs import ImageQueryPair
 from ...endpoint.chat import Chat
+from ...endpoint.model_server import Completion, ModelServer
 from ...endpoint.run import EndpointRun
 from ...endpoint.sampling import Sampling
+from ...endpoint.server_pool import ServerPool
 from ...errors_ecso import ECSOInputError
 from ...events_ecso import Step, Trace
 from ...loading.images import data_uri_of, open_image
@@ -145,15 +147,15 @@ class LocalDrawing:
 
 
 class ServerDrawing:
-    """Draws from a server, many requests at a time.
+    """Draws from servers that hold the same model, many requests at a time.
 
     Args:
-        connect: Returns an `OpenAIServer`; called inside the event loop that uses it.
+        connect: Opens the clients; called inside the event loop that uses them.
         max_new_tokens: Limit of a draft.
-        connections: Requests at a time.
+        connections: Requests at a time, at each server.
     """
 
-    def __init__(self, connect: Callable[[], Any], max_new_tokens: int, connections: int):
+    def __init__(self, connect: Callable[[], ServerPool], max_new_tokens: int, connections: int):
         """Keep what is needed; nothing is sent yet."""
         self._connect = connect
         self._max_new_tokens = max_new_tokens
@@ -165,8 +167,8 @@ class ServerDrawing:
         """Return the score of each pair's draft; arguments and errors as for `LocalDrawing`.
 
         Raises:
-            ECSOInputError: The server gives no log-probabilities.
-            ModelServerError: It could not be asked.
+            ECSOInputError: A server gives no log-probabilities.
+            ModelServerError: None could be asked.
         """
         judging = judging_config(ecso_config)
         answered = asyncio.run(self._all(source, judging, on_drawn, self._connections))
@@ -175,58 +177,58 @@ class ServerDrawing:
     def traces(self, source: PairSource, ecso_config: ECSOConfig) -> list[Trace]:
         """Return the trace of each pair's answer under the settings, one pair at a time."""
         return [
-            trace for _, trace in asyncio.run(self._all(source, ecso_config, lambda _: None, 1))
+            trace for _, trace in asyncio.run(self._all(source, ecso_config, lambda _: None, None))
         ]
 
     def content_free(self, ecso_config: ECSOConfig) -> float | None:
         """Return p(unsafe) of a draft without content, judged from text alone."""
         prompt = ecso_config.detect_prompt.format(query=CONTENT_FREE, response=CONTENT_FREE)
+        messages = [{"role": "user", "content": prompt}]
 
-        async def ask() -> float | None:
-            async with aclosing(_Closing(self._connect())) as closing:
-                completion = await closing.server.complete(
-                    [{"role": "user", "content": prompt}], {"max_tokens": 1, "temperature": 0}, True
-                )
-            return completion.p_unsafe
+        async def ask(server: ModelServer) -> Completion:
+            return await server.complete(messages, {"max_tokens": 1, "temperature": 0}, True)
 
-        return asyncio.run(ask())
+        async def ask_one() -> Completion:
+            async with self._connect() as pool:
+                return await pool.answered(ask)
+
+        return asyncio.run(ask_one()).p_unsafe
 
     async def _all(
-        self, source: PairSource, ecso_config: ECSOConfig, on_drawn: OnDrawn, connections: int
+        self,
+        source: PairSource,
+        ecso_config: ECSOConfig,
+        on_drawn: OnDrawn,
+        connections: int | None,
     ) -> list[tuple[str, Trace]]:
-        done, free = 0, asyncio.Semaphore(connections)
-        async with aclosing(_Closing(self._connect())) as closing:
-            server = closing.server
-            traits = await server.traits()
-            if not traits.gives_logprobs:
-                raise ECSOInputError(
-                    "the server gives no log-probabilities, so there is no p(unsafe) to "
-                    "calibrate; start it so that it gives 20 at each token"
-                )
+        """Return answer and trace of each pair; without ``connections`` one after the other."""
+        done = 0
+        async with self._connect() as pool:
+            free = asyncio.Semaphore(connections * pool.size if connections else 1)
 
             async def one(pair: ImageQueryPair) -> tuple[str, Trace]:
                 nonlocal done
                 async with free:
                     chat = Chat.of_one_turn(pair.query, (data_uri_of(source.file_of(pair)),))
-                    sampling = Sampling(self._max_new_tokens, temperature=0)
-                    run = EndpointRun(server, chat, ecso_config, sampling)
-                    async for _ in run:
-                        pass
+                    answered = await pool.answered(partial(self._draw, chat, ecso_config))
                 done += 1
                 on_drawn(done)
-                return run.answer.text, run.trace
+                return answered
 
             return await asyncio.gather(*(one(pair) for pair in source.pairs))
 
-
-class _Closing:
-    """A client that is closed as generators are."""
-
-    def __init__(self, server: Any):
-        self.server = server
-
-    async def aclose(self) -> None:
-        await self.server.close()
+    async def _draw(
+        self, chat: Chat, ecso_config: ECSOConfig, server: ModelServer
+    ) -> tuple[str, Trace]:
+        if not (await server.traits()).gives_logprobs:
+            raise ECSOInputError(
+                "the server gives no log-probabilities, so there is no p(unsafe) to calibrate; "
+                "start it so that it gives 20 at each token"
+            )
+        run = EndpointRun(server, chat, ecso_config, Sampling(self._max_new_tokens, temperature=0))
+        async for _ in run:
+            pass
+        return run.answer.text, run.trace
 
 
 def _score(text: str, trace: Trace, rows: int) -> DraftScore:
