@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors_ecso import ECSOInputError
 from ..evaluation.benchmarks import get_benchmark, names_of
-from .eval_command import add_what_to_run, check_attacks, check_options, not_for
+from .eval_options import add_what_to_run, check_attacks, check_options, check_servers, not_for
 
 
 _PRESETS = ("reference", "paper", "hardened")
@@ -70,6 +70,7 @@ def run(chosen: argparse.Namespace) -> int:
     if chosen.white_box:
         names += [name for name in suite(white_box=True) if name not in names]
     check_attacks(names)
+    check_servers(chosen)
     each_chosen = [_of(chosen, name) for name in _checked(chosen)]
     for each in each_chosen:
         check_options(each, get_benchmark(each.benchmark))

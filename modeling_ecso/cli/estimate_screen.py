@@ -34,7 +34,7 @@ def tell_estimate(each_chosen: list[argparse.Namespace]) -> int:
     """
     typed = each_chosen[0].model or TINY_NAME
     model = inspect_name(typed)
-    if not is_loaded_here(model):
+    if each_chosen[0].upstream or not is_loaded_here(model):
         raise ECSOInputError(f"--estimate is for models that this process loads, not for {typed}")
     location = str(TINY_FOLDER) if typed == TINY_NAME else model.removeprefix("ecso/")
     try:

@@ -17,7 +17,13 @@ from ..evaluation.eval_run import DIRECT, PROTECTED, EvalRun
 from ..evaluation.exports import export_run
 from ..evaluation.files import DataError
 from ..evaluation.judging import judge_again, still_to_judge
-from ..evaluation.model_names import TINY_NAME, inspect_name, is_loaded_here, typed_name
+from ..evaluation.model_names import (
+    TINY_NAME,
+    inspect_name,
+    is_loaded_here,
+    served_name,
+    typed_name,
+)
 from ..evaluation.runs import (
     EvalPlan,
     begun_run,
@@ -149,7 +155,7 @@ def _watcher(progress: Progress, task: Any) -> Watcher:
 def plans(chosen: argparse.Namespace) -> list[EvalPlan]:
     """Return the runs that arguments of `ecso eval` ask for."""
     typed = chosen.model or TINY_NAME
-    model = inspect_name(typed)
+    model = served_name(typed) if chosen.upstream else inspect_name(typed)
     judge = None if chosen.judge == "rules" else chosen.judge
     ecso_config = read_ecso_config(Path(chosen.ecso_config)) if chosen.ecso_config else None
     calibrated = [Path(chosen.ecso_config).stem] if chosen.ecso_config else []
@@ -159,9 +165,13 @@ def plans(chosen: argparse.Namespace) -> list[EvalPlan]:
         variants = [DIRECT, *variants]
     benchmark = get_benchmark(chosen.benchmark)
     prompts = chosen.judge_prompts and str(Path(chosen.judge_prompts).resolve())
-    batch_size = None
+    batch_size, connections = None, chosen.batch_size
     if is_loaded_here(model):
         batch_size = chosen.batch_size or (64 if typed == TINY_NAME else 16)
+        # Twice a batch, so that the next one waits while its answers are judged and logged.
+        connections = 2 * batch_size
+    elif chosen.upstream and connections:
+        connections *= len(chosen.upstream)
     return [
         EvalPlan(
             benchmark=chosen.benchmark,
@@ -174,10 +184,10 @@ def plans(chosen: argparse.Namespace) -> list[EvalPlan]:
                 batch_size,
                 ecso_config if variant in calibrated else None,
                 share_drafts=chosen.compare and not chosen.own_drafts,
+                upstream=chosen.upstream,
             ),
             judge=judge,
-            # Twice a batch, so that the next one waits while its answers are judged and logged.
-            connections=2 * batch_size if batch_size else chosen.batch_size,
+            connections=connections,
             judge_connections=chosen.judge_connections,
         )
         for options in _options(chosen, benchmark)

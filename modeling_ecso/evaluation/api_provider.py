@@ -19,8 +19,6 @@ from inspect_ai.model import (
     GenerateConfig,
     ModelAPI,
     ModelOutput,
-    ModelUsage,
-    StopReason,
     get_model,
 )
 from inspect_ai.tool import ToolChoice, ToolInfo
@@ -29,11 +27,10 @@ from rich.markup import escape
 from ..endpoint.chat import Chat
 from ..endpoint.model_server import Completion
 from ..endpoint.run import EndpointRun
-from ..endpoint.sampling import Sampling
-from ..events_ecso import Step
 from ..settings_ecso import ECSOConfig
 from .eval_run import PROTECTED
-from .inspect_endpoint import InspectEndpoint, as_chat_takes_it, asked
+from .inspect_endpoint import InspectEndpoint, asked
+from .inspect_words import as_chat_takes_it, direct_output, protected_output, sampling_of
 from .prerequisite import PrerequisiteError
 from .protocol_choice import chosen_ecso_config
 
@@ -138,7 +135,7 @@ class ECSOAPIProvider(ModelAPI):
         return await asyncio.create_task(answering, context=Context())
 
     async def _answer(self, chat: Chat, config: GenerateConfig) -> ModelOutput:
-        fields = _sampling(config).fields()
+        fields = sampling_of(config).fields()
         # Sampled answers are other ones each time.
         drafts = None if fields.get("temperature") != 0 else self._drafts
         endpoint = InspectEndpoint(self._api, config, self._gives_logprobs, drafts)
@@ -146,44 +143,16 @@ class ECSOAPIProvider(ModelAPI):
             completion = await endpoint.complete(chat.messages, fields)
             if drafts is not None:
                 drafts[asked(chat.messages, fields)] = completion
-            text, finish_reason, trace = completion.text, completion.finish_reason, None
-            prompt_tokens, written = completion.prompt_tokens, completion.tokens
-        else:
-            run = EndpointRun(endpoint, chat, self._ecso_config, _sampling(config))
-            async for _ in run:
-                pass
-            self._gives_logprobs = (await endpoint.traits()).gives_logprobs
-            text, finish_reason = run.answer.text, run.answer.finish_reason
-            trace = run.trace.to_dict()
-            if drafts and (draft := drafts.get(asked(chat.messages, fields))):
-                for step in trace["steps"]:
-                    if step["step"] == Step.DIRECT:
-                        step["ms"] = round(draft.milliseconds, 1)
-            prompt_tokens = sum(run.prompt_tokens.values())
-            written = sum(step["tokens"] for step in trace["steps"])
-        stop_reason: StopReason = "max_tokens" if finish_reason == "length" else "stop"
-        output = ModelOutput.from_content(self.model_name, text, stop_reason)
-        # What was asked and written in all steps, since all of it is paid for.
-        output.usage = ModelUsage(
-            input_tokens=prompt_tokens, output_tokens=written, total_tokens=prompt_tokens + written
-        )
-        output.metadata = {"ecso": trace} if trace else None
-        return output
+            return direct_output(self.model_name, completion)
+        run = EndpointRun(endpoint, chat, self._ecso_config, sampling_of(config))
+        async for _ in run:
+            pass
+        self._gives_logprobs = (await endpoint.traits()).gives_logprobs
+        draft = drafts.get(asked(chat.messages, fields)) if drafts else None
+        return protected_output(self.model_name, run, draft)
 
 
 @lru_cache(maxsize=1)
 def _drafts_of(model_name: str, base_url: str | None) -> dict[str, Completion]:
     """Return the direct answers of a model, by what was asked."""
     return {}
-
-
-def _sampling(config: GenerateConfig) -> Sampling:
-    return Sampling(
-        max_tokens=config.max_tokens,
-        temperature=config.temperature,
-        top_p=config.top_p,
-        stop=tuple(config.stop_seqs) if config.stop_seqs else None,
-        seed=config.seed,
-        presence_penalty=config.presence_penalty,
-        frequency_penalty=config.frequency_penalty,
-    )

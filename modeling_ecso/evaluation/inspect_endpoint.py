@@ -172,27 +172,6 @@ def asked(messages: Any, fields: dict[str, Any]) -> str:
     return hashlib.sha256(said.encode()).hexdigest()
 
 
-def as_chat_takes_it(message: ChatMessage) -> Message:
-    """Return a message in the words of the chat completions API.
-
-    Raises:
-        ValueError: It has a part that is neither text nor an image, or comes from a tool.
-    """
-    if message.role not in _KINDS:
-        raise ValueError(f"a message has the role {message.role}; run a task without tools")
-    if isinstance(message.content, str):
-        return {"role": message.role, "content": message.content}
-    parts: list[dict[str, Any]] = []
-    for part in message.content:
-        if isinstance(part, ContentImage):
-            parts.append({"type": "image_url", "image_url": {"url": part.image}})
-        elif isinstance(part, ContentText):
-            parts.append({"type": "text", "text": part.text})
-        else:
-            raise ValueError(f"a message has a part of type {part.type}; give text and images")
-    return {"role": message.role, "content": parts}
-
-
 def _as_inspect_takes_it(message: Message) -> ChatMessage:
     content = message["content"]
     if not isinstance(content, str):

@@ -6,6 +6,7 @@
 | a folder | ``ecso/`` and the whole path | the same |
 | ``llava-hf/llava-1.5-7b-hf`` | ``ecso/llava-hf/llava-1.5-7b-hf`` | the same |
 | ``inspect:openai/gpt-4o`` | ``ecso-api/openai/gpt-4o`` | ``openai/gpt-4o`` |
+| ``NAME``, with ``--upstream`` | ``ecso-server/NAME`` | the same |
 """
 
 from collections.abc import Iterable
@@ -19,6 +20,12 @@ _INSPECT = "inspect:"
 _OURS = "ecso/"
 # The provider that puts the protocol in front of another one, which is the model evaluated.
 _AROUND = "ecso-api/"
+_SERVED = "ecso-server/"
+
+
+def served_name(typed: str) -> str:
+    """Return the name by which Inspect is asked for a model on servers that users name."""
+    return f"{_SERVED}{typed}"
 
 
 def inspect_name(typed: str) -> str:
@@ -37,7 +44,7 @@ def is_loaded_here(inspected: str) -> bool:
 
 def is_protectable(inspected: str) -> bool:
     """Return whether Inspect's name is that of a model behind one of our providers."""
-    return inspected.startswith((_OURS, _AROUND))
+    return inspected.startswith((_OURS, _AROUND, _SERVED))
 
 
 def logged_name(inspected: str) -> str:
@@ -46,7 +53,9 @@ def logged_name(inspected: str) -> str:
 
 
 def typed_name(logged: str) -> str:
-    """Return what to type for a model that stands in logs."""
+    """Return what to type for a model that stands in logs, where logs are read."""
+    if logged.startswith(_SERVED):
+        return logged
     is_ours = logged.startswith(_OURS)
     return logged.removeprefix(_OURS) if is_ours else f"{_INSPECT}{logged}"
 
@@ -62,7 +71,12 @@ def named_in_logs(typed: str, logged: Iterable[str]) -> str:
         DataError: None of them is; the message says which there are.
     """
     known = sorted(set(logged))
-    for name in (logged_name(inspect_name(typed)), f"{_OURS}{typed}", typed):
+    for name in (
+        logged_name(inspect_name(typed)),
+        f"{_OURS}{typed}",
+        typed,
+        served_name(typed),
+    ):
         if name in known:
             return name
     there = ", ".join(map(typed_name, known))

@@ -9,7 +9,7 @@ from .scorers import registered_scorer
 from .tasks import TASKS
 
 
-__all__ = ["SCORERS", "TASKS", "ecso", "ecso_api"]
+__all__ = ["SCORERS", "TASKS", "ecso", "ecso_api", "ecso_server"]
 
 SCORERS = {
     scoring.name: registered_scorer(scoring.name, scoring.metric)
@@ -31,3 +31,11 @@ def ecso_api() -> Any:
     from .api_provider import ECSOAPIProvider
 
     return ECSOAPIProvider
+
+
+@modelapi(name="ecso-server")
+def ecso_server() -> Any:
+    """Return the provider that puts the protocol in front of model servers."""
+    from .server_provider import ECSOServerProvider
+
+    return ECSOServerProvider

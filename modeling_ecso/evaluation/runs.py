@@ -1,6 +1,7 @@
 """Plans the runs of `ecso eval` and has Inspect make them: one for each kind and variant."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from .prerequisite import as_data_error
 
 
 # Arguments of a provider that change nothing of what is answered.
-_HOW_IT_IS_MADE = ("batch_size", "share_drafts")
+_HOW_IT_IS_MADE = ("batch_size", "share_drafts", "upstream")
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,9 @@ def provider_arguments(
     batch_size: int | None,
     ecso_config: dict[str, Any] | None = None,
     share_drafts: bool = False,
+    upstream: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return the arguments of the providers ``ecso`` and ``ecso-api`` for a variant.
+    """Return the arguments of our providers for a variant.
 
     Args:
         variant: ``direct``, ``protected``, the name of a preset, or of a file of settings.
@@ -75,8 +77,11 @@ def provider_arguments(
         batch_size: Most requests that are answered together; None: what suits the model.
         ecso_config: What the file says that the variant is named after.
         share_drafts: Whether direct answers are the drafts of the protected runs.
+        upstream: The servers, for ``ecso-server``.
     """
     arguments: dict[str, Any] = {"batch_size": batch_size} if batch_size else {}
+    if upstream:
+        arguments["upstream"] = list(upstream)
     if share_drafts:
         arguments["share_drafts"] = True
     if variant == DIRECT:
