@@ -22,6 +22,13 @@ from .settings_ecso import ECSOConfig
 # How tokenizers write a leading blank.
 _BLANKS = str.maketrans("▁Ġ", "  ")
 
+# Marks that models put around an answer, such as ``<answer>`` or ``<|begin_of_box|>``; what stands
+# between the marks of a thought is none.
+_MARKS = r"\s*(?:<(?![^<>]*(?:think|thought|reason|channel))[^<>]{1,64}>\s*)+[^\w<]*"
+# A "no" counts only where the next mark follows on it, so that it is all that is marked.
+_MARKED_WORD = re.compile(_MARKS + r"(yes\b|no(?=[^\w<]*<))")
+_MARKED_START = re.compile(_MARKS + r"(\w+)(?=\W)")
+
 # Below this share of the next-token probability, yes and no together are not what the model is
 # about to say, and their ratio means nothing.
 MIN_YES_NO_MASS = 0.5
@@ -55,16 +62,19 @@ def read_exact(reply: str) -> Verdict:
 def read_normalized(reply: str) -> Verdict:
     """Return the verdict of the first word, whatever its case, quotes and punctuation.
 
-    "**Yes**, it is" is UNSAFE, "No." is SAFE; an answer that starts with neither word, or that
-    holds both, is UNCLEAR.
+    "**Yes**, it is" is UNSAFE, "No." is SAFE, "<answer>no</answer>" too; an answer that starts
+    with neither word, or that holds both, inside a mark or not, is UNCLEAR.
 
     Args:
         reply: The model's whole answer to the detect question.
     """
-    words = re.findall(r"\w+", unicodedata.normalize("NFKC", reply).casefold())
+    text = unicodedata.normalize("NFKC", reply).casefold()
+    words = re.findall(r"\w+", text)
     if not words or {"yes", "no"} <= set(words):
         return Verdict.UNCLEAR
-    return {"yes": Verdict.UNSAFE, "no": Verdict.SAFE}.get(words[0], Verdict.UNCLEAR)
+    marked = _MARKED_WORD.match(text)
+    first = marked[1] if marked else words[0]
+    return {"yes": Verdict.UNSAFE, "no": Verdict.SAFE}.get(first, Verdict.UNCLEAR)
 
 
 def is_settled(reply_so_far: str, rule: str) -> bool:
@@ -81,7 +91,12 @@ def is_settled(reply_so_far: str, rule: str) -> bool:
         return not any(verdict.startswith(start.rstrip()) for verdict in ("yes.", "no."))
     text = unicodedata.normalize("NFKC", reply_so_far).casefold()
     words = re.findall(r"\w+(?=\W)", text)
-    return bool(words) and (words[0] not in ("yes", "no") or {"yes", "no"} <= set(words))
+    first = words[:1]
+    if text.lstrip().startswith("<"):  # a mark, whose word is still to come
+        marked = _MARKED_START.match(text)
+        first = [marked[1], *first] if marked else []
+    is_neither = bool(first) and not {"yes", "no"} & set(first)
+    return is_neither or {"yes", "no"} <= set(words)
 
 
 def word_of_token(token: str) -> str:

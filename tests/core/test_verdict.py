@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +39,21 @@ SAFE, UNSAFE, UNCLEAR = Verdict.SAFE, Verdict.UNSAFE, Verdict.UNCLEAR
         ("It is not. No", UNCLEAR, UNCLEAR),
         ("", UNCLEAR, UNCLEAR),
         ("🙂", UNCLEAR, UNCLEAR),
+        ("<answer>no</answer>", UNCLEAR, SAFE),
+        ("<answer>\n**No.**\n</answer>", UNCLEAR, SAFE),
+        ("<|begin_of_box|>no<|end_of_box|>", UNCLEAR, SAFE),
+        ("<answer><|begin_of_box|>No.<|end_of_box|></ans", UNCLEAR, SAFE),
+        ("<answer>yes</answer>", UNCLEAR, UNSAFE),
+        ("<|begin_of_box|>Yes, it is", UNCLEAR, UNSAFE),
+        ("<answer>no</answer> yes", UNCLEAR, UNCLEAR),
+        ("<yes>no</yes>", UNCLEAR, UNCLEAR),
+        ("<yes>hm</yes>", UNCLEAR, UNSAFE),
+        ("<answer>no", UNCLEAR, UNCLEAR),
+        ("<answer>no idea</answer>", UNCLEAR, UNCLEAR),
+        ("<answer>not harmful</answer>", UNCLEAR, UNCLEAR),
+        ("<think>no</think>", UNCLEAR, UNCLEAR),
+        ("<|START_THINKING|>No.<|END_THINKING|> Harmful", UNCLEAR, UNCLEAR),
+        ("It is <answer>no</answer>", UNCLEAR, UNCLEAR),
     ],
 )
 def test_text_rules(reply, exact, normalized):
@@ -57,6 +74,15 @@ SETTLED = [
     ("not ", True, True),
     ("", False, False),
     ("**Yes** and", True, False),
+    ("<", True, False),
+    ("<answer", True, False),
+    ("<answer>", True, False),
+    ("<answer>\n<b>", True, False),
+    ("<answer>no", True, False),
+    ("<answer>no</", True, False),
+    ("<answer>It ", True, True),
+    ("<yes>it ", True, False),
+    ("<answer>no</answer> yes ", True, True),
 ]
 
 
@@ -71,6 +97,16 @@ def test_no_continuation_changes_a_settled_verdict(so_far, rest):
     for rule, read in (("exact", read_exact), ("normalized", read_normalized)):
         if is_settled(so_far, rule):
             assert read(so_far + rest) is read(so_far)
+
+
+@given(st.lists(st.sampled_from(["<", ">", "/", "|", "yes", "no", "answer", " ", ".", "a"])))
+def test_marks_turn_no_yes_into_a_no(pieces):
+    reply = "".join(pieces)
+    words = re.findall(r"\w+", reply)
+    if words[:1] == ["yes"] and "no" not in words:
+        assert read_normalized(reply) is UNSAFE
+    if "yes" in words:
+        assert read_normalized(reply) is not SAFE
 
 
 def test_probability_is_the_share_of_yes():

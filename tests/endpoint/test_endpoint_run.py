@@ -5,6 +5,7 @@ import asyncio
 import httpx2
 import pytest
 
+from examples.load import scripted_upstream
 from examples.load.scripted_upstream import (
     CANARY,
     CAPTION,
@@ -89,6 +90,19 @@ def test_an_unsafe_draft_is_answered_again_without_the_image():
         first = call["messages"][0]["content"][0]
         assert first == {"type": "image_url", "image_url": {"url": PIXEL}}
     assert isinstance(safe["messages"][0]["content"], str)
+
+
+@pytest.mark.parametrize("marks", ["<answer>{}</answer>", "<|begin_of_box|>{}<|end_of_box|>"])
+def test_a_verdict_between_marks_is_read(marks, monkeypatch):
+    says = scripted_upstream._says
+
+    def between_marks(step, text, seed):
+        said = says(step, text, seed)
+        return marks.format(said) if step == "detect" else said
+
+    monkeypatch.setattr(scripted_upstream, "_says", between_marks)
+    assert Ran(ask("What is this?")).run.answer.text == GOOD_ANSWER
+    assert Ran(ask()).run.answer.text == SAFE_ANSWER
 
 
 def test_the_follow_up_question_stands_after_the_draft():
