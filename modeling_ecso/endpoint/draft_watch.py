@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ..errors_ecso import describe_error, strip_frames
-from ..events_ecso import PromptAsk, Step, StepReply
+from ..events_ecso import PromptAsk, StepReply
 from ..protocol_ecso import Protocol
 from ..settings_ecso import ECSOConfig
 from .completion_read import completion_of
@@ -136,9 +136,7 @@ class DraftWatch:
     def _cut_short(self, milliseconds: float) -> Completion:
         """Return what was written before it was abandoned."""
         said = completion_of(self._written.body(is_cut_short=True), milliseconds)
-        said = replace(said, tokens=self._written.tokens)
-        self._calls.count(Step.DIRECT, [said])
-        return said
+        return replace(said, tokens=self._written.tokens)
 
     async def _find_unsafe(self) -> None:
         """Judge what is written, again and again; return once it is unsafe."""

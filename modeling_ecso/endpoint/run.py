@@ -11,7 +11,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass, replace
 
 from ..errors_ecso import ECSOProtocolError, describe_error, strip_frames
@@ -132,9 +132,17 @@ class EndpointRun:
         return self._calls.reads_verdicts_as_text
 
     @property
-    def prompt_tokens(self) -> dict[Step, int]:
+    def prompt_tokens(self) -> Mapping[Step, int]:
         """How many tokens the prompts of each step had."""
         return self._calls.prompt_tokens
+
+    @property
+    def tokens(self) -> Mapping[Step, int]:
+        """How many tokens were generated for each step, so far.
+
+        More than the trace says where a call beside others failed, or all were abandoned.
+        """
+        return self._calls.tokens
 
     @property
     def reason(self) -> Reason | None:

@@ -6,6 +6,7 @@ Not covered: what the replies mean; that is the protocol's.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -22,7 +23,7 @@ from .model_server import (
     ServerTraits,
 )
 from .sampling import Sampling, can_run_on
-from .streamed_completion import OnPiece
+from .streamed_completion import OnPiece, StreamedCompletion
 
 
 # The most calls at a time.
@@ -64,6 +65,8 @@ class StepCalls:
         max_prompts: The most prompts of one step.
         reads_verdicts_as_text: Whether a verdict needs room for words.
         prompt_tokens: How many tokens the prompts of each step had.
+        tokens: How many were generated for each step, for beginnings of drafts and in calls that
+            were abandoned among them, as far as the server had told by then.
     """
 
     def __init__(
@@ -78,7 +81,8 @@ class StepCalls:
         """Prepare; nothing is asked yet."""
         self.traits = ServerTraits(gives_logprobs=False)
         self.reads_verdicts_as_text = False
-        self.prompt_tokens: dict[Step, int] = {}
+        self.prompt_tokens: Counter[Step] = Counter()
+        self.tokens: Counter[Step] = Counter()
         self._server = server
         self._chat = chat
         self._sampling = sampling
@@ -111,11 +115,9 @@ class StepCalls:
             Interrupted: The call was to end with what is no `Exception`.
             Whatever ``on_piece`` raises.
         """
-        completion = await self._complete_in_task(
-            self._chat.messages, self._draft_fields(), judges=False, on_piece=on_piece
+        return await self._complete_in_task(
+            Step.DIRECT, self._chat.messages, self._draft_fields(), on_piece
         )
-        self.count(Step.DIRECT, [completion])
-        return completion
 
     async def ask(self, ask: PromptAsk, draft: str) -> list[Completion]:
         """Return one completion for each prompt of a step.
@@ -143,15 +145,13 @@ class StepCalls:
 
     async def _ask_all(self, ask: PromptAsk, draft: str) -> list[Completion]:
         """Ask all prompts of a step at once; the first failure ends the others."""
-        turn, fields, judges = self._turn_of(ask, draft), self._fields(ask), ask.step is Step.DETECT
+        turn, fields = self._turn_of(ask, draft), self._fields(ask)
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(self._complete_in_task(turn(prompt), fields, judges))
+                group.create_task(self._complete_in_task(ask.step, turn(prompt), fields))
                 for prompt in ask.prompts
             ]
-        completions = [task.result() for task in tasks]
-        self.count(ask.step, completions)
-        return completions
+        return [task.result() for task in tasks]
 
     def _thinks_unasked(self, ask: PromptAsk, completions: list[Completion]) -> bool:
         is_known = self.traits.always_thinks or ask.step in self._step_fields
@@ -167,19 +167,33 @@ class StepCalls:
 
     async def _complete_in_task(
         self,
+        step: Step,
         messages: Sequence[Message],
         fields: dict[str, Any],
-        judges: bool,
         on_piece: OnPiece | None = None,
     ) -> Completion:
-        further = {} if on_piece is None else {"on_piece": on_piece}
+        answer: Completion | StreamedCompletion | None = None
+
+        def note(written: StreamedCompletion) -> None:
+            nonlocal answer
+            answer = written
+            if on_piece is not None:
+                on_piece(written)
+
+        further = {} if on_piece is None else {"on_piece": note}
+        judges = step is Step.DETECT
         try:
             async with self._limit:
-                return await self._server.complete(messages, fields, judges, **further)
+                answer = await self._server.complete(messages, fields, judges, **further)
+                return answer
         except (Exception, asyncio.CancelledError):
             raise
         except BaseException as error:
             interrupt = error.with_traceback(None)
+        finally:
+            if answer is not None:
+                self.prompt_tokens[step] += answer.prompt_tokens
+                self.tokens[step] += answer.tokens
         # asyncio lets such a one out of the loop at once, past the run, with the frames of this
         # task and its messages. It is raised where the steps are at work.
         raise Interrupted(interrupt)
@@ -198,11 +212,6 @@ class StepCalls:
         if self.traits.always_thinks and fields.get("max_tokens"):
             fields["max_tokens"] += THOUGHT_TOKENS
         return {**fields, **self.traits.thought_off, **self._step_fields.get(ask.step, {})}
-
-    def count(self, step: Step, completions: list[Completion]) -> None:
-        """Take note of how long the prompts of a step were."""
-        asked = self.prompt_tokens.get(step, 0)
-        self.prompt_tokens[step] = asked + sum(one.prompt_tokens for one in completions)
 
 
 def reply_of(completions: list[Completion], tokens: int, milliseconds: float) -> StepReply:

@@ -61,6 +61,11 @@ class StreamedCompletion:
         return self._tokens or max(self._pieces, self.chars // _CHARS_PER_TOKEN)
 
     @property
+    def prompt_tokens(self) -> int:
+        """How many tokens the prompt has; 0 where the server has not said."""
+        return count_of((self._usage or {}).get("prompt_tokens"))
+
+    @property
     def content(self) -> str:
         """The content so far, as it came."""
         return "".join(self._parts.get("content", []))

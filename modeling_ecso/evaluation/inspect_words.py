@@ -83,7 +83,7 @@ def protected_output(
         run.answer.text,
         run.answer.finish_reason,
         sum(run.prompt_tokens.values()),
-        sum(step["tokens"] for step in trace["steps"]),
+        sum(run.tokens.values()),
         trace,
     )
 

@@ -135,6 +135,7 @@ class Answers:
             self._metrics.count_fault(Step.DIRECT, error)
             raise
         finally:
+            self._metrics.count_tokens(run)
             if run.is_over:
                 self._metrics.count_run(run)
             if self._streamed[index].was_replaced:
@@ -170,7 +171,7 @@ class Answers:
             return {"reason": run.reason}
         spent = {
             "prompt": sum(run.prompt_tokens.values()),
-            "completion": sum(record.tokens for record in run.trace.steps),
+            "completion": sum(run.tokens.values()),
         }
         return {"reason": run.reason, **run.trace.to_dict(), "model_server_tokens": spent}
 

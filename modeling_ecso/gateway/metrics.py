@@ -55,7 +55,10 @@ class Metrics:
             "ecso_step_seconds", "Time of a step", ["step"], buckets=_SECONDS, registry=registry
         )
         self._step_tokens = Counter(
-            "ecso_step_tokens", "Tokens generated", ["step"], registry=registry
+            "ecso_step_tokens",
+            "Tokens generated, also for verdicts on beginnings and in drafts that were abandoned",
+            ["step"],
+            registry=registry,
         )
         self._text_verdicts = Counter(
             "ecso_text_fallbacks",
@@ -73,7 +76,11 @@ class Metrics:
         """Take note of a step that was run."""
         step = event.record.step.value
         self._step_seconds.labels(step).observe(event.record.milliseconds / 1000)
-        self._step_tokens.labels(step).inc(event.record.tokens)
+
+    def count_tokens(self, run: EndpointRun) -> None:
+        """Take note of what was generated for an answer, whatever became of it."""
+        for step, tokens in run.tokens.items():
+            self._step_tokens.labels(step.value).inc(tokens)
 
     def count_run(self, run: EndpointRun) -> None:
         """Take note of how an answer came about."""

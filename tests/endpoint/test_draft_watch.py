@@ -100,6 +100,35 @@ def test_only_the_last_question_is_left_when_the_draft_ends():
     assert last.tokens == 1
 
 
+def test_all_that_was_asked_is_counted_beginnings_and_what_was_abandoned_too():
+    run, app = over_http("words=800", "paper", **AT_EASE)
+    assert (run.tokens["detect"], run.prompt_tokens["detect"]) == (3, 300)
+    assert run.tokens["direct"] == 800
+    run, app = over_http("unsafe words=400 after=20", "hardened", **AT_EASE)
+    assert 20 < run.tokens["direct"] <= app.state.stats["words"] < 400
+
+
+def test_a_draft_is_counted_as_far_as_it_came_where_its_reader_left():
+    app = build_upstream(**AT_EASE)
+    server = OpenAIServer("http://u/v1", "scripted", transport=StreamingTransport(app))
+    chat = Chat.of_one_turn("words=800", (PIXEL,))
+    run = EndpointRun(server, chat, ECSOConfig.from_preset("paper"))
+
+    async def leave():
+        async def steps():
+            async for _ in run:
+                pass
+
+        task = asyncio.create_task(steps())
+        while app.state.stats["words"] < 40:
+            await asyncio.sleep(0.001)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(leave())
+    assert not run.is_over and 20 < run.tokens["direct"] <= app.state.stats["words"] < 800
+
+
 FRAMES = st.text("ab. ", min_size=1, max_size=12)
 
 

@@ -120,6 +120,21 @@ def test_a_caption_is_in_no_answer_no_log_and_no_count(caplog):
     assert kept.json["ecso"][0]["caption"] == CAPTION
 
 
+def test_metrics_and_trace_count_the_tokens_of_every_question():
+    gateway = Gateway(changes={"draft_checkpoints": [8, 16]}, word_seconds=0.001)
+
+    async def ask():
+        async with gateway.client() as client:
+            body = request_body("words=100")
+            got = (await client.post("/v1/chat/completions", json=body)).json()
+            return got["ecso"][0], (await client.get("/metrics")).text
+
+    trace, page = asyncio.run(ask())
+    assert 'ecso_step_tokens_total{step="direct"} 100.0' in page
+    assert 'ecso_step_tokens_total{step="detect"} 3.0' in page
+    assert trace["model_server_tokens"] == {"prompt": 400, "completion": 103}
+
+
 def test_a_waiting_stream_is_kept_open_by_comments_that_clients_skip():
     gateway = Gateway(keep_alive_s=0.1)
     got = gateway.ask(request_body("fault=direct:slow", stream=True))
