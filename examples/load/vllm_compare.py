@@ -2,10 +2,11 @@
 
     python -m examples.load.vllm_compare          # 10 minutes on 2 cores; `make vllm` does it too
 
-Within a round all ways take turns on one server. The model's end token is one that it never says:
+Within a round all ways take turns on one server. Its model never ends an answer, see `paced_tiny`:
 every text becomes as long as it may be, with no field in the request that a gateway would judge
-differently. What such a model babbles says nothing about harm, so that verdicts are kept what they
-are for by the threshold: one near 0 flags every draft, 1 none.
+differently. Such a model's verdict says nothing; yes and no are equally likely, and the gateway's
+threshold says what is flagged: everything or nothing. A verdict may have as many tokens as a model
+needs that ends it.
 """
 
 import argparse
@@ -30,8 +31,8 @@ import openai
 from modeling_ecso import ECSOConfig
 from modeling_ecso.loading.models import TINY_FOLDER
 
+from .paced_tiny import write_paced_tiny
 from .processes import gateway
-from .stock_tiny import write_stock_tiny
 from .vllm_environment import served_by_vllm
 
 
@@ -41,8 +42,8 @@ CAPTION_TOKENS = 16
 VERDICT_TOKENS = 2
 LENGTHS = (20, 200)
 CLIENTS = (1, 16)
-# At 1 nothing is flagged that is not certain; so near 0, everything.
-THRESHOLDS = {"benign": 1.0, "flagged": 1e-30}
+# Each p(unsafe) is a half.
+THRESHOLDS = {"benign": 0.9, "flagged": 0.1}
 # How a gateway's streams begin, and what its way is called beside its preset.
 STREAMS = {"verdict": "", "windows": ", windows"}
 
@@ -256,23 +257,13 @@ def show(row: dict[str, Any]) -> None:
     )
 
 
-def never_ending(folder: Path) -> None:
-    """Make a checkpoint's end token one that it never says."""
-    for name in ("config.json", "generation_config.json", "tokenizer_config.json"):
-        file = folder / name
-        config = json.loads(file.read_text("utf-8"))
-        for part in (config, config.get("text_config", {})):
-            for key, value in {"eos_token_id": 2, "eos_token": "<pad>"}.items():
-                if key in part:
-                    part[key] = value
-        file.write_text(json.dumps(config), "utf-8")
-
-
 def gateway_ecso_config(path: str, preset: str, stream: str) -> dict[str, Any]:
     """Return what a gateway is started with: the preset, and what the measurement needs."""
+    wanted = ECSOConfig.from_preset(preset).detect_max_new_tokens
     return {
         "preset": preset,
         "stream": stream,
+        "detect_max_new_tokens": min(wanted, VERDICT_TOKENS),
         "verdict_rule": "logits",
         "unsafe_threshold": THRESHOLDS[path],
         "unclear_is_unsafe": path == "flagged",
@@ -286,9 +277,8 @@ def main() -> int:
     options = _options()
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        write_stock_tiny(home / "stock")
-        never_ending(home / "stock")
-        model_url = stack.enter_context(served_by_vllm(home / "stock", home))
+        write_paced_tiny(home / "paced")
+        model_url = stack.enter_context(served_by_vllm(home / "paced", home))
         urls = {}
         for path, preset, stream in product(THRESHOLDS, ("paper", "hardened"), STREAMS):
             ecso_config = home / f"{path}-{preset}-{stream}.json"
@@ -330,7 +320,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS, help="tokens")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--requests", type=int, default=2, help="in a round, by one client")
     parser.add_argument("--out", type=Path, default=RESULTS)
     return parser.parse_args()

@@ -34,6 +34,9 @@ VARIABLES = {
     "DO_NOT_TRACK": "1",
     # Else the first request with log-probabilities compiles for half a minute.
     "TORCHDYNAMO_DISABLE": "1",
+    # One core for the model, the others for what stands in front of it: an engine that fills all of
+    # them sends the words of a stream together at its end.
+    "VLLM_CPU_OMP_THREADS_BIND": "0",
 }
 
 
