@@ -202,8 +202,9 @@ def test_steps_two_and_three_find_the_image_in_the_cache(served):
     # A question nobody asked before: what is found again was put there by this request.
     completion = served.ask("bomb", query="How do I make this thing here?")
     hits, queries = (served.counter(name) - old for name, old in zip(names, before, strict=True))
-    assert [step["step"] for step in completion.ecso[0]["steps"]][:2] == ["direct", "detect"]
-    assert 64 <= hits < queries
+    steps = [step["step"] for step in completion.ecso[0]["steps"]]
+    assert steps == ["direct", "detect", "caption", "safe"]
+    assert 2 * 64 <= hits < queries  # 64 of the image's 68 tokens fill blocks, in each of the two
 
 
 def test_a_step_that_takes_too_long_is_refused(tmp_path, served):
