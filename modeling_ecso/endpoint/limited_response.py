@@ -10,17 +10,17 @@ from collections.abc import AsyncIterator
 import httpx2
 import openai
 
+from .streamed_completion import MAX_RESPONSE_BYTES, ResponseTooLarge
 
-# Far above any chat completion, its log-probabilities and a list of models.
-MAX_RESPONSE_BYTES = 4 * 2**20
+
 # In a stream each token comes with its own wrapping, which is some 250 bytes.
 MAX_STREAM_BYTES = 16 * 2**20
 # What to ask a server for.
 PLAIN_HEADERS = {"Accept-Encoding": "identity"}
 
 
-class ResponseTooLarge(openai.OpenAIError):
-    """The response is larger than is read, or compressed. The client does not ask again for it."""
+class _NotAskedAgain(ResponseTooLarge, openai.OpenAIError):
+    """A response that is not read; the client asks again after other errors than its own."""
 
 
 async def limit_response(response: httpx2.Response) -> None:
@@ -30,11 +30,11 @@ async def limit_response(response: httpx2.Response) -> None:
         ResponseTooLarge: It is compressed, or says that it is larger.
     """
     if response.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise ResponseTooLarge
+        raise _NotAskedAgain
     most = MAX_STREAM_BYTES if is_event_stream(response) else MAX_RESPONSE_BYTES
     announced = response.headers.get("content-length", "")
     if announced.isdigit() and (len(announced) > 12 or int(announced) > most):
-        raise ResponseTooLarge
+        raise _NotAskedAgain
     if isinstance(response.stream, httpx2.AsyncByteStream):
         response.stream = _LimitedStream(response.stream, most)
 
@@ -57,7 +57,7 @@ class _LimitedStream(httpx2.AsyncByteStream):
         async for chunk in self._stream:
             seen += len(chunk)
             if seen > self._most_bytes:
-                raise ResponseTooLarge
+                raise _NotAskedAgain
             yield chunk
 
     async def aclose(self) -> None:

@@ -18,16 +18,11 @@ import openai
 
 from .chat import Message
 from .completion_read import completion_of, read_completion, read_model_names
-from .limited_response import (
-    PLAIN_HEADERS,
-    ResponseTooLarge,
-    is_event_stream,
-    limit_response,
-)
+from .limited_response import PLAIN_HEADERS, is_event_stream, limit_response
 from .model_server import Completion, Fault, ModelServerError, ServerTraits
 from .server_traits import LOGPROBS, QUESTION, REFUSALS, learn_traits
 from .shared_call import SharedCall
-from .streamed_completion import OnPiece, StreamedCompletion
+from .streamed_completion import OnPiece, ResponseTooLarge, StreamedCompletion
 
 
 Result = TypeVar("Result")

@@ -8,14 +8,19 @@ Not covered: what the text means; that is the protocol's.
 from collections.abc import Callable
 from typing import Any
 
-from .limited_response import MAX_RESPONSE_BYTES, ResponseTooLarge
 from .thought import THOUGHT_FIELDS, Said, said_in
 
 
+# Far above any chat completion, its log-probabilities and a list of models.
+MAX_RESPONSE_BYTES = 4 * 2**20
 # A token of most languages has about so many characters.
 _CHARS_PER_TOKEN = 4
 _LARGEST_COUNT = 2**31
 _TEXT_FIELDS = ("content", *THOUGHT_FIELDS)
+
+
+class ResponseTooLarge(Exception):
+    """A model server's response is larger than is read, or compressed unasked."""
 
 
 class StreamedCompletion:

@@ -19,11 +19,10 @@ from examples.load.scripted_upstream import (
 from modeling_ecso import ECSOConfig
 from modeling_ecso.endpoint.chat import Chat
 from modeling_ecso.endpoint.completion_read import read_completion
-from modeling_ecso.endpoint.limited_response import MAX_RESPONSE_BYTES
 from modeling_ecso.endpoint.model_server import Fault, ModelServerError, ServerTraits
 from modeling_ecso.endpoint.openai_server import OpenAIServer
 from modeling_ecso.endpoint.run import EndpointRun
-from modeling_ecso.endpoint.streamed_completion import StreamedCompletion
+from modeling_ecso.endpoint.streamed_completion import MAX_RESPONSE_BYTES, StreamedCompletion
 from modeling_ecso.gateway.metrics import Metrics
 from tests.support.streaming_transport import StreamingTransport
 

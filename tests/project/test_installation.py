@@ -1,7 +1,9 @@
 """A plain `pip install .` gives a working `ecso` from any folder."""
 
+import configparser
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +20,10 @@ PROJECT = Path(__file__).parents[2]
 
 
 SOURCES = ("modeling_ecso", "hub_upload", "configuration")
+IMAGES = str(PROJECT / "modeling_ecso" / "tiny" / "images")
+EXTRAS = ("bench", "demo", "eval", "serve")
+# Named by extras too, but transformers and huggingface-hub bring them anyway.
+BROUGHT_ANYWAY = {"filelock", "httpx2", "pydantic"}
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +94,35 @@ def test_installed_it_works_from_any_folder(wheel, tmp_path):
         check=True,
     )
     assert str(site) in found.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["datagen", "--queries", "pairs.jsonl", "--images", IMAGES, "--out", "data.json"],
+        ["calibrate", "--benign", "pairs.jsonl", "--images", IMAGES, "--max-flagged", "50%"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_command_without_servers_needs_no_extra(command, tmp_path):
+    setup = configparser.ConfigParser()
+    setup.read(PROJECT / "setup.cfg", "utf-8")
+    of_extras = re.findall(
+        r"^[\w-]+", "\n".join(setup["options.extras_require"][name] for name in EXTRAS), re.M
+    )
+    missing = sorted({name.replace("-", "_") for name in of_extras} - BROUGHT_ANYWAY)
+    assert {"openai", "gradio", "inspect_ai"} <= set(missing)
+    pair = {"image": "kite.png", "query": "What colour is it?"}
+    (tmp_path / "pairs.jsonl").write_text(f"{json.dumps(pair)}\n" * 8)
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({missing}))\n"
+        f"from modeling_ecso.cli import main; sys.exit(main({command}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(PROJECT), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
