@@ -66,6 +66,8 @@ def fault_of_error(error: Exception) -> str:
     """Return an error of a library as one line; for errors that no conversation has gone into."""
     said = textwrap.shorten(str(error), 200, placeholder=" …")
     if isinstance(error, ImportError):
+        if "Torchvision" in said:  # which most families' processors want; transformers names a page
+            return "its processor needs torchvision, which is missing here; pip install torchvision"
         return f"it needs a package that is missing here: {said}"
     kind = type(error).__name__
     return (

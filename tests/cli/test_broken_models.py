@@ -6,11 +6,12 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers.utils.import_utils import TORCHVISION_IMPORT_ERROR
 
 from modeling_ecso.cli import main
 from modeling_ecso.errors_ecso import ECSOError
 from modeling_ecso.loading.images import open_image
-from modeling_ecso.loading.model_files import small_numbers
+from modeling_ecso.loading.model_files import fault_of_error, small_numbers
 from modeling_ecso.loading.models import TINY_FOLDER, load_model
 from tests.support.broken_models import BROKEN, FAILING, MENDED, edited
 
@@ -98,3 +99,8 @@ def test_a_file_that_may_not_be_read_is_named(folder, monkeypatch):
 def test_a_whole_folder_is_loaded_without_a_word(folder, capfd):
     load_model(str(folder))
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_processor_that_wants_torchvision_says_how_to_get_it():
+    error = ImportError(TORCHVISION_IMPORT_ERROR.format("Qwen2VLVideoProcessor"))
+    assert fault_of_error(error).endswith("pip install torchvision")
