@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from modeling_ecso.cli.command_line import run_program
+from modeling_ecso.cli.terminal import at_work
 from modeling_ecso.errors_ecso import ECSOInputError
 
 
@@ -98,7 +99,9 @@ def _build(chosen: argparse.Namespace) -> int:
         recipe = recipe_for(chosen.base)
     else:
         raise ECSOInputError("nothing to build; give a RECIPE, --base DIR_OR_ID, or both")
-    show_built(chosen.out, recipe, build(recipe, chosen.out, chosen.base))
+    with at_work(f"building {chosen.out}"):
+        result = build(recipe, chosen.out, chosen.base)
+    show_built(chosen.out, recipe, result)
     return 0
 
 
@@ -106,7 +109,8 @@ def _verify(chosen: argparse.Namespace) -> int:
     from .screen import show_checks
     from .verify import verify
 
-    checks = verify(chosen.folder)
+    with at_work(f"verifying {chosen.folder}"):
+        checks = verify(chosen.folder)
     show_checks(chosen.folder, checks)
     return 0 if all(check.passed for check in checks) else 1
 
@@ -125,7 +129,9 @@ def _push(chosen: argparse.Namespace) -> int:
     show_plan(target, head, plan)
     if chosen.dry_run:
         return 0
-    show_pushed(target, push(chosen.folder, target, head, plan))
+    with at_work(f"pushing to {chosen.repo_id}"):
+        pushed = push(chosen.folder, target, head, plan)
+    show_pushed(target, pushed)
     return 0
 
 

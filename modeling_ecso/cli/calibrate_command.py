@@ -8,7 +8,7 @@ from typing import Any
 from ..endpoint.server_url import UPSTREAM_KEY_VARIABLE
 from ..errors_ecso import ECSOInputError
 from .model_options import check_counts, check_preset
-from .terminal import console
+from .terminal import console, loading
 
 
 _MOST_PERCENT = 50
@@ -149,7 +149,8 @@ def _drawing(chosen: argparse.Namespace) -> tuple[str, Any]:
     if not chosen.upstream:
         from ..loading.models import load_model
 
-        loaded = load_model(chosen.model)
+        with loading(chosen.model):
+            loaded = load_model(chosen.model)
         return loaded.name, LocalDrawing(loaded, chosen.max_new_tokens, chosen.batch_size)
     from ..endpoint.server_pool import pool_of
 

@@ -9,7 +9,7 @@ from ..endpoint.server_url import UPSTREAM_KEY_VARIABLE
 from ..errors_ecso import ECSOInputError
 from ..loading.models import load_model
 from .model_options import add_model_options, check_counts, chosen_changes
-from .terminal import console
+from .terminal import console, loading
 
 
 def add_to(commands: Any) -> None:
@@ -108,7 +108,9 @@ def _answering(chosen: argparse.Namespace) -> Any:
     changes = chosen_changes(chosen)
     limits = chosen.max_new_tokens, chosen.batch_size
     if not chosen.upstream:
-        return LocalAnswering(load_model(chosen.model), changes, *limits)
+        with loading(chosen.model):
+            loaded = load_model(chosen.model)
+        return LocalAnswering(loaded, changes, *limits)
     from ..endpoint.server_pool import pool_of
     from ..settings_ecso import ECSOConfig
 

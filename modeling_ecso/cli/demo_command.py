@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from ..endpoint.server_url import UPSTREAM_KEY_VARIABLE
 from ..errors_ecso import ECSOInputError
 from .serve_command import bound_socket
+from .terminal import at_work
 
 
 _NEEDED = ("gradio", "filelock", "openai", "httpx2")
@@ -82,7 +84,9 @@ def run(chosen: argparse.Namespace) -> int:
 
     sources = chosen.model or ([] if chosen.upstream else [None])
     key = os.environ.get(UPSTREAM_KEY_VARIABLE)
-    with offered_models(sources, chosen.upstream, key) as models:
+    with ExitStack() as until_the_end:
+        with at_work("loading what the page offers"):
+            models = until_the_end.enter_context(offered_models(sources, chosen.upstream, key))
         serve(
             models,
             host=chosen.host,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors_ecso import ECSOInputError
-from .terminal import one_line, printable
+from .terminal import at_work, one_line, printable
 
 
 def add_to(commands: Any) -> None:
@@ -41,11 +41,13 @@ def run(chosen: argparse.Namespace) -> int:
         from ..evaluation.report import write_report
         from ..evaluation.side_by_side import attacked_runs, judged_runs, read_runs
 
-        runs = read_runs(Path(chosen.logs), chosen.model, _tell)
+        with at_work("reading the logs"):
+            runs = read_runs(Path(chosen.logs), chosen.model, _tell)
         calibration = read_calibration(chosen.calibration) if chosen.calibration else None
         attacks = attack_table(attacked_runs(Path(chosen.logs), runs[0].model))
         judges = agreements(judged_runs(Path(chosen.logs), runs[0].model))
-        report = write_report(runs, Path(chosen.out), calibration, attacks, judges)
+        with at_work("writing the page"):
+            report = write_report(runs, Path(chosen.out), calibration, attacks, judges)
     except ModuleNotFoundError as error:
         raise ECSOInputError(
             f'{error.name} is not installed; run pip install "ecso-llava[eval]"'

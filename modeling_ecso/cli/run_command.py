@@ -8,7 +8,7 @@ from ..errors_ecso import ECSOInputError
 from ..loading.images import SAMPLES, open_image, path_of
 from ..loading.models import LoadedModel, load_model
 from .model_options import add_model_options, chosen_changes
-from .terminal import console, print_json
+from .terminal import TerminalConsole, console, loading, print_json
 
 
 def add_to(commands: Any) -> None:
@@ -45,14 +45,17 @@ def run(chosen: argparse.Namespace) -> int:
     """
     _check(chosen)
     images = [open_image(path_of(name), name) for name in chosen.images]
-    loaded = load_model(chosen.model)
+    screen = console(is_quiet=chosen.json)
+    with loading(chosen.model, screen):
+        loaded = load_model(chosen.model)
     with loaded.one_line_errors():
         inputs = loaded.inputs_for(chosen.query, images, chosen.max_new_tokens)
-        show = _RunScreen(chosen, loaded)
-        if chosen.no_ecso:
-            report = _answer_unprotected(chosen, loaded, inputs)
-        else:
-            report = _answer_protected(chosen, loaded, inputs, show.step)
+        show = _RunScreen(screen, chosen, loaded)
+        with show.at_work:
+            if chosen.no_ecso:
+                report = _answer_unprotected(chosen, loaded, inputs)
+            else:
+                report = _answer_protected(chosen, loaded, inputs, show.step)
     if chosen.json:
         print_json(report)
     else:
@@ -131,10 +134,12 @@ def _answer_protected(
 class _RunScreen:
     """Prints the steps and the answer for a person; silent with ``--json``."""
 
-    def __init__(self, chosen: argparse.Namespace, loaded: LoadedModel):
+    def __init__(self, screen: TerminalConsole, chosen: argparse.Namespace, loaded: LoadedModel):
         from rich.text import Text
 
-        self._console = console(is_quiet=chosen.json)
+        self._console = screen
+        # Says on a terminal what is being done, and is gone once it is.
+        self.at_work = screen.status("direct")
         self._has_image = bool(chosen.images)
         protection = "off" if chosen.no_ecso else "on"
         # Text, since a folder's name may hold brackets, which are markup to a plain string.
@@ -155,6 +160,8 @@ class _RunScreen:
         }[record.step.value](event)
         tokens = "1 token" if record.tokens == 1 else f"{record.tokens} tokens"
         self._line(record.step.value, said, f"{tokens}, {record.milliseconds:.0f} ms")
+        if event.next_step is not None:
+            self.at_work.update(event.next_step.value)
 
     def answer(self, report: dict[str, Any]) -> None:
         """Print the answer, and the draft where it was asked for."""

@@ -9,10 +9,13 @@ import json
 import re
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.status import Status
+from rich.text import Text
 
 
 # Controls but tab and line end, turns of direction, halves of characters (print() refuses them).
@@ -40,6 +43,28 @@ def console(*, to_stderr: bool = False, is_quiet: bool = False) -> TerminalConso
     return TerminalConsole(stderr=to_stderr, quiet=is_quiet, highlight=False)
 
 
+def at_work(text: str, screen: TerminalConsole | None = None) -> Status:
+    """Return what says on a terminal, while it is open, what takes so long.
+
+    Args:
+        text: What is being done.
+        screen: Where it is said, if that is a terminal; None: on standard error.
+    """
+    return (screen or console(to_stderr=True)).status(Text(one_line(text)))
+
+
+def loading(source: str | None, screen: TerminalConsole | None = None) -> Status:
+    """Return what says so while a model is loaded.
+
+    Args:
+        source: Folder or Hub id; None: the embedded model.
+        screen: See `at_work`.
+    """
+    is_here = source is None or Path(source).is_dir()
+    fetching = "" if is_here else ", fetched first unless it is here already"
+    return at_work(f"loading {source or 'tiny'}{fetching}", screen)
+
+
 def printable(text: str) -> str:
     """Return a text without the characters that steer a terminal; halves become a mark."""
     return _STEERING.sub(lambda found: "\ufffd" if found[0] >= "\ud800" else "", text)
@@ -63,4 +88,7 @@ def print_error(name: str, message: str) -> None:
 def print_json(value: dict[str, Any]) -> None:
     """Print an object as one line of JSON; what would steer the terminal is escaped in it."""
     line = json.dumps(value, ensure_ascii=False)
-    print(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", line))
+    try:
+        print(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", line), flush=True)
+    except BrokenPipeError:  # such as `| head`; rich has its own
+        console().on_broken_pipe()

@@ -217,6 +217,10 @@ def load_model(source: str | None) -> LoadedModel:
     import torch
 
     name = source or TINY_NAME
+    if source is None:
+        # So small a model gains nothing from threads, and on a busy machine they wait for each
+        # other far longer than they compute.
+        torch.set_num_threads(1)
     with _explained(name, source or str(TINY_FOLDER)), quiet_transformers():
         loaded = _load(source or str(TINY_FOLDER), name)
         _try_inputs(loaded)
@@ -225,10 +229,6 @@ def load_model(source: str | None) -> LoadedModel:
             loaded.model.to(device)
         loaded.model.eval()
         check_numbers(loaded.model)
-    if source is None:
-        # So small a model gains nothing from threads, and on a busy machine they wait for each
-        # other far longer than they compute.
-        torch.set_num_threads(1)
     return loaded
 
 

@@ -3,6 +3,9 @@
 import ast
 import io
 import json
+import os
+import subprocess
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -92,6 +95,27 @@ def test_colours_are_the_commands_own_and_only_on_a_terminal():
         screen.print(Text("answer \x1b[31m", style="bold"))
         shown = screen.file.getvalue()
         assert ("\x1b[1m" in shown) is is_terminal and "\x1b[31m" not in shown
+
+
+def test_what_is_at_work_is_said_on_a_terminal_alone():
+    for is_terminal in (False, True):
+        screen = terminal.TerminalConsole(
+            file=io.StringIO(), force_terminal=is_terminal, _environ={"TERM": "xterm"}
+        )
+        with terminal.loading("folder \x1b]0;title\x07", screen):
+            pass
+        shown = screen.file.getvalue()
+        assert ("loading folder" in shown) is is_terminal and "title\x07" not in shown
+        assert is_terminal or not shown.strip()
+
+
+def test_a_reader_that_has_gone_away_is_no_traceback():
+    code = "from modeling_ecso.cli.terminal import print_json; print_json({'answer': 'a' * 10**6})"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", code], stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert done.returncode == 1 and not done.stderr
 
 
 @pytest.mark.parametrize(
