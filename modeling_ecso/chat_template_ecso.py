@@ -60,6 +60,7 @@ class TurnFormat:
     Args:
         template: What its chat template writes around texts.
         frames: What that may write by itself in front of the first turn; in the steps the first.
+        image_frame: What it writes there where the conversation shows an image.
         bos: The start token's text; may be empty.
         image_opening: What stands between the beginning of the first turn and its first image.
         image_gap: What stands between the last image and the text.
@@ -67,9 +68,20 @@ class TurnFormat:
 
     template: ChatTemplate
     frames: tuple[str, ...]
+    image_frame: str
     bos: str
     image_opening: str
     image_gap: str
+
+    def opening_without_images(self, system: str) -> str:
+        """Return what opens a step without images, by what opens those that show them."""
+        for opening, blind in (
+            (self.image_frame, self.template.frame),
+            (self.image_frame.removeprefix(self.bos), self.template.frame.removeprefix(self.bos)),
+        ):
+            if system == opening:
+                return blind
+        return system
 
 
 def any_of(texts: set[str]) -> re.Pattern[str]:
@@ -132,6 +144,21 @@ def read_template(render: Render, special_token: re.Pattern[str], bos: str) -> C
     )
 
 
+def read_image_frame(render: Render, template: ChatTemplate) -> str:
+    """Return what a template writes in front of the first turn where that shows an image.
+
+    Some write a system turn only where there is none. What cannot be told from the turn is the
+    frame of a conversation without images; where that is wrong, `probe_images` says so.
+    """
+    probe = _PROBES[0]
+    rendered = _rendered(render, [message("user", probe, images=1)])
+    frame, marker, turn = rendered.partition(template.user_marker)
+    is_first_turn = marker and probe in turn and not template.role_marker.search(frame)
+    if rendered.startswith(template.frame) or not is_first_turn:
+        return template.frame
+    return frame
+
+
 def message(role: str, text: str, images: int = 0) -> dict[str, Any]:
     """Return a message of a role that says a text, behind a number of images."""
     content = [{"type": "image"}] * images + [{"type": "text", "text": text}]
@@ -171,7 +198,8 @@ def _opening_of(render: Render, role: str, frame: str, bos: str) -> str:
             rendered = render([turn], False)
         except Exception:  # templates raise whatever they like for a role they do not know
             continue
-        if said in rendered:
+        # Some write a message that is no plain text as Python does.
+        if said in rendered and "'text'" not in rendered:
             opening = rendered.split(said)[0].removeprefix(frame)
             return opening.removeprefix(bos).strip()
     return ""

@@ -49,7 +49,7 @@ def probe_images(
         render: Renders messages by its chat template.
         token_id: The id that stands for image features in the model's configuration.
         special_texts: Its special tokens, as text.
-        frame: What the template writes by itself in front of the first turn.
+        frame: What the template writes in front of the first turn where that shows an image.
 
     Raises:
         ECSOProcessorError: It takes no images, writes others than the model reads, or none that
@@ -144,9 +144,9 @@ def _other_turns(render: Render) -> str:
 
 def _placed_images(rendered: list[str], frame: str, marks: re.Pattern[str]) -> _Placed:
     """Return what stands where, by the renderings of a question with no, one and two images."""
-    _, one, two = (text[len(frame) :].partition(PROBE)[0] for text in rendered)
+    one, two = (text[len(frame) :].partition(PROBE)[0] for text in rendered[1:])
     found = list(marks.finditer(one))
-    if not found or not all(text.startswith(frame) for text in rendered):
+    if not found or not all(text.startswith(frame) for text in rendered[1:]):
         raise cannot_be_framed("its chat template puts images where they cannot be found")
     opening, gap = one[: found[0].start()], one[found[-1].end() :]
     mark = one[len(opening) : len(one) - len(gap)]

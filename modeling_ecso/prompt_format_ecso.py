@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from .chat_template_ecso import Render, TurnFormat, any_of, read_template
+from .chat_template_ecso import Render, TurnFormat, any_of, read_image_frame, read_template
 from .image_format_ecso import probe_images
 from .thought_ecso import Thoughts, learn_thoughts
 from .verdict_ecso import word_of_token
@@ -76,9 +76,10 @@ def learn_format(processor: Any, image_token_id: int | None) -> PromptFormat:
     if special_text.fullmatch(template.answer_end):
         end_id = tokenizer.convert_tokens_to_ids(template.answer_end)
     frames = (template.frame, *(each.removesuffix(template.user_opening) for each in others))
-    images = probe_images(processor, render, image_token_id, specials, template.frame)
+    image_frame = read_image_frame(render, template)
+    images = probe_images(processor, render, image_token_id, specials, image_frame)
     return PromptFormat(
-        turns=TurnFormat(template, frames, bos, images.opening, images.gap),
+        turns=TurnFormat(template, frames, image_frame, bos, images.opening, images.gap),
         images=images,
         thoughts=thoughts,
         special_text=special_text,

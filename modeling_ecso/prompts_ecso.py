@@ -202,14 +202,17 @@ def _split(
 ) -> tuple[str, str, str]:
     """Return what opens the steps, text of the user's in front of the first turn, the turns."""
     template = form.template
-    own_frames = [(frame, template.frame) for frame in form.frames]
+    step_frame = form.image_frame if IMAGE_MARK in text else template.frame
+    own_frames = [(form.image_frame, form.image_frame)]
+    own_frames += [(frame, template.frame) for frame in form.frames]
     if has_bos:  # which may be the one that the template writes
         own_frames += [
             (frame.removeprefix(form.bos), in_step.removeprefix(form.bos))
             for frame, in_step in own_frames
         ]
     marker = template.turn_marker if trust_system_text else template.role_marker
-    for frame, in_step in own_frames:
+    # A longer one may begin with a shorter one.
+    for frame, in_step in sorted(own_frames, key=lambda pair: len(pair[0]), reverse=True):
         if frame and text.startswith(frame) and marker.match(text, len(frame)):
             return in_step, "", text[len(frame) :]
     first = marker.search(text)
@@ -220,7 +223,7 @@ def _split(
         leading, turns = "", text
     if trust_system_text or not leading:
         return leading, "", turns
-    return own_frames[-1][1], leading, turns
+    return step_frame.removeprefix(form.bos) if has_bos else step_frame, leading, turns
 
 
 def _without_begun_answer(template: ChatTemplate, turns: str) -> tuple[str, str, tuple[str, ...]]:

@@ -92,6 +92,22 @@ def test_a_template_that_cannot_be_read_or_shows_no_images_is_refused(template, 
     assert why in refused(model, processor, inputs, ECSOProcessorError)
 
 
+@pytest.mark.parametrize(
+    "opening",
+    [
+        "{% for c in messages[0].content if c.type == 'image' %}<image>{% else %}Ask: {% endfor %}",
+        "{{ messages[0].content | selectattr('type', 'eq', 'image') | list | count }} here: ",
+    ],
+    ids=["images in front of the turn", "images counted in front of it"],
+)
+def test_a_template_whose_opening_depends_on_images_otherwise_is_refused(opening):
+    processor = make_processor()
+    inputs, model = asked(processor), make_model(processor)
+    plain = processor.chat_template.replace("<image>", "") if "<" in opening else None
+    processor.chat_template = opening + (plain or processor.chat_template)
+    assert "cannot be framed" in refused(model, processor, inputs, ECSOProcessorError)
+
+
 def test_a_model_that_names_no_image_token_or_another_one_is_refused(processor):
     inputs = asked(processor)
     for token, why in ((None, "names no image token"), (7, "not the image token of the")):

@@ -44,9 +44,18 @@ GEMMA_3 = (
     "{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
 )
 
-# Llama 3 with pictures in front of the text.
+# Llama 3 with pictures in front of the text: a system turn stands only where there are none.
 LLAMA_3 = (
-    "{{ bos_token }}{% for m in messages %}"
+    "{{ bos_token }}{% set seen = namespace(images=false) %}"
+    "{% if messages[0].role == 'system' %}{% set first = messages[0].content | trim %}"
+    "{% set messages = messages[1:] %}{% else %}{% set first = '' %}{% endif %}"
+    "{% for m in messages %}{% for c in m.content if c.type == 'image' %}"
+    "{% set seen.images = true %}{% endfor %}{% endfor %}"
+    "{% if seen.images and first %}{{ raise_exception('no system text with images') }}{% endif %}"
+    "{% if not seen.images %}<|start_header_id|>system<|end_header_id|>\n\n"
+    "Cutting Knowledge Date: December 2023\nToday Date: {{ strftime_now('%d %b %Y') }}\n\n"
+    "{{ first }}<|eot_id|>{% endif %}"
+    "{% for m in messages %}"
     "<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n"
     "{% for c in m.content %}{% if c.type == 'image' %}<|image|>{% else %}{{ c.text }}{% endif %}"
     "{% endfor %}<|eot_id|>{% endfor %}"

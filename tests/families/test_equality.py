@@ -85,6 +85,25 @@ def test_the_query_is_exactly_the_text_of_the_user(name):
     assert "12" in reader.read(inputs["input_ids"][0].tolist()).query
 
 
+def test_a_system_turn_that_stands_only_where_no_image_is_opens_the_steps_without_one():
+    model, processor = protected("mllama")
+    reader = model._protection().reader()
+    shown = make_inputs(processor, [chat("How?", 1)], [IMAGES[0]])["input_ids"][0].tolist()
+    said = reader.read(shown)
+    assert (said.system, said.query) == ("", "How?")
+    text = [
+        processor.tokenizer.decode(reader.write(said, "Why?", see).ids) for see in (True, False)
+    ]
+    assert "system" not in text[0] and text[1].count("system<|end_header_id|>") == 1
+    assert text[1] == processor.apply_chat_template([chat("Why?")[0]], add_generation_prompt=True)
+    # The operator's text is told from the user's as anywhere.
+    spoken = [{"role": "system", "content": "Be brief."}, *chat("How?")]
+    inputs = make_inputs(processor, [spoken], [[]])["input_ids"][0].tolist()
+    trusted = reader.read(inputs, trust_system_text=True)
+    assert trusted.system.endswith("Be brief.<|eot_id|>") and trusted.query == "How?"
+    assert "Be brief." in reader.read(inputs).query
+
+
 # What a caller may ask of a template; the first knows no thoughts.
 SWITCHES = {
     "llava": {},
