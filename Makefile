@@ -71,8 +71,9 @@ tiny: $(READY)  ## Train the embedded checkpoint anew (2 hours on 2 cores) and m
 metrics: $(READY)  ## Measure the embedded checkpoint; writes modeling_ecso/tiny/metrics.json
 	@$(BIN)/python -m examples.training.tiny.measure
 
-clients: $(TOOLS)  ## Five real client libraries against the gateway; installs them apart
+clients: $(TOOLS)  ## Real client libraries, Ray Serve and LiteLLM's proxy; installs them apart
 	@$(BIN)/python -m tests.clients.run
+	@$(BIN)/python -m tests.clients.fronts
 
 inspect-evals: $(TOOLS)  ## Three tasks of inspect-evals with our providers; installs them apart
 	@$(BIN)/python -m tests.inspect_evals.run

@@ -46,7 +46,8 @@ def with_openai(url: str) -> dict[str, Check]:
     """The library of OpenAI itself."""
     from openai import OpenAI
 
-    client = OpenAI(base_url=url, api_key="none", max_retries=0)
+    key = os.environ.get("OPENAI_API_KEY", "none")
+    client = OpenAI(base_url=url, api_key=key, max_retries=0)
 
     def said(messages: list, **fields) -> str:
         completion = client.chat.completions.create(model=MODEL, messages=messages, **fields)
@@ -73,15 +74,30 @@ def with_openai(url: str) -> dict[str, Check]:
         )
         return completion.ecso[0]["reason"]
 
+    def refusal_in_stream() -> str:
+        stream = client.chat.completions.create(
+            model=MODEL, messages=[{"role": "user", "content": PARTS}], stream=True
+        )
+        said = [chunk.ecso[0]["reason"] for chunk in stream if "ecso" in chunk.model_extra]
+        return ", ".join(said) or "none came"
+
     return {
         "plain": lambda: (said([{"role": "user", "content": "What is this?"}]), GOOD),
         "streamed": lambda: (streamed(), GOOD),
         "image": lambda: (said([{"role": "user", "content": PARTS}]), SAFE),
         "history": lambda: (history(), GOOD),
         "reason": lambda: (refusal(), "unsafe"),
+        "its event": lambda: (refusal_in_stream(), "unsafe"),
         "response": lambda: (client.responses.create(model=MODEL, input="Hi").output_text, GOOD),
         "model": lambda: (client.models.retrieve(MODEL).id, MODEL),
     }
+
+
+def with_openai_through_litellm(url: str) -> dict[str, Check]:
+    """The library of OpenAI, with LiteLLM's proxy between: streams lose what is not OpenAI's."""
+    checks = with_openai(url)
+    in_stream = checks["its event"]
+    return {**checks, "its event": lambda: (in_stream()[0], "none came")}
 
 
 def with_litellm(url: str) -> dict[str, Check]:
@@ -242,6 +258,7 @@ def with_openai_agents(url: str) -> dict[str, Check]:
 
 CLIENTS = {
     "openai": with_openai,
+    "openai, through litellm": with_openai_through_litellm,
     "litellm": with_litellm,
     "langchain": with_langchain,
     "llama-index": with_llama_index,

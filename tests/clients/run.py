@@ -25,7 +25,7 @@ ENVIRONMENTS = {
 
 def main() -> int:
     """Install what is needed, start both servers, ask; returns the exit status."""
-    pythons = {name: _installed(name) for name in ENVIRONMENTS}
+    pythons = {name: installed(name) for name in ENVIRONMENTS}
     model_port, port = free_port(), free_port()
     script = PROJECT / "examples" / "load" / "scripted_upstream.py"
     model_server = [sys.executable, script, "--port", str(model_port)]
@@ -46,7 +46,7 @@ def main() -> int:
     return status
 
 
-def _installed(requirements: str) -> Path:
+def installed(requirements: str) -> Path:
     """Return the Python of an environment that has them."""
     environment = (
         PROJECT / "build" / requirements.replace("requirements", "clients").removesuffix(".txt")
