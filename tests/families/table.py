@@ -15,7 +15,6 @@ from tests.families.mixed_batch import (
     CAPTION_TOKENS,
     FAMILIES,
     ROW_BY_ROW,
-    WITHOUT_THOUGHT,
     answers_of,
     built,
     protected,
@@ -83,16 +82,21 @@ def row_of(name: str) -> str:
     prefix = "not shared"
     if layers:
         prefix = "cut out" if set(layers) == {"DynamicLayer"} else "computed first"
-    thought = WITHOUT_THOUGHT.get(name)
-    thinking = "none"
-    if thought:
-        switch = next(iter(thought.get("in_steps", {})), None)
-        thinking = f"off in steps, by `{switch}`" if switch else "closed at once in steps"
     kind = type(built(name)[0]).__name__
     return (
         f"| {NAMES[name]} | `{kind}` | {equality} | {'in each step' if has_pixels else 'once'} "
-        f"| {prefix} | {thinking} |"
+        f"| {prefix} | {thinking_of(name)} |"
     )
+
+
+def thinking_of(name: str) -> str:
+    """Return how the steps do without thoughts, as the reader of the family's template found."""
+    thoughts = protected(name)[0]._protection().reader()._thoughts
+    if thoughts is None:
+        return "none"
+    if thoughts.switched_off:
+        return f"off in steps, by {' and '.join(f'`{name}`' for name in thoughts.switched_off)}"
+    return "closed at once in steps" if thoughts.suffix else "none in steps"
 
 
 def compare(name: str, share: bool) -> tuple[bool, list]:
