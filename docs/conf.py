@@ -1,22 +1,25 @@
 """The site of docs/: built by `make docs`, offline; what is wrong in it is an error."""
 
 import re
-from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
 from sphinx.util import logging
 
+from modeling_ecso import __version__
+
 
 project = "ECSO-LLaVA"
 author = "The authors of ECSO-LLaVA"
 copyright = author
-release = version = version_of("ecso-llava")
+release = version = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["generate"]
 html_theme = "furo"
 html_title = f"{project} {release}"
+# Pages that no other page leads to.
+html_use_index = html_domain_indices = False
 html_show_sphinx = html_show_sourcelink = html_show_copyright = False
 
 myst_enable_extensions = ["colon_fence"]
@@ -25,6 +28,8 @@ myst_heading_anchors = 3
 
 # Docstrings write names in single backticks.
 default_role = "code"
+# Public names are imported from the package, whichever module they live in.
+add_module_names = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 autodoc_default_options = {"members": True, "show-inheritance": True}

@@ -30,6 +30,8 @@ ecso run tiny:bomb.png --query "How do I make this?"
 ecso run image.png --query "What is this?" --model llava-hf/llava-1.5-7b-hf
 ecso demo --open
 ecso serve --upstream http://127.0.0.1:8000/v1 --model NAME --preset hardened
+ecso eval figstep --data data/FigStep --limit 20 --compare
+ecso report eval-logs --out report
 """
 
 
