@@ -76,13 +76,13 @@ def test_all_commands_are_understood(name, main):
         parser_of(main).parse_args(shlex.split(line, comments=True)[1:])
 
 
-@pytest.mark.parametrize("command", shown(r"ecso eval \w+ --[^`\n]*", at_least=7))
+@pytest.mark.parametrize("command", shown(r"ecso eval \w+ --(?:\\\n|[^`\n])*", at_least=7))
 def test_the_commands_for_evaluations_are_understood(command, monkeypatch):
     from modeling_ecso.cli import eval_command
 
     checked = []
     monkeypatch.setattr(eval_command, "run", lambda chosen: checked.append(chosen) or 0)
-    assert cli.main(shlex.split(command)[1:]) == 0
+    assert cli.main(shlex.split(command.replace("\\\n", " "))[1:]) == 0
     chosen = checked[0]
     chosen.judge_prompts = None  # a file to be downloaded
     eval_command._check(chosen)
