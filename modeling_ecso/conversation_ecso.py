@@ -182,9 +182,9 @@ class ConversationReader:
             marks = (self._tokenizer.convert_ids_to_tokens(block.mark) for block in blocks)
             shown = form.between.join("".join(map(str, mark)) for mark in marks)
             turn = form.opening + shown + form.gap + turn[len(form.placed_opening) :]
-        system = conversation.system
-        if conversation.images and not blocks:
-            system = self._format.turns.opening_without_images(system)
+        system, turns = conversation.system, self._format.turns
+        if conversation.images and not blocks and turns.image_frame != turns.template.frame:
+            system = turns.opening_without_images(system)
         ids = self._tokenizer(system + turn + end, add_special_tokens=False).input_ids
         start = [self._tokenizer.bos_token_id] if conversation.starts_with_bos else []
         return self._with_blocks([*start, *ids], blocks)
