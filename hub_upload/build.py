@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from modeling_ecso.errors_ecso import ECSOInputError
 from modeling_ecso.loading.families import FamilyNames, family_names
-from modeling_ecso.loading.fitting import check_parts
+from modeling_ecso.loading.fitting import check_parts, has_llava_processor
 
 from .allowed import files_of
 from .base import BaseCheckpoint, find_base, pinned
@@ -136,8 +136,9 @@ def _write_processor(base: BaseCheckpoint, names: FamilyNames, folder: Path) -> 
             left_out += _write_cleaned(file, target)
         else:
             shutil.copyfile(file, target)
-    if names.stock_type == "llava":
-        completed = processor_settings(folder, read_json(folder / "config.json"))
+    configuration = read_json(folder / "config.json")
+    if has_llava_processor(configuration):
+        completed = processor_settings(folder, configuration)
         if completed is not None:
             write_json(folder / "processor_config.json", completed)
     check_fit(folder, base.folder, names)

@@ -11,6 +11,7 @@ from typing import Any
 
 from modeling_ecso.errors_ecso import ECSOInputError, ECSOProcessorError
 from modeling_ecso.loading.families import FamilyNames, family_classes
+from modeling_ecso.loading.fitting import has_llava_processor
 from modeling_ecso.loading.models import quiet_transformers
 
 from .model_json import read_json
@@ -77,7 +78,7 @@ def check_fit(folder: Path, base: Path, names: FamilyNames) -> None:
         classes = family_classes(names.model_type)
         config: Any = classes.config.from_pretrained(folder, local_files_only=True)
         check_stock_class(classes.stock_model, config.is_encoder_decoder)
-    if names.stock_type == "llava":
+    if has_llava_processor(read_json(folder / "config.json")):
         _check_llava(folder, base, names, config)
         return
     with _in_one_line(folder, base, "processor", PROCESSOR_REMEDY):

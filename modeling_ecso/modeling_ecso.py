@@ -15,6 +15,7 @@ from transformers import (
     AutoModel,
     AutoModelForImageTextToText,
     AutoModelForMultimodalLM,
+    AutoProcessor,
     LlavaForConditionalGeneration,
     LlavaProcessor,
 )
@@ -70,7 +71,13 @@ class ECSOLlavaForConditionalGeneration(FamilyModel, LlavaForConditionalGenerati
     """
 
     config_class = ECSOLlavaConfig
-    processor_class = LlavaProcessor
+    processor_class: Any = LlavaProcessor
+
+    def __init__(self, config: Any, *args: Any, **kwargs: Any):
+        """Build the model, whose processor is the one that its files name if it is a Pixtral."""
+        super().__init__(config, *args, **kwargs)
+        if config.vision_config.model_type == "pixtral":
+            self.processor_class = AutoProcessor
 
 
 make_known(ECSOLlavaConfig, ECSOLlavaForConditionalGeneration, LlavaForConditionalGeneration)

@@ -65,8 +65,8 @@ def family_names(model_type: str) -> FamilyNames:
     stock_model = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.get(stock_type)
     if stock_config is None or stock_model is None:
         raise ECSOInputError(
-            f"a model of type {model_type!r}, which transformers does not answer about images "
-            "with; give a vision-language model, such as a llava, qwen3_vl or gemma3"
+            f"a model of type {model_type!r}, which AutoModelForImageTextToText does not know; "
+            "give a vision-language model that it loads, such as a llava, qwen3_vl or gemma3"
         )
     return FamilyNames(stock_type, stock_config, stock_model)
 

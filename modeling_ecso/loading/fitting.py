@@ -32,8 +32,8 @@ def check_parts(config: dict[str, Any]) -> None:
         )
     if str(kind).removeprefix(PREFIX) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
         raise ECSOInputError(
-            f"a model of type {kind!r}, which transformers does not answer about images with; give "
-            "a vision-language model, such as a llava, qwen3_vl or gemma3"
+            f"a model of type {kind!r}, which AutoModelForImageTextToText does not know; give "
+            "a vision-language model that it loads, such as a llava, qwen3_vl or gemma3"
         )
 
 
@@ -60,6 +60,16 @@ def check_weights(loading: dict[str, Any]) -> None:
                 f"the weights do not fit config.json: {len(keys)} {fault}, such as {first}; get "
                 "both again from one place"
             )
+
+
+def has_llava_processor(stored: dict[str, Any]) -> bool:
+    """Return whether a stored configuration is LLaVA's with a tower that its processor serves.
+
+    Pixtral has LLaVA's type, and a processor of its own.
+    """
+    tower = stored.get("vision_config")
+    kind = tower.get("model_type") if isinstance(tower, dict) else None
+    return stored.get("model_type") in LLAVA_TYPES and kind != "pixtral"
 
 
 def check_stored_numbers(small: str | None) -> None:

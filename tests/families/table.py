@@ -6,11 +6,13 @@ Needs what `environment.py` sets up; ``make families`` does both, behind the tes
 """
 
 import collections
+import tempfile
 from pathlib import Path
 
 import torch
 
 from docs.generate.pages import between_marks
+from modeling_ecso.errors_ecso import ECSOInputError
 from tests.families.mixed_batch import (
     CAPTION_TOKENS,
     FAMILIES,
@@ -21,12 +23,14 @@ from tests.families.mixed_batch import (
     stock_answers,
     without_padding,
 )
+from tests.families.publication import is_alike
 
 
 PAGE = Path(__file__).parents[2] / "docs" / "families.md"
 HEAD = (
-    "| family | class | equal to four stock calls | image encoded | image prefix | thinking |",
-    "|---|---|---|---|---|---|",
+    "| family | class | equal to four stock calls | image encoded | image prefix | thinking "
+    "| published |",
+    "|---|---|---|---|---|---|---|",
 )
 NAMES = {
     "llava": "LLaVA-1.5",
@@ -85,7 +89,7 @@ def row_of(name: str) -> str:
     kind = type(built(name)[0]).__name__
     return (
         f"| {NAMES[name]} | `{kind}` | {equality} | {'in each step' if has_pixels else 'once'} "
-        f"| {prefix} | {thinking_of(name)} |"
+        f"| {prefix} | {thinking_of(name)} | {publication_of(name)} |"
     )
 
 
@@ -97,6 +101,15 @@ def thinking_of(name: str) -> str:
     if thoughts.switched_off:
         return f"off in steps, by {' and '.join(f'`{name}`' for name in thoughts.switched_off)}"
     return "closed at once in steps" if thoughts.suffix else "none in steps"
+
+
+def publication_of(name: str) -> str:
+    """Return whether a family's repository, loaded by the Auto classes, is the protected model."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return "yes" if is_alike(name, Path(folder)) else "**no**"
+        except ECSOInputError:  # said by the build
+            return "refused"
 
 
 def compare(name: str, share: bool) -> tuple[bool, list]:
