@@ -1,6 +1,7 @@
 """`ecso calibrate`: the threshold that keeps false alarms within a budget, and what it finds."""
 
 import argparse
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ def add_to(commands: Any) -> None:
         help="find the threshold that fits your traffic",
         description="Draw each draft once, read p(unsafe), and find the threshold that keeps "
         "false alarms within a budget. Writes ecso_config.json, which --ecso-config, recipes and "
-        "ecso= take, and calibration.json, which ecso report shows.",
+        "ecso= take, and calibration.json, which ecso report shows. A run that breaks is continued "
+        "by the same command.",
     )
     pairs = "JSON lines or a JSON list of objects with image, query and perhaps id"
     parser.add_argument(
@@ -97,8 +99,9 @@ def run(chosen: argparse.Namespace) -> int:
     benign = _pairs(chosen.benign, chosen.images)
     harmful = _pairs(chosen.harmful, chosen.images) if chosen.harmful else None
     name, drawing = _drawing(chosen)
-    low = _scores(drawing, benign, ecso_config, "benign")
-    high = _scores(drawing, harmful, ecso_config, "harmful") if harmful else []
+    journal = _journal(chosen, name)
+    low = _scores(drawing, benign, ecso_config, "benign", journal)
+    high = _scores(drawing, harmful, ecso_config, "harmful", journal) if harmful else []
     found = calibrated(name, chosen.preset, budget, low, high, drawing.content_free(ecso_config))
     changes = found.ecso_config()
     if changes is not None:
@@ -108,6 +111,7 @@ def run(chosen: argparse.Namespace) -> int:
         found = found.with_price(withheld_price(found.price, traces))
     plain = calibration_to_json(found)
     files = _write(chosen.out, plain)
+    journal.end()
     _print(plain, files)
     return 0 if changes is not None else 1
 
@@ -158,16 +162,44 @@ def _drawing(chosen: argparse.Namespace) -> tuple[str, Any]:
     return chosen.model, ServerDrawing(connect, chosen.max_new_tokens, chosen.batch_size)
 
 
-def _scores(drawing: Any, source: Any, ecso_config: Any, kind: str) -> list[Any]:
-    """Draw, with a progress bar on standard error."""
+def _journal(chosen: argparse.Namespace, name: str) -> Any:
+    """Return what keeps the scores of a calibration until it is whole."""
+    from ..evaluation.calibration.score_journal import ScoreJournal
+
+    run = {
+        "benign": _digest(chosen.benign),
+        "harmful": _digest(chosen.harmful) if chosen.harmful else None,
+        "images": chosen.images and str(chosen.images.resolve()),
+        "model": name,
+        "preset": chosen.preset,
+        "max_new_tokens": chosen.max_new_tokens,
+    }
+    return ScoreJournal(chosen.out / "calibration.journal", run)
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _scores(drawing: Any, source: Any, ecso_config: Any, kind: str, journal: Any) -> list[Any]:
+    """Draw what the journal does not have, with a progress bar on standard error."""
+    from dataclasses import replace
+
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     columns = (BarColumn(), MofNCompleteColumn(), f"{kind} drafts", TimeRemainingColumn())
     with Progress(*columns, console=console(to_stderr=True), transient=True) as progress:
-        bar = progress.add_task("", total=len(source.pairs))
-        return drawing.scores(
-            source, ecso_config, lambda done: progress.update(bar, completed=done)
-        )
+        waiting = [pair for pair in source.pairs if journal.score_of(kind, pair) is None]
+        drawn = len(source.pairs) - len(waiting)
+        bar = progress.add_task("", total=len(source.pairs), completed=drawn)
+
+        def keep(pair: Any, score: Any) -> None:
+            journal.add(kind, pair, score)
+            progress.advance(bar)
+
+        if waiting:
+            drawing.scores(replace(source, pairs=waiting), ecso_config, keep)
+    return [journal.score_of(kind, pair) for pair in source.pairs]
 
 
 def _withheld(source: Any, scores: list[Any], threshold: float) -> Any:

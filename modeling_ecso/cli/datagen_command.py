@@ -86,7 +86,7 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _check(chosen: argparse.Namespace) -> None:
-    from ..datagen.journal import writing
+    from ..datagen.line_journal import writing
 
     check_counts(chosen)
     chosen_changes(chosen)

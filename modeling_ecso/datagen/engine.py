@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ..events_ecso import Trace
 from .answering import Answering
-from .journal import DatagenJournal, JournalEntry, PairStatus, writing
+from .journal import DatagenJournal, JournalEntry, PairStatus
+from .line_journal import writing
 from .pairs import ImageQueryPair
 
 

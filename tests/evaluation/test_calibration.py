@@ -8,7 +8,13 @@ import pytest
 from hub_upload.recipe import load_recipe
 from modeling_ecso.cli import main
 from modeling_ecso.datagen.pairs import ImageQueryPair
-from modeling_ecso.endpoint.model_server import Completion, ServerTraits
+from modeling_ecso.endpoint import server_pool
+from modeling_ecso.endpoint.model_server import (
+    Completion,
+    Fault,
+    ModelServerError,
+    ServerTraits,
+)
 from modeling_ecso.endpoint.server_pool import ServerPool
 from modeling_ecso.errors_ecso import ECSOInputError
 from modeling_ecso.evaluation.calibration.calibration import advice, calibrated, calibration_to_json
@@ -202,16 +208,55 @@ def test_drafts_are_drawn_from_a_server_in_their_order(miniatures):
     source, server, drawn = PairSource(pairs, image.parent), ScriptedServer(), []
     drawing = ServerDrawing(lambda: ServerPool([server]), 7, 2)
     config = ECSOConfig.from_preset("hardened")
-    found = drawing.scores(source, config, drawn.append)
+    found = drawing.scores(source, config, lambda pair, score: drawn.append(pair.row))
     assert [score.p_unsafe for score in found] == [0.1, 0.9, 0.1]
     assert [score.declines for score in found] == [False, False, True]
-    assert drawn == [1, 2, 3] and server.closed and server.limits == {7, 1}
+    assert sorted(drawn) == [1, 2, 3] and server.closed and server.limits == {7, 1}
     assert drawing.content_free(config) == 0.1
     traces = drawing.traces(source, config)
     assert [trace.draft_withheld for trace in traces] == [False, True, False]
     with pytest.raises(ECSOInputError, match="gives no log-probabilities"):
         silent = ServerPool([ScriptedServer(gives=False)])
         ServerDrawing(lambda: silent, 7, 2).scores(source, config, print)
+
+
+class BreakingServer(ScriptedServer):
+    """Answers so many drafts, then is gone."""
+
+    def __init__(self, drafts):
+        super().__init__()
+        self.left, self.asked = drafts, 0
+
+    async def complete(self, messages, fields, wants_logprobs=False, on_piece=None):
+        if not wants_logprobs and fields["max_tokens"] == 9:
+            if self.asked == self.left:
+                raise ModelServerError(Fault.UNREACHABLE)
+            self.asked += 1
+        return await super().complete(messages, fields, wants_logprobs, on_piece)
+
+
+def test_a_broken_calibration_is_continued(capsys, miniatures, tmp_path, monkeypatch):
+    data, out = miniatures / "calibration", tmp_path / "out"
+    files = ["--benign", str(data / "benign.jsonl"), "--harmful", str(data / "harmful.jsonl")]
+    options = ["--model", "scripted", "--max-new-tokens", "9", "--batch-size", "1"]
+    options += ["--out", str(out), "--upstream", "http://127.0.0.1:9/v1", "--max-flagged", "10%"]
+    command = ["calibrate", *files, *options]
+    server = BreakingServer(17)
+    monkeypatch.setattr(server_pool, "pool_of", lambda *_: lambda: ServerPool([server]))
+    assert main(command) == 2
+    assert capsys.readouterr().err.strip().endswith("could not be reached, or broke off")
+    kept = (out / "calibration.journal").read_text("utf-8")
+    assert len(kept.splitlines()) == 1 + 17 and "How" not in kept
+    assert main([*command, "--preset", "paper"]) == 2
+    assert "of a run with another preset; move it away" in capsys.readouterr().err
+    with (out / "calibration.journal").open("a") as stream:
+        stream.write('{"kind": "harmful", "row"')  # a line cut short by a crash
+    server.left = 50
+    assert main(command) in (0, 1)  # whatever the threshold comes to
+    assert server.asked == 50
+    plain = json.loads((out / "calibration.json").read_text("utf-8"))
+    assert plain["benign"] == 40 and plain["harmful"] == 10
+    assert not (out / "calibration.journal").exists()
 
 
 @pytest.mark.parametrize(

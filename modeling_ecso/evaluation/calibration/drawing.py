@@ -32,7 +32,9 @@ from .scores import DraftScore
 
 # Read where a draft has no content, to see which way the model leans by itself.
 CONTENT_FREE = "N/A"
-OnDrawn = Callable[[int], None]
+# Takes each pair and the score of its draft, as they come.
+OnDrawn = Callable[[ImageQueryPair, DraftScore], None]
+OnAnswered = Callable[[ImageQueryPair, str, Trace], None]
 
 
 @dataclass(frozen=True, repr=False)
@@ -92,7 +94,7 @@ class LocalDrawing:
         Args:
             source: The pairs.
             ecso_config: The settings to calibrate.
-            on_drawn: Called with the number of pairs drawn so far.
+            on_drawn: Is told of each as it comes.
 
         Raises:
             ECSOError: The model cannot answer.
@@ -101,8 +103,10 @@ class LocalDrawing:
         found: list[DraftScore] = []
         for batch in _batches(source.pairs, self._batch_size):
             traces = self._answers(source, batch, judging)
-            found += [_score(text, trace, len(batch)) for text, trace in traces]
-            on_drawn(len(found))
+            scores = [_score(text, trace, len(batch)) for text, trace in traces]
+            for pair, score in zip(batch, scores, strict=True):
+                on_drawn(pair, score)
+            found += scores
         return found
 
     def traces(self, source: PairSource, ecso_config: ECSOConfig) -> list[Trace]:
@@ -170,15 +174,24 @@ class ServerDrawing:
             ECSOInputError: A server gives no log-probabilities.
             ModelServerError: None could be asked.
         """
-        judging = judging_config(ecso_config)
-        answered = asyncio.run(self._all(source, judging, on_drawn, self._connections))
-        return [_score(text, trace, 1) for text, trace in answered]
+        found: dict[int, DraftScore] = {}
+
+        def keep(pair: ImageQueryPair, text: str, trace: Trace) -> None:
+            found[pair.row] = _score(text, trace, 1)
+            on_drawn(pair, found[pair.row])
+
+        asyncio.run(self._all(source, judging_config(ecso_config), keep, self._connections))
+        return [found[pair.row] for pair in source.pairs]
 
     def traces(self, source: PairSource, ecso_config: ECSOConfig) -> list[Trace]:
         """Return the trace of each pair's answer under the settings, one pair at a time."""
-        return [
-            trace for _, trace in asyncio.run(self._all(source, ecso_config, lambda _: None, None))
-        ]
+        found: list[Trace] = []
+
+        def keep(pair: ImageQueryPair, text: str, trace: Trace) -> None:
+            found.append(trace)
+
+        asyncio.run(self._all(source, ecso_config, keep, None))
+        return found
 
     def content_free(self, ecso_config: ECSOConfig) -> float | None:
         """Return p(unsafe) of a draft without content, judged from text alone."""
@@ -198,24 +211,20 @@ class ServerDrawing:
         self,
         source: PairSource,
         ecso_config: ECSOConfig,
-        on_drawn: OnDrawn,
+        on_answered: OnAnswered,
         connections: int | None,
-    ) -> list[tuple[str, Trace]]:
-        """Return answer and trace of each pair; without ``connections`` one after the other."""
-        done = 0
+    ) -> None:
+        """Answer all pairs; without ``connections`` one after the other, in their order."""
         async with self._connect() as pool:
             free = asyncio.Semaphore(connections * pool.size if connections else 1)
 
-            async def one(pair: ImageQueryPair) -> tuple[str, Trace]:
-                nonlocal done
+            async def one(pair: ImageQueryPair) -> None:
                 async with free:
                     chat = Chat.of_one_turn(pair.query, (data_uri_of(source.file_of(pair)),))
                     answered = await pool.answered(partial(self._draw, chat, ecso_config))
-                done += 1
-                on_drawn(done)
-                return answered
+                on_answered(pair, *answered)
 
-            return await asyncio.gather(*(one(pair) for pair in source.pairs))
+            await asyncio.gather(*(one(pair) for pair in source.pairs))
 
     async def _draw(
         self, chat: Chat, ecso_config: ECSOConfig, server: ModelServer
