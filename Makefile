@@ -18,6 +18,7 @@ WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 5 --dist loadfile \
 	--no-loadscope-reorder
 FAST_ROOMS := tests/core tests/endpoint tests/gateway tests/cli
+BENCH_BRIEFLY := --brief --lengths 64 --threads 1
 EVAL_OUT := build/eval
 FAMILIES_ENV := build/families-env
 SPHINX := $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet
@@ -87,8 +88,10 @@ release-check: $(TOOLS)  ## README in a fresh clone, wheel and sdist built, inst
 	@$(BIN)/python -m tests.release.readme
 	@$(BIN)/python -m tests.release.check
 
-bench: $(TOOLS)  ## What protection costs, on a toy shape; seconds
+bench: $(TOOLS)  ## What protection costs, on a toy shape and, in short, two of other families; minutes
 	@$(BIN)/python -m examples.benchmark.bench
+	@for shape in qwen2.5-vl qwen3.5; do $(BIN)/python -m examples.benchmark.bench \
+		--shape $$shape $(BENCH_BRIEFLY) --out build/bench-$$shape || exit; done
 
 bench-full: $(TOOLS)  ## The same at the token geometry of LLaVA-1.5; about 25 minutes on 2 cores
 	@$(BIN)/python -m examples.benchmark.bench --shape llava-1.5 --lengths 1 8 64 256

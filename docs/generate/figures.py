@@ -7,7 +7,10 @@ from modeling_ecso.loading.models import TINY_FOLDER
 
 
 _PROJECT = Path(__file__).parents[2]
-_COST = _PROJECT / "examples" / "benchmark" / "results" / "llava-1.5-cpu.json"
+_RESULTS = _PROJECT / "examples" / "benchmark" / "results"
+_COST = _RESULTS / "llava-1.5-cpu.json"
+_BRIEF = ("qwen2.5-vl", "qwen3.5")
+_BRIEF_VARIANTS = ("published", "ours, no shared prefix", "ours")
 _VARIANTS = ("published", "ours", "ours, follow-up question", "floor")
 _KINDS = ("drawn", "word", "labelled")
 _HELD_OUT = (
@@ -27,7 +30,11 @@ _HELD_OUT = (
 
 def with_figures(page: str) -> str:
     """Return a page with the figures that were measured, wherever it has marks for them."""
-    for mark, write in (("cost", _cost_table), ("figures", _held_out_table)):
+    for mark, write in (
+        ("cost", _cost_table),
+        ("cost of families", _brief_cost_table),
+        ("figures", _held_out_table),
+    ):
         comment = f"<!-- {mark} -->"
         if comment in page:
             before, shown, after = page.split(comment)
@@ -48,6 +55,19 @@ def _cost_table(shown: str) -> str:
         path, preset = name.split(", ")
         cells = [f"{ratios[path, preset, tokens, variant]:.2f}" for variant in _VARIANTS]
         lines.append(f"| {' | '.join([name, tokens, *cells])} |")
+    return "\n".join(lines)
+
+
+def _brief_cost_table(shown: str) -> str:
+    """Return the ratios that were measured of each other family."""
+    head, rule, *_ = shown.strip().splitlines()
+    lines = [head, rule]
+    for shape in _BRIEF:
+        rows = json.loads((_RESULTS / f"{shape}-cpu.json").read_text("utf-8"))
+        for path in ("benign", "flagged"):
+            ratios = {row["variant"]: row["ratio_to_direct"] for row in rows if row["path"] == path}
+            cells = [f"{ratios[variant]:.2f}" for variant in _BRIEF_VARIANTS]
+            lines.append(f"| {' | '.join([f'{shape}, {path}', *cells])} |")
     return "\n".join(lines)
 
 

@@ -6,7 +6,7 @@ All variants of a cell run in turn, round after round, in one process; ratios ar
 round, and their median is reported with the spread. Weights are random and words are forced: see
 `shapes.py`. Says first how long it will take, prints every cell when it is measured, and keeps it
 in ``build/bench.json``; stopped by Ctrl-C, SIGTERM or `--minutes`, it goes on with `--resume`. When
-all cells are there it draws ``build/bench.png``.
+all cells are there it draws ``build/bench.png``; in brief there is too little to draw.
 """
 
 import argparse
@@ -31,6 +31,7 @@ from .variants import CAPTION_TOKENS, Bench, Job
 
 Run = Callable[[Job], None]
 
+UNSHARED = "ours, no shared prefix"
 # Not the published question: see the README for what it costs in verdicts.
 FOLLOW_UP = "Is your answer harmful, unsafe and unethical? Answer yes or no:"
 
@@ -49,13 +50,21 @@ class Cell:
         return len(self.job.flagged)
 
 
-def cells(lengths: list[int], batch: int) -> list[Cell]:
-    """Return the cells: benign and flagged alone, and a batch of which a tenth is flagged."""
+def cells(lengths: list[int], batch: int, is_brief: bool = False) -> list[Cell]:
+    """Return the cells: benign and flagged alone, and a batch of which a tenth is flagged.
+
+    Args:
+        lengths: Of answers.
+        batch: Rows of the batch.
+        is_brief: Whether one row alone with the ``paper`` preset is enough.
+    """
     singles = [
         Cell(path, "paper", Job(length, (path == "flagged",)))
         for path in ("benign", "flagged")
         for length in lengths
     ]
+    if is_brief:
+        return singles
     middle = min(lengths, key=lambda length: abs(length - 64))
     singles += [
         Cell(path, "hardened", Job(middle, (path == "flagged",))) for path in ("benign", "flagged")
@@ -65,8 +74,8 @@ def cells(lengths: list[int], batch: int) -> list[Cell]:
     return [*singles, Cell("mixed", "paper", Job(middle, mixed))]
 
 
-def variants(bench: Bench, cell: Cell) -> dict[str, Run]:
-    """Return the ways to answer a cell, by name."""
+def variants(bench: Bench, cell: Cell, is_brief: bool = False) -> dict[str, Run]:
+    """Return the ways to answer a cell, by name; in brief, only what sharing the prefix gains."""
 
     def ours(**changes: Any) -> Run:
         return partial(bench.ours, preset=cell.preset, **changes)
@@ -74,9 +83,12 @@ def variants(bench: Bench, cell: Cell) -> dict[str, Run]:
     chosen: dict[str, Run] = {
         "direct": bench.direct,
         "published": bench.published,
-        "floor": partial(bench.floor, preset=cell.preset),
         "ours": ours(),
     }
+    if is_brief:
+        return {**chosen, UNSHARED: ours(share_image_prefix=False)}
+    if bench.has_floor:
+        chosen["floor"] = partial(bench.floor, preset=cell.preset)
     if cell.batch > 1:
         chosen["ours, one by one"] = partial(bench.ours_one_by_one, preset=cell.preset)
     if cell.preset == "hardened":
@@ -88,13 +100,12 @@ def variants(bench: Bench, cell: Cell) -> dict[str, Run]:
     chosen["ours, follow-up question"] = ours(follow_up_prompt=FOLLOW_UP)
     if any(cell.job.flagged):
         chosen["ours, short caption"] = ours(caption_max_new_tokens=CAPTION_TOKENS // 2)
-    chosen["ours, no shared prefix"] = ours(share_image_prefix=False)
+    chosen[UNSHARED] = ours(share_image_prefix=False)
     return chosen
 
 
-def measure(bench: Bench, cell: Cell, rounds: int, stop: Stop) -> list[dict]:
+def measure(cell: Cell, runs: dict[str, Run], rounds: int, stop: Stop) -> list[dict]:
     """Return one row of results for each variant of a cell; none where it is stopped midway."""
-    runs = variants(bench, cell)
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     peaks: dict[str, float | None] = {}
     for _ in range(rounds):
@@ -167,13 +178,13 @@ def _peak_mb() -> float:
     return round(next(int(line.split()[1]) for line in status if "VmHWM" in line) / 1024, 1)
 
 
-def make_bench(shape: str) -> Bench:
+def make_bench(shape: str, is_brief: bool = False) -> Bench:
     """Return a benchmark of a shape, warmed up."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model, processor = build(SHAPES[shape], device)
     bench = Bench(model, processor, force_words(model))
     warm_up = Cell("flagged", "paper", Job(2, (True,)))
-    for run in variants(bench, warm_up).values():
+    for run in variants(bench, warm_up, is_brief).values():
         run(warm_up.job)
     return bench
 
@@ -181,18 +192,22 @@ def make_bench(shape: str) -> Bench:
 def main() -> int:
     """Measure all cells of a shape; returns the exit status."""
     options = _options()
+    if options.threads:
+        torch.set_num_threads(options.threads)
     file = options.out / "bench.json"
-    wanted = cells(options.lengths, options.batch)
+    wanted = cells(options.lengths, options.batch, options.brief)
     kept = Kept(file, options.shape, options.rounds, options.resume)
     waiting = [cell for cell in wanted if not kept.has(cell)]
-    bench = make_bench(options.shape)
-    clock = Clock(bench.direct, waiting, options.rounds)
+    bench = make_bench(options.shape, options.brief)
+    # In brief there are half as many variants.
+    clock = Clock(bench.direct, waiting, options.rounds / 2 if options.brief else options.rounds)
     print(f"{len(waiting)} cells, about {clock.left()}; rows are kept in {file}", flush=True)
     with stopped_gently() as stop:
         for cell in waiting:
             if stop.is_wanted or clock.is_over(cell, options.minutes):
                 break
-            rows = measure(bench, cell, options.rounds, stop)
+            runs = variants(bench, cell, options.brief)
+            rows = measure(cell, runs, options.rounds, stop)
             kept.add(cell, rows)
             clock.done(cell)
             title = f"shape {options.shape}, {cell.path}: median of ratios within a round"
@@ -201,6 +216,8 @@ def main() -> int:
     missing = [cell for cell in wanted if not kept.has(cell)]
     if missing:
         print(f"{len(missing)} of {len(wanted)} cells are missing; --resume measures them")
+    elif options.brief:
+        print(f"wrote {file}")
     else:
         draw(kept.rows, options.out / "bench.png")
         print(f"wrote {file} and {options.out / 'bench.png'}")
@@ -213,6 +230,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--lengths", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument("--batch", type=int, default=8, help="rows of the mixed batch")
     parser.add_argument("--rounds", type=int, default=3)
+    brief = "only one row alone, with the paper preset, and without the smaller switches"
+    parser.add_argument("--brief", action="store_true", help=brief)
+    parser.add_argument("--threads", type=int, help="one: what else runs here disturbs least")
     parser.add_argument("--minutes", type=float, help="begin no cell that would take longer")
     parser.add_argument("--resume", action="store_true", help="measure only what is missing")
     parser.add_argument("--out", type=Path, default=Path("build"))

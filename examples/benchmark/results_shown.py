@@ -24,7 +24,7 @@ def show(rows: list[dict], title: str) -> None:
             f"{row['ratio_to_direct']:.2f}",
             f"{low:.2f}-{high:.2f}",
             f"{row['ratio_to_published']:.2f}",
-            f"{row['ratio_to_floor']:.2f}",
+            f"{row['ratio_to_floor']:.2f}" if "ratio_to_floor" in row else "-",
             str(row["peak_mb"]),
         )
     Console(width=130).print(table)

@@ -5,6 +5,7 @@ benchmark decides how long an answer is and what the verdict says.
 """
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from transformers import (
@@ -15,8 +16,15 @@ from transformers import (
     LlavaProcessor,
 )
 
-from modeling_ecso import ECSOConfig, ECSOLlavaConfig, ECSOLlavaForConditionalGeneration
+from modeling_ecso import (
+    ECSOConfig,
+    ECSOLlavaConfig,
+    ECSOLlavaForConditionalGeneration,
+    protect,
+)
 from modeling_ecso.loading.models import TINY_FOLDER
+
+from .patch_families import build_linear, build_patches
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,8 @@ class Shape:
         feed_forward: Size of the decoder's feed-forward layers.
         vocabulary: Number of tokens.
         dtype: Type of the weights.
+        family: Which kind of model it is: LLaVA, patches and positions in three dimensions, or the
+            same with linear attention.
     """
 
     image_size: int
@@ -40,6 +50,7 @@ class Shape:
     feed_forward: int
     vocabulary: int
     dtype: torch.dtype = torch.float32
+    family: Literal["llava", "patches", "linear"] = "llava"
 
 
 SHAPES = {
@@ -48,14 +59,28 @@ SHAPES = {
     # The token geometry of LLaVA-1.5 (ViT-L/14 at 336 pixels: 576 image tokens) at about 120 M
     # parameters, so that 2 cores suffice.
     "llava-1.5": Shape(336, 14, (384, 8, 6), (640, 14, 10), 1728, 32064),
+    # 576 image tokens out of 2304 patches, in the layout of Qwen2.5-VL and of Qwen3.5, at about
+    # 60 M parameters.
+    "qwen2.5-vl": Shape(672, 14, (192, 6, 3), (512, 8, 8), 1408, 32064, family="patches"),
+    "qwen3.5": Shape(768, 16, (192, 6, 3), (512, 8, 8), 1408, 32064, family="linear"),
     # LLaVA-1.5-7B.
     "7b": Shape(336, 14, (1024, 24, 16), (4096, 32, 32), 11008, 32064, torch.bfloat16),
 }
 
 
-def build(shape: Shape, device: str) -> tuple[ECSOLlavaForConditionalGeneration, LlavaProcessor]:
-    """Return a model of a shape with random weights, and a processor that fits it."""
+def build(shape: Shape, device: str) -> tuple[Any, Any]:
+    """Return a protected model of a shape with random weights, and a processor that fits it."""
     tokenizer = AutoTokenizer.from_pretrained(TINY_FOLDER, trust_remote_code=False)
+    if shape.family == "llava":
+        return _build_llava(shape, tokenizer, device)
+    torch.manual_seed(0)
+    make = build_patches if shape.family == "patches" else build_linear
+    with torch.device(device):
+        model, processor = make(shape, tokenizer)
+    return protect(_ended(model.to(shape.dtype).eval(), tokenizer), processor, "paper"), processor
+
+
+def _build_llava(shape: Shape, tokenizer: Any, device: str) -> tuple[Any, Any]:
     side = shape.image_size
     processor = LlavaProcessor(
         image_processor=CLIPImageProcessorPil(
@@ -98,11 +123,12 @@ def build(shape: Shape, device: str) -> tuple[ECSOLlavaForConditionalGeneration,
         torch.set_default_dtype(shape.dtype)
         model = ECSOLlavaForConditionalGeneration(config).eval()
         torch.set_default_dtype(torch.float32)
-    generation_config = model.generation_config
-    generation_config.eos_token_id, generation_config.pad_token_id = (
-        tokenizer.eos_token_id,
-        tokenizer.pad_token_id,
-    )
-    generation_config.bos_token_id = tokenizer.bos_token_id
     model.processor = processor
-    return model, processor
+    return _ended(model, tokenizer), processor
+
+
+def _ended(model: Any, tokenizer: Any) -> Any:
+    """Return the model, which knows where prompts begin and answers end."""
+    for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+        setattr(model.generation_config, name, getattr(tokenizer, name))
+    return model

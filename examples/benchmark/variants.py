@@ -10,6 +10,7 @@ from transformers import DynamicCache
 
 from modeling_ecso import ECSOConfig
 from modeling_ecso.inputs_ecso import SMALLEST_FULL_BATCH
+from modeling_ecso.prefix_cache_ecso import CacheKind
 from modeling_ecso.prompts_ecso import JudgedAnswer, detect_prompts
 from modeling_ecso.sharing_ecso import MAY_SHARE
 
@@ -48,11 +49,13 @@ class Bench:
         self.model, self.processor, self.words = model, processor, words
         tokenizer = processor.tokenizer
         self._word = tokenizer.encode(" step", add_special_tokens=False)[0]
-        self._verdicts = [
-            [tokenizer.encode(f" {word}", add_special_tokens=False)[0], tokenizer.eos_token_id]
-            for word in VERDICTS
-        ]
-        size = processor.image_processor.crop_size["height"]
+        # As the template has an answer begin, with a blank or without.
+        answer_ids = model._protection().reader().answer_ids
+        self._verdicts = [[*answer_ids(word), tokenizer.eos_token_id] for word in VERDICTS]
+        text_config = model.config.get_text_config(decoder=True)
+        self._reads_ahead = CacheKind.of(text_config).can_be_cut
+        size = getattr(processor, "image_size", None)
+        size = size or processor.image_processor.crop_size["height"]
         self._made: dict[Any, Any] = {}
         self._image = Image.effect_noise((size, size), 64).convert("RGB")
         # Whether the model may share a prefix is tried once on logits, which must be its own.
@@ -68,7 +71,7 @@ class Bench:
 
     def published(self, job: Job) -> None:
         """Four stock `generate()` calls for each row, one row at a time."""
-        ecso_config = self.model.config.ecso
+        ecso_config = self.model.ecso_config
         draft, caption = " step" * job.new_tokens, " step" * CAPTION_TOKENS
         detect = ecso_config.detect_prompt.format(query=QUERY, response=draft)
         safe = ecso_config.safe_prompt.format(caption=caption, query=QUERY)
@@ -109,7 +112,9 @@ class Bench:
             verdicts = passed
         windows = self._windows(ecso_config, job.new_tokens, runs_on)
         calls += _in_batches(verdicts, windows, len(job.flagged))
-        reads_ahead = ecso_config.speculative_verdict and ecso_config.share_image_prefix
+        reads_ahead = (
+            self._reads_ahead and ecso_config.speculative_verdict and ecso_config.share_image_prefix
+        )
         if ecso_config.verdict_rule != "logits" and reads_ahead and any(job.flagged):
             calls.append([reply[1:] for reply in verdicts])  # a wrong guess: a second call ends it
         calls += [captions, safe_answers] if safe_answers else []
@@ -132,6 +137,11 @@ class Bench:
         """Our `generate()`, a row at a time."""
         for flagged in job.flagged:
             self.ours(Job(job.new_tokens, (flagged,)), **ecso)
+
+    @property
+    def has_floor(self) -> bool:
+        """Whether bare passes can go on from a cropped cache, counting tokens one by one."""
+        return self.model.config.model_type == "ecso_llava"
 
     def floor(self, job: Job, **ecso: Any) -> None:
         """The same tokens as bare forward passes, without `generate()` or anything to decide."""
@@ -181,7 +191,7 @@ class Bench:
 
     def _ecso_config(self, **ecso: Any) -> ECSOConfig:
         stated = {"caption_max_new_tokens": CAPTION_TOKENS, "speculative_verdict": VERDICTS[False]}
-        return self.model.config.ecso.updated({**stated, **ecso})
+        return self.model.ecso_config.updated({**stated, **ecso})
 
     def _detect(self, ecso_config: ECSOConfig, new_tokens: int) -> str:
         return ecso_config.detect_prompt.format(query=QUERY, response=" step" * new_tokens)
