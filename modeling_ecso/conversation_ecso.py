@@ -89,6 +89,7 @@ class ConversationReader:
         self._images, self._thoughts = form.images, form.thoughts
         self.knows_thoughts = form.thoughts is not None
         self.end_ids, self.yes_ids, self.no_ids = form.end_ids, form.yes_ids, form.no_ids
+        self._shortest = self._shortest_now()
         self._check_that_probes_come_back()
 
     def _check_that_probes_come_back(self) -> None:
@@ -102,9 +103,18 @@ class ConversationReader:
                 raise cannot_be_framed(f"{what} is not written as it is read")
 
     def fits(self, processor: Any, image_token_id: int | None) -> bool:
-        """Return whether this reads for a processor as it is now: tokens may be added later."""
+        """Return whether this reads for a processor as it is now.
+
+        Tokens may be added later, and some templates write the date.
+        """
         is_same = self.processor is processor and self.image_token_id == image_token_id
-        return is_same and self._vocabulary == self._vocabulary_now()
+        is_same = is_same and self._vocabulary == self._vocabulary_now()
+        return is_same and self._shortest == self._shortest_now()
+
+    def _shortest_now(self) -> str:
+        return self._render_step(
+            [{"role": "user", "content": [{"type": "text", "text": PROBE}]}], True
+        )
 
     def _vocabulary_now(self) -> tuple[Any, ...]:
         tokenizer = self.processor.tokenizer

@@ -9,7 +9,7 @@ from modeling_ecso.conversation_ecso import ConversationReader
 from modeling_ecso.prefix_cache_ecso import shared_prefix
 from tests.support.chat_formats import FORMATS, make_format_processor, turn
 from tests.support.scripted import Script
-from tests.support.tiny_random import image, make_inputs, make_model
+from tests.support.tiny_random import image, make_inputs, make_model, make_processor
 
 
 FOREIGN = "words of somebody"
@@ -242,3 +242,21 @@ def test_a_mask_that_does_not_fit_is_one_clear_error(made):
     with pytest.raises(ECSOInputError, match="attention.mask"):
         model.generate(**changed)
     assert not script.prompts
+
+
+def test_a_template_that_writes_the_date_is_learnt_anew_the_next_day():
+    processor = make_processor()
+    day = "It is {} November. "
+    processor.chat_template = day.format(30) + processor.chat_template
+    reader = ConversationReader(processor, processor.image_token_id)
+    render, template = processor.apply_chat_template, processor.chat_template
+
+    def tomorrow(*args, **arguments):
+        return render(*args, **arguments).replace(day.format(30), day.format(31))
+
+    assert reader.fits(processor, processor.image_token_id)
+    processor.apply_chat_template = tomorrow
+    assert processor.chat_template == template
+    assert not reader.fits(processor, processor.image_token_id)
+    said = ConversationReader(processor, processor.image_token_id).read(by_text(processor, [ASKED]))
+    assert said.query == "How is it made?" and day.format(31).strip() in said.system
