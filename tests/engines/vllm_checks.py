@@ -19,6 +19,8 @@ from examples.load.processes import free_port, gateway
 from examples.load.stock_tiny import write_stock_tiny
 from examples.load.vllm_environment import served_by_vllm
 from modeling_ecso import ECSOLlavaForConditionalGeneration
+from modeling_ecso.cli import main
+from modeling_ecso.evaluation.side_by_side import read_runs
 from modeling_ecso.loading.models import TINY_FOLDER
 
 
@@ -205,6 +207,21 @@ def test_steps_two_and_three_find_the_image_in_the_cache(served):
     steps = [step["step"] for step in completion.ecso[0]["steps"]]
     assert steps == ["direct", "detect", "caption", "safe"]
     assert 2 * 64 <= hits < queries  # 64 of the image's 68 tokens fill blocks, in each of the two
+
+
+def test_an_evaluation_on_the_engine_is_the_one_in_this_process(served, miniatures, tmp_path):
+    runs = []
+    for where in (["--model", "tiny", "--upstream", served.model_url], []):
+        command = ["eval", "vlsafe", "--data", str(miniatures / "vlsafe"), "--limit", "6", *where]
+        command += ["--compare", "--preset", "paper", "hardened"]
+        logs = tmp_path / str(len(where))
+        assert main([*command, "--log-dir", str(logs)]) == 0
+        runs.append({run.variant: run.samples for run in read_runs(logs)})
+    on_engine, here = runs
+    assert set(on_engine) == set(here) == {"direct", "paper", "hardened"}
+    for variant, samples in here.items():
+        answers = {sample.id: sample.answer for sample in on_engine[variant]}
+        assert answers == {sample.id: sample.answer for sample in samples}
 
 
 def test_a_step_that_takes_too_long_is_refused(tmp_path, served):
