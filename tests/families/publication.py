@@ -1,7 +1,8 @@
 """A family's repository: built from its stock model, loaded again as a stranger does."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -16,11 +17,11 @@ from tests.families.mixed_batch import CAPTION_TOKENS, answers_of, built
 NOT_PUBLISHED = {"phi_4"}
 
 
-def publish(name: str, folder: Path) -> Path:
-    """Build a family's repository inside a folder; return where it is."""
+def publish(name: str, folder: Path, weights: Literal["copy", "thin"] = "copy") -> Path:
+    """Build a family's repository inside a folder, with weights or thin; return where it is."""
     for part in built(name):
         part.save_pretrained(folder / "base")
-    build(recipe_for(str(folder / "base")), folder / name)
+    build(replace(recipe_for(str(folder / "base")), weights=weights), folder / name)
     return folder / name
 
 
@@ -33,9 +34,9 @@ def loaded_again(repository: Path) -> tuple[Any, Any, dict[str, Any]]:
     return model.eval(), processor, report
 
 
-def is_alike(name: str, folder: Path) -> bool:
+def is_alike(name: str, folder: Path, weights: Literal["copy", "thin"] = "copy") -> bool:
     """Publish a family inside a folder; return whether it is the protected original, all of it."""
-    model, processor, report = loaded_again(publish(name, folder))
+    model, processor, report = loaded_again(publish(name, folder, weights))
     stock = AutoModelForImageTextToText.from_pretrained(folder / "base").eval()
     original = protect(stock, AutoProcessor.from_pretrained(folder / "base"))
     is_like = type(model).__name__ == f"ECSO{type(stock).__name__}"
