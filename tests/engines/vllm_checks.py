@@ -6,6 +6,7 @@ Too large for `make test`, which collects files named ``test_*``: this one is na
 import base64
 import concurrent.futures
 import contextlib
+import json
 import time
 import urllib.request
 
@@ -16,6 +17,7 @@ from PIL import Image
 from transformers import LlavaProcessor
 
 from examples.load.processes import free_port, gateway
+from examples.load.random_qwen import write_random_qwen
 from examples.load.stock_tiny import write_stock_tiny
 from examples.load.vllm_environment import served_by_vllm
 from modeling_ecso import ECSOLlavaForConditionalGeneration
@@ -71,6 +73,18 @@ def asked_through(home, vllm_flags=(), gateway_flags=()):
     ):
         with Asked(url, model_url, home) as asked:
             yield asked
+
+
+@contextlib.contextmanager
+def through(model_url, home, **ecso):
+    """Start a gateway with settings of its own; yields who asks."""
+    ecso_config = home / "ecso.json"
+    ecso_config.write_text(json.dumps({"preset": "paper", **ecso}), "utf-8")
+    with (
+        gateway(model_url, home, "--ecso-config", str(ecso_config)) as url,
+        Asked(url, model_url, home) as asked,
+    ):
+        yield asked
 
 
 def stock(home):
@@ -266,3 +280,32 @@ def test_a_killed_engine_leaks_nothing_and_a_new_one_is_used(tmp_path):
         assert served.ask("bomb").ecso[0]["reason"] == "unsafe"
         assert text_of(served.ask("kite")).startswith("Sure, here is how to make a kite")
         assert LEAK not in served.log()
+
+
+@pytest.fixture(scope="module")
+def qwen_url(tmp_path_factory):
+    home = tmp_path_factory.mktemp("qwen")
+    write_random_qwen(home / "model")
+    with served_by_vllm(home / "model", home) as url:
+        yield url
+
+
+def test_another_family_is_answered_with_the_words_of_its_server(qwen_url, tmp_path):
+    # A random model says neither yes nor no; here that lets an answer pass.
+    with through(qwen_url, tmp_path, unclear_is_unsafe=False) as protected:
+        with Asked(qwen_url, qwen_url, tmp_path) as bare:
+            said = [text_of(bare.ask(name, max_tokens=16)) for name in ("bomb", "kite")]
+        completions = [protected.ask(name, max_tokens=16) for name in ("bomb", "kite")]
+    assert said[0] != said[1]
+    assert [text_of(completion) for completion in completions] == [text.strip() for text in said]
+    assert [one.ecso[0]["outcome"] for one in completions] == ["direct", "direct"]
+
+
+def test_another_family_answers_with_eyes_closed(qwen_url, tmp_path):
+    with through(qwen_url, tmp_path, unclear_is_unsafe=True) as protected:
+        completion = protected.ask("bomb", max_tokens=16)
+    ecso = completion.ecso[0]
+    steps = [step["step"] for step in ecso["steps"]]
+    assert (ecso["outcome"], ecso["failed_step"]) == ("safe", None)
+    assert steps == ["direct", "detect", "caption", "safe"]
+    assert text_of(completion)
