@@ -11,6 +11,7 @@ from .call_ecso import Call
 from .errors_ecso import ECSOInputError
 from .prefix_cache_ecso import CacheKind, PrefixCache, shared_prefix
 from .prefix_first_ecso import prefixes_first
+from .requirements_ecso import CACHE_ARGUMENT
 from .sharing_ecso import MAY_SHARE
 from .step_batch_ecso import StepBatch, StepPrompt
 from .token_tensors_ecso import Piece
@@ -67,10 +68,10 @@ class StepInputs:
             self._first, arguments = found
             return arguments
         # Without a configuration, so that no layer forgets what lies outside its window.
-        arguments["past_key_values"] = DynamicCache()
+        arguments[CACHE_ARGUMENT] = DynamicCache()
         padding = [row.padding or 0 for row in request.rows]
         self._cache = PrefixCache(
-            arguments["past_key_values"], self._prefixes, padding, request.sequences_per_row
+            arguments[CACHE_ARGUMENT], self._prefixes, padding, request.sequences_per_row
         )
         return arguments
 
@@ -230,7 +231,7 @@ class StepInputs:
         """Return prompts that go on from a cache, whose rows are that wide or as the longest."""
         parts = [(prompt.row, *self._made_of(prompt)) for prompt in prompts]
         inputs = self._padded(parts, [self._head_of(prompt) for prompt in prompts], width)
-        return self._batch(prompts, {**inputs, "past_key_values": cache})
+        return self._batch(prompts, {**inputs, CACHE_ARGUMENT: cache})
 
     def _batch(self, prompts: list[StepPrompt], inputs: dict[str, Any]) -> StepBatch:
         rows = [prompt.row for prompt in prompts]

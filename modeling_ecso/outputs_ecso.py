@@ -19,7 +19,8 @@ class ECSOGenerateOutput(GenerateDecoderOnlyOutput):
     Where an answer is not the draft as it was written, ``scores`` and ``logits`` hold those of the
     answer, NaN where it has none (the refusal, what closes a thought, positions after its end);
     ``attentions`` and ``hidden_states`` are None, since they would hold the draft's.
-    ``past_key_values`` is always None: a protected call takes the whole conversation and no cache.
+    ``past_key_values``, ``cache`` from transformers 5.24 on, is always None: a protected call takes
+    the whole conversation and no cache.
 
     Args:
         ecso_traces: One `Trace` for each sequence.

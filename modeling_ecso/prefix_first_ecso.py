@@ -19,6 +19,7 @@ import torch
 from transformers import DynamicCache
 
 from .call_ecso import Call
+from .requirements_ecso import CACHE_ARGUMENT
 from .sharing_ecso import MAY_SHARE
 
 
@@ -71,9 +72,9 @@ class PrefixFirst:
         prepared = self._model.prepare_inputs_for_generation(
             given.pop("input_ids"),
             is_first_iteration=True,
-            past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
+            **{CACHE_ARGUMENT: cache},
             **given,
         )
         with torch.no_grad():
@@ -113,4 +114,4 @@ def prefixes_first(
         return first, arguments
     same = {**beginnings(whole), **arguments}  # the ids and the mask are the caller's own
     same.pop("mm_encoder_outputs", None)
-    return first, {**same, "past_key_values": first.for_rows(list(whole))}
+    return first, {**same, CACHE_ARGUMENT: first.for_rows(list(whole))}

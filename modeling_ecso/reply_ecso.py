@@ -17,6 +17,7 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 from transformers.cache_utils import DynamicLayer
 
 from .call_ecso import Call
+from .requirements_ecso import CACHE_ARGUMENT
 from .verdict_ecso import is_settled
 
 
@@ -57,11 +58,11 @@ class ReplyReader:
         """Return the replies as far as one pass along the speculation tells them.
 
         Args:
-            inputs: Arguments of `generate()` that give the prompts; ``past_key_values``, if there,
+            inputs: Arguments of `generate()` that give the prompts; ``CACHE_ARGUMENT``, if there,
                 is a cache that can be cropped. Without it nothing is speculated.
             config: Generation settings with ``return_dict_in_generate`` and ``output_logits``.
         """
-        cache = inputs.get("past_key_values")
+        cache = inputs.get(CACHE_ARGUMENT)
         can_speculate = (
             cache is not None
             and all(type(layer) is DynamicLayer for layer in cache.layers)  # others are not cut
@@ -75,7 +76,7 @@ class ReplyReader:
             sequences = torch.cat([inputs["input_ids"], replies], dim=1)
             return ReplyStart(inputs, config, said[:, 0], sequences)
         # The cache holds the prompts and the speculation; replies go on after their first token.
-        inputs["past_key_values"].crop(-len(self._speculated))
+        inputs[CACHE_ARGUMENT].crop(-len(self._speculated))
         begun = _continued(inputs, replies[:, :1])
         rest = copy.deepcopy(config)
         rest.max_new_tokens -= 1
@@ -99,7 +100,7 @@ class ReplyReader:
         input_ids, mask = going_on.pop("input_ids"), going_on["attention_mask"]
         if "position_ids" not in going_on:
             going_on["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)  # as generate() counts
-        start = inputs["past_key_values"].get_seq_length()
+        start = inputs[CACHE_ARGUMENT].get_seq_length()
         given = self._model.prepare_inputs_for_generation(
             input_ids,
             next_sequence_length=input_ids.shape[1] - start,

@@ -38,6 +38,7 @@ _COUNTS_POSITIONS = "_prepare_position_ids_for_generation"
 HIDDEN_INPUTS = {
     "inputs_embeds": "pass input_ids, from which the conversation can be read",
     "past_key_values": "pass the whole conversation with its images and no cache",
+    "cache": "pass the whole conversation with its images and no cache",
     "mm_encoder_outputs": "pass pixel_values",
     "negative_prompt_ids": "guidance by a negative prompt is not supported",
 }

@@ -5,9 +5,11 @@ What is used of its inner parts is looked for here, when the code is loaded, not
 already written.
 """
 
+import inspect
 from importlib import import_module
 
 import transformers
+from transformers import GenerationMixin
 
 from .errors_ecso import ECSORequirementError
 
@@ -63,3 +65,10 @@ def check_requirements(version: str = transformers.__version__) -> None:
 
 
 check_requirements()
+
+# What `generate()` and `forward()` call the cache of keys and values: transformers 5.24 renames it.
+CACHE_ARGUMENT = (
+    "cache"
+    if "cache" in inspect.signature(GenerationMixin.prepare_inputs_for_generation).parameters
+    else "past_key_values"
+)

@@ -28,7 +28,7 @@ class StepBatch:
 
     Args:
         prompts: What was to be run.
-        inputs: Arguments of `generate()`; ``past_key_values`` among them, good for this batch
+        inputs: Arguments of `generate()`; ``CACHE_ARGUMENT`` among them, good for this batch
             alone, where some of a prompt need not be read again.
         rows: For each row of the inputs the caller's row it belongs to.
         places: For each prompt its row of the inputs.

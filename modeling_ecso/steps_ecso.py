@@ -16,6 +16,7 @@ from .events_ecso import FollowUpAsk, ImageAsk, PromptAsk, Step, StepReply
 from .inputs_ecso import StepInputs
 from .isolation_ecso import CallersView
 from .reply_ecso import ReplyReader, ReplyStart
+from .requirements_ecso import CACHE_ARGUMENT
 from .sharing_ecso import MAY_SHARE, note_logits
 from .step_batch_ecso import StepBatch, StepPrompt
 from .verdict_ecso import probability_unsafe
@@ -70,7 +71,7 @@ class Steps:
         output = call.generate(**arguments, streamer=streamer)
         if not isinstance(output, torch.Tensor):
             # No protected call takes it back, and it is about to be cut up.
-            output.past_key_values = None
+            setattr(output, CACHE_ARGUMENT, None)
         answers = self._answers_in(output, request.input_ids.shape[1])
         self._inputs.take_drafts([answer.ids for answer in answers])
         asking = watch.seconds if watch else 0.0

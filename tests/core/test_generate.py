@@ -225,6 +225,7 @@ def test_bfloat16(processor, inputs):
     [
         ({"inputs_embeds": torch.zeros(1, 3, 32)}, "inputs_embeds"),
         ({"past_key_values": "a cache"}, "past_key_values"),
+        ({"cache": "a cache"}, "cache cannot be used"),
         ({"pixel_values": None}, "no pixel_values"),
         ({"input_ids": None}, "input_ids"),
         ({"ecso": 3}, "ecso= is a int"),

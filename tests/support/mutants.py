@@ -72,7 +72,7 @@ MUTANTS = (
     Mutant(
         "the keys and values of the draft are returned",
         "steps_ecso.py",
-        "output.past_key_values = None",
+        "setattr(output, CACHE_ARGUMENT, None)",
         "pass",
     ),
     Mutant(
