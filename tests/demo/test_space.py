@@ -18,7 +18,7 @@ from hub_upload.space import GRADIO_VERSION, write_space
 
 
 def test_the_card_pins_what_the_tests_run_with(tmp_path):
-    write_space(tmp_path, requirement="ecso-llava[demo]==0.1.0")
+    write_space(tmp_path, requirement="ecso-llava[demo]==0.2.0")
     assert {path.name for path in tmp_path.iterdir()} == {"app.py", "requirements.txt", "README.md"}
     card = yaml.safe_load((tmp_path / "README.md").read_text("utf-8").split("---\n")[1])
     assert (card["sdk"], card["app_file"]) == ("gradio", "app.py")
@@ -26,7 +26,7 @@ def test_the_card_pins_what_the_tests_run_with(tmp_path):
     constraints = (Path(__file__).parents[2] / "constraints.txt").read_text("utf-8")
     assert f"gradio=={GRADIO_VERSION}" in constraints.splitlines()
     assert len(card["short_description"]) <= 60  # what the Hub takes
-    assert (tmp_path / "requirements.txt").read_text("utf-8") == "ecso-llava[demo]==0.1.0\n"
+    assert (tmp_path / "requirements.txt").read_text("utf-8") == "ecso-llava[demo]==0.2.0\n"
 
 
 def test_the_default_requirement_is_this_version(tmp_path):
