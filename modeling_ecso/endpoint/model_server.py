@@ -10,6 +10,8 @@ from .chat import Message
 from .streamed_completion import OnPiece
 
 
+# Statuses by which a server says that it will not take this request; another would say the same.
+_REFUSES_PROMPT = (400, 413, 422)
 # What a thought may take in a step that is to say no more than a word otherwise.
 THOUGHT_TOKENS = 2048
 
@@ -33,9 +35,10 @@ class ModelServerError(ECSOError, RuntimeError):
     Args:
         fault: What went wrong.
         status: The HTTP status, where there was one.
+        server: Which server it was, where there are several.
     """
 
-    def __init__(self, fault: Fault, status: int | None = None):
+    def __init__(self, fault: Fault, status: int | None = None, server: str | None = None):
         """Describe the fault in one sentence."""
         said = {
             Fault.TIMEOUT: "the model server did not answer in time",
@@ -47,9 +50,14 @@ class ModelServerError(ECSOError, RuntimeError):
             Fault.BROKEN_OFF: "the model server broke its answer off",
             Fault.TOO_LARGE: "the model server's response is too large, or compressed unasked",
         }
-        super().__init__(said[fault])
+        super().__init__(f"{server}: {said[fault]}" if server else said[fault])
         self.fault = fault
         self.status = status
+
+    @property
+    def is_about_prompt(self) -> bool:
+        """Whether what was asked is at fault, so that another server would do no better."""
+        return self.status in _REFUSES_PROMPT or self.fault is Fault.THOUGHT_ONLY
 
 
 @dataclass(frozen=True, repr=False)

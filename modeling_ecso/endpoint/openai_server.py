@@ -43,6 +43,7 @@ class OpenAIServer:
         model: The model's name on that server.
         api_key: Sent to the server; None: none is needed.
         timeout_s: Time limit of one step in seconds, retries included.
+        connect_timeout_s: Time limit of a connection in seconds; None: that of the step.
         retries: How often a call that failed for a passing reason is repeated.
         transport: Carries the requests instead of the network, for tests.
     """
@@ -54,6 +55,7 @@ class OpenAIServer:
         *,
         api_key: str | None = None,
         timeout_s: float = 120.0,
+        connect_timeout_s: float | None = None,
         retries: int = 1,
         transport: httpx2.AsyncBaseTransport | None = None,
     ):
@@ -63,6 +65,7 @@ class OpenAIServer:
         self._traits: ServerTraits | None = None
         self._learning = SharedCall(self._learn)
         self._stream_wishes = _STREAM_WISHES
+        timeout = httpx2.Timeout(timeout_s, connect=connect_timeout_s or timeout_s)
         # Nothing from the environment: no proxy, no key that was meant for another server.
         self._client = openai.AsyncOpenAI(
             base_url=base_url,
@@ -70,13 +73,13 @@ class OpenAIServer:
             organization="",
             project="",
             max_retries=retries,
-            timeout=timeout_s,
+            timeout=timeout,
             default_headers=PLAIN_HEADERS,
             http_client=openai.DefaultAsyncHttpxClient(
                 trust_env=False,
                 follow_redirects=False,
                 transport=transport,
-                timeout=timeout_s,
+                timeout=timeout,
                 event_hooks={"response": [limit_response]},
             ),
         )

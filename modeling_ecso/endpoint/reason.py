@@ -5,11 +5,7 @@ from enum import StrEnum
 from ..errors_ecso import ECSOStepError
 from ..events_ecso import Outcome, Step, Trace
 from ..verdict_ecso import Verdict
-from .model_server import Fault, ModelServerError
-
-
-# A server that says so of a verdict's prompt could have answered a shorter one.
-_CANNOT_JUDGE = (400, 413, 422)
+from .model_server import ModelServerError
 
 
 class Reason(StrEnum):
@@ -30,10 +26,9 @@ def reason_of(trace: Trace, failure: ModelServerError | None) -> Reason | None:
     if trace.outcome is Outcome.DIRECT:
         return None
     if trace.failed_step is not None:
-        is_about_prompt = failure is not None and (
-            failure.status in _CANNOT_JUDGE or failure.fault is Fault.THOUGHT_ONLY
-        )
-        if failure is None or (trace.failed_step is Step.DETECT and is_about_prompt):
+        # A server that refuses a verdict's prompt could have answered a shorter one.
+        is_unjudged = trace.failed_step is Step.DETECT and failure and failure.is_about_prompt
+        if failure is None or is_unjudged:
             return Reason.UNJUDGED
         return Reason.MODEL_SERVER
     is_unsafe = Verdict.UNSAFE in (trace.verdict, trace.safe_answer_verdict)

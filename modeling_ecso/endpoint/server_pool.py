@@ -1,26 +1,28 @@
 """Several model servers that hold the same model: each answer is asked of the least busy one.
 
 Covered: all steps of an answer meet the same server, whose prefix cache they share; a server that
-cannot be reached is passed by for a while, and what it was asked is asked of another.
+fails is passed by for a while, and the answer is begun anew at another; what failed names it.
 Not covered: servers that differ; how many answers are asked for at a time.
 """
 
 import importlib.util
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
-from ..errors_ecso import ECSOInputError
-from .model_server import Fault, ModelServer, ModelServerError
+from ..errors_ecso import ECSOInputError, ECSOStepError
+from .model_server import ModelServer, ModelServerError
+from .run import EndpointRun
 from .server_url import UPSTREAM_KEY_VARIABLE, read_server_url
 
 
 Result = TypeVar("Result")
-# How long a server that could not be reached is asked nothing while another one can be.
+# How long a server that failed is asked nothing while another one can be.
 _REST_S = 30.0
-# Nobody waits for one of these answers, and a busy server takes its time.
+# Nobody waits for one of these answers, and a busy server takes its time; to be there takes none.
 _TIMEOUT_S = 600.0
+_CONNECT_TIMEOUT_S = 10.0
 _NEEDED = ("openai", "httpx2")
 
 
@@ -34,25 +36,45 @@ class PooledServer(ModelServer, Protocol):
 class _Member:
     """A server of a pool, and what is known of it."""
 
-    def __init__(self, server: PooledServer):
+    def __init__(self, server: PooledServer, name: str):
         self.server = server
+        self.name = name
         self.in_work = 0
-        self.rests_until = 0.0
+        self._rests_until = 0.0
+        self._has_failed = False
 
     def priority(self) -> tuple[bool, int]:
-        return self.rests_until > time.monotonic(), self.in_work
+        # After its rest, one answer tries whether it is well again.
+        is_out = self._rests_until > time.monotonic() or (self._has_failed and self.in_work > 0)
+        return is_out, self.in_work
+
+    async def answered(self, ask: Callable[[PooledServer], Awaitable[Result]]) -> Result:
+        self.in_work += 1
+        failed: ModelServerError | None = None
+        try:
+            result = await ask(self.server)
+            self._has_failed = False
+            return result
+        except ModelServerError as error:
+            failed = error
+        finally:
+            self.in_work -= 1
+        if not failed.is_about_prompt:
+            self._has_failed = True
+            self._rests_until = time.monotonic() + _REST_S
+        raise ModelServerError(failed.fault, failed.status, self.name)
 
 
 class ServerPool:
     """The model servers of one event loop. Use as a context, which closes their clients.
 
     Args:
-        servers: Their clients, one or more.
+        servers: Their clients, by what to call them; one or more.
     """
 
-    def __init__(self, servers: Sequence[PooledServer]):
+    def __init__(self, servers: Mapping[str, PooledServer]):
         """Keep them; nothing is sent yet."""
-        self._members = [_Member(server) for server in servers]
+        self._members = [_Member(server, name) for name, server in servers.items()]
 
     @property
     def size(self) -> int:
@@ -63,25 +85,21 @@ class ServerPool:
         """Return what is asked, of the server with the least in work.
 
         Args:
-            ask: Asks one server; is called again with another where that cannot be reached.
+            ask: Asks one server, from the beginning; is called again with another if that fails.
 
         Raises:
-            ModelServerError: None can be reached, or one did something else wrong.
+            ModelServerError: All failed, or one cannot take what was asked; its name stands first.
             Whatever else ``ask`` raises.
         """
         untried = list(self._members)
         while True:
             member = min(untried, key=_Member.priority)
             untried.remove(member)
-            member.in_work += 1
             try:
-                return await ask(member.server)
+                return await member.answered(ask)
             except ModelServerError as error:
-                if error.fault is not Fault.UNREACHABLE or not untried:
+                if error.is_about_prompt or not untried:
                     raise
-                member.rests_until = time.monotonic() + _REST_S
-            finally:
-                member.in_work -= 1
 
     async def close(self) -> None:
         """Close all connections."""
@@ -97,6 +115,26 @@ class ServerPool:
         await self.close()
 
 
+async def run_to_end(run: EndpointRun) -> None:
+    """Run the protocol, so that a pool learns what a server did wrong in whichever step.
+
+    Args:
+        run: Its settings say that a failed step raises.
+
+    Raises:
+        ModelServerError: The server failed.
+        ECSOStepError: A step after the draft failed, through no server.
+    """
+    failure: Exception | None = None
+    try:
+        async for _ in run:
+            pass
+    except ECSOStepError as error:
+        failure = run.failure or error
+    if failure is not None:  # raised out here, so that it has no context
+        raise failure
+
+
 def pool_of(urls: Sequence[str], model: str) -> Callable[[], ServerPool]:
     """Return what opens the clients of servers, to be called in the event loop that uses them.
 
@@ -109,8 +147,7 @@ def pool_of(urls: Sequence[str], model: str) -> Callable[[], ServerPool]:
     Raises:
         ECSOInputError: A URL is none, or the client's library is not installed.
     """
-    for url in urls:
-        read_server_url("--upstream", url)
+    names = [_name_of(url) for url in urls]
     for module in _NEEDED:
         if importlib.util.find_spec(module) is None:
             raise ECSOInputError(
@@ -121,8 +158,23 @@ def pool_of(urls: Sequence[str], model: str) -> Callable[[], ServerPool]:
     key = os.environ.get(UPSTREAM_KEY_VARIABLE)
 
     def connect() -> ServerPool:
-        return ServerPool(
-            [OpenAIServer(url, model, api_key=key, timeout_s=_TIMEOUT_S, retries=2) for url in urls]
-        )
+        clients = [
+            OpenAIServer(
+                url,
+                model,
+                api_key=key,
+                timeout_s=_TIMEOUT_S,
+                connect_timeout_s=_CONNECT_TIMEOUT_S,
+                retries=2,
+            )
+            for url in urls
+        ]
+        return ServerPool(dict(zip(names, clients, strict=True)))
 
     return connect
+
+
+def _name_of(url: str) -> str:
+    """Return a URL as it may be shown: without a password or a query."""
+    parts = read_server_url("--upstream", url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -20,9 +20,8 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 from ..endpoint.chat import Chat, Message
 from ..endpoint.model_server import Completion, ModelServer, ServerTraits
 from ..endpoint.run import EndpointRun
-from ..endpoint.server_pool import ServerPool, pool_of
+from ..endpoint.server_pool import ServerPool, pool_of, run_to_end
 from ..endpoint.streamed_completion import OnPiece
-from ..errors_ecso import ECSOStepError
 from ..loading.images import data_uri_of
 from ..settings_ecso import ECSOConfig
 from .eval_run import PROTECTED
@@ -157,14 +156,7 @@ class ECSOServerProvider(ModelAPI):
             self._ecso_config,
             sampling,
         )
-        failure = None
-        try:
-            async for _ in run:
-                pass
-        except ECSOStepError as error:
-            failure = run.failure or error
-        if failure is not None:  # raised out here, so that it has no context
-            raise failure
+        await run_to_end(run)
         return protected_output(self.model_name, run, draft)
 
 

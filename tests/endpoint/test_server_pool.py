@@ -1,19 +1,22 @@
-"""Several model servers as one: the least busy is asked, one that is gone is passed by."""
+"""Several model servers as one: the least busy is asked, one that fails is passed by."""
 
 import asyncio
+import contextlib
 from collections import Counter
 
+import httpx2
 import pytest
 
-from modeling_ecso.endpoint import server_pool
+from modeling_ecso.endpoint import openai_server, server_pool
 from modeling_ecso.endpoint.model_server import Fault, ModelServerError
+from modeling_ecso.endpoint.openai_server import OpenAIServer
 from modeling_ecso.endpoint.server_pool import ServerPool, pool_of
 from modeling_ecso.errors_ecso import ECSOInputError
 
 
 class NamedServer:
-    def __init__(self, name, fault=None):
-        self.name, self.fault, self.is_closed = name, fault, False
+    def __init__(self, name, fault=None, status=None):
+        self.name, self.fault, self.status, self.is_closed = name, fault, status, False
         self.asked, self.now, self.most = 0, 0, 0
 
     async def answer(self, seconds=0.001):
@@ -23,7 +26,7 @@ class NamedServer:
         try:
             await asyncio.sleep(seconds)
             if self.fault:
-                raise ModelServerError(self.fault)
+                raise ModelServerError(self.fault, self.status)
             return self.name
         finally:
             self.now -= 1
@@ -40,7 +43,8 @@ def answers(servers, count, at_a_time, ask=NamedServer.answer):
             for _ in waiting:
                 found.append(await pool.answered(ask))
 
-        async with ServerPool(servers) as pool, asyncio.TaskGroup() as group:
+        named = {server.name: server for server in servers}
+        async with ServerPool(named) as pool, asyncio.TaskGroup() as group:
             for _ in range(at_a_time):
                 group.create_task(work())
         return found
@@ -65,10 +69,42 @@ def test_a_slow_server_gets_fewer():
     assert slow.asked < fast.asked
 
 
-def test_what_a_server_that_is_gone_was_asked_is_asked_of_another():
-    gone, there = servers = [NamedServer("gone", Fault.UNREACHABLE), NamedServer("there")]
+# What is wrong with a server, and not with what it was asked.
+SERVER_FAULTS = [
+    *((fault, None) for fault in Fault if fault not in (Fault.STATUS, Fault.THOUGHT_ONLY)),
+    *((Fault.STATUS, status) for status in (307, 401, 403, 404, 408, 429, 500, 502, 503)),
+]
+
+
+@pytest.mark.parametrize(("fault", "status"), SERVER_FAULTS)
+def test_what_a_server_that_fails_was_asked_is_asked_of_another(fault, status):
+    failing, there = servers = [NamedServer("failing", fault, status), NamedServer("there")]
     assert Counter(answers(servers, 40, 4)) == {"there": 40}
-    assert gone.asked <= 4  # those that were on their way when the first one failed
+    assert failing.asked <= 4  # those that were on their way when the first one failed
+
+
+def test_a_server_that_fails_at_once_does_not_swallow_the_run():
+    failing, slow = servers = [NamedServer("failing", Fault.STATUS, 404), NamedServer("slow")]
+
+    async def ask(server):
+        return await server.answer(0.0 if server is failing else 0.02)
+
+    assert Counter(answers(servers, 200, 32, ask)) == {"slow": 200}
+    assert failing.asked <= 32
+
+
+def test_after_its_rest_one_answer_at_a_time_tries_a_server(monkeypatch):
+    monkeypatch.setattr(server_pool, "_REST_S", 0.0)
+    failing, there = servers = [NamedServer("failing", Fault.TIMEOUT), NamedServer("there")]
+    tried_at_a_time = []
+
+    async def ask(server):
+        if server is failing and failing.asked >= 8:  # those that were there before it failed
+            tried_at_a_time.append(failing.now + 1)
+        return await server.answer()
+
+    assert Counter(answers(servers, 100, 16, ask)) == {"there": 100}
+    assert tried_at_a_time and max(tried_at_a_time) <= 1
 
 
 def test_a_server_that_came_back_is_asked_again(monkeypatch):
@@ -84,19 +120,88 @@ def test_a_server_that_came_back_is_asked_again(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("faults", "asked"),
+    ("faults", "asked", "says"),
     [
-        ([Fault.UNREACHABLE, Fault.UNREACHABLE], [1, 1]),
-        ([Fault.STATUS, None], [1, 0]),  # the other one would say the same
+        ([(Fault.UNREACHABLE, None), (Fault.STATUS, 503)], [1, 1], "b: .* status 503"),
+        ([(Fault.STATUS, 404), (Fault.TIMEOUT, None)], [1, 1], "b: .* in time"),
+        ([(Fault.STATUS, 400), (None, None)], [1, 0], "a: .* status 400"),
+        ([(Fault.STATUS, 413), (None, None)], [1, 0], "a: .* status 413"),
+        ([(Fault.STATUS, 422), (None, None)], [1, 0], "a: .* status 422"),
+        ([(Fault.THOUGHT_ONLY, None), (None, None)], [1, 0], "a: .* thought"),
     ],
 )
-def test_a_fault_that_another_server_does_not_mend_is_raised(faults, asked):
-    servers = [NamedServer(name, fault) for name, fault in zip("ab", faults, strict=True)]
+def test_a_fault_that_another_server_does_not_mend_is_raised(faults, asked, says):
+    servers = [NamedServer(name, *fault) for name, fault in zip("ab", faults, strict=True)]
     with pytest.raises(ExceptionGroup) as raised:
         answers(servers, 1, 1)
-    assert isinstance(raised.value.exceptions[0], ModelServerError)
+    with pytest.raises(ModelServerError, match=says):
+        raise raised.value.exceptions[0]
     assert [server.asked for server in servers] == asked
     assert all(server.is_closed for server in servers)
+
+
+def test_what_one_prompt_did_does_not_make_a_server_rest():
+    refusing, there = servers = [NamedServer("refusing"), NamedServer("there")]
+
+    async def ask(server):
+        if refusing.asked == 2:
+            refusing.fault, refusing.status = Fault.STATUS, 400
+        elif refusing.asked == 3:
+            refusing.fault = refusing.status = None
+        try:
+            return await server.answer()
+        except ModelServerError as error:
+            assert error.is_about_prompt
+            raise
+
+    async def one_after_the_other():
+        async with ServerPool({"refusing": refusing, "there": there}) as pool:
+            for _ in range(6):
+                with contextlib.suppress(ModelServerError):
+                    await pool.answered(ask)
+
+    asyncio.run(one_after_the_other())
+    assert [server.asked for server in servers] == [6, 0]
+
+
+def test_an_error_names_the_server_and_no_password(monkeypatch):
+    url = "http://me:secret@127.0.0.1:9/v1?key=secret"
+
+    async def ask():
+        async with pool_of([url], "scripted")() as pool:
+            await pool.answered(lambda server: server.complete([], {}))
+
+    with pytest.raises(ModelServerError) as raised:
+        asyncio.run(ask())
+    assert str(raised.value).startswith("http://127.0.0.1:9/v1: the model server could not be")
+    assert "secret" not in str(raised.value)
+
+
+def test_a_connection_has_a_time_limit_of_its_own(monkeypatch):
+    limits = []
+
+    class Transport(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            limits.append(request.extensions["timeout"])
+            raise httpx2.ConnectTimeout("late")
+
+    async def ask(**limits):
+        server = OpenAIServer(
+            "http://server/v1", "m", timeout_s=600.0, retries=0, transport=Transport(), **limits
+        )
+        with contextlib.suppress(ModelServerError):
+            await server.complete([], {})
+        await server.close()
+
+    asyncio.run(ask(connect_timeout_s=10.0))
+    asyncio.run(ask())
+    assert [limit["connect"] for limit in limits] == [10.0, 600.0]
+    assert [limit["read"] for limit in limits] == [600.0, 600.0]
+
+    asked = []
+    monkeypatch.setattr(openai_server, "OpenAIServer", lambda *_, **said: asked.append(said))
+    pool_of(["http://127.0.0.1:9/v1"], "scripted")()
+    assert asked[0]["connect_timeout_s"] == 10.0 and asked[0]["timeout_s"] == 600.0
 
 
 def test_a_url_that_is_none_and_a_missing_library_are_one_line(monkeypatch):

@@ -206,7 +206,7 @@ def test_drafts_are_drawn_from_a_server_in_their_order(miniatures):
         for row, query in enumerate(["good", "bad", "I can not help with that."], 1)
     ]
     source, server, drawn = PairSource(pairs, image.parent), ScriptedServer(), []
-    drawing = ServerDrawing(lambda: ServerPool([server]), 7, 2)
+    drawing = ServerDrawing(lambda: ServerPool({"one": server}), 7, 2)
     config = ECSOConfig.from_preset("hardened")
     found = drawing.scores(source, config, lambda pair, score: drawn.append(pair.row))
     assert [score.p_unsafe for score in found] == [0.1, 0.9, 0.1]
@@ -216,7 +216,7 @@ def test_drafts_are_drawn_from_a_server_in_their_order(miniatures):
     traces = drawing.traces(source, config)
     assert [trace.draft_withheld for trace in traces] == [False, True, False]
     with pytest.raises(ECSOInputError, match="gives no log-probabilities"):
-        silent = ServerPool([ScriptedServer(gives=False)])
+        silent = ServerPool({"one": ScriptedServer(gives=False)})
         ServerDrawing(lambda: silent, 7, 2).scores(source, config, print)
 
 
@@ -242,7 +242,7 @@ def test_a_broken_calibration_is_continued(capsys, miniatures, tmp_path, monkeyp
     options += ["--out", str(out), "--upstream", "http://127.0.0.1:9/v1", "--max-flagged", "10%"]
     command = ["calibrate", *files, *options]
     server = BreakingServer(17)
-    monkeypatch.setattr(server_pool, "pool_of", lambda *_: lambda: ServerPool([server]))
+    monkeypatch.setattr(server_pool, "pool_of", lambda *_: lambda: ServerPool({"one": server}))
     assert main(command) == 2
     assert capsys.readouterr().err.strip().endswith("could not be reached, or broke off")
     kept = (out / "calibration.journal").read_text("utf-8")

@@ -165,7 +165,7 @@ def test_the_thought_of_a_model_is_no_part_of_what_is_scored(monkeypatch, field,
     app = build_upstream(thinking=Thinking(field=field))
     transport = httpx2.ASGITransport(app=app)
     server = partial(OpenAIServer, "http://server/v1", "scripted", transport=transport)
-    monkeypatch.setattr(server_provider, "pool_of", lambda *_: lambda: ServerPool([server()]))
+    monkeypatch.setattr(server_provider, "pool_of", lambda *_: lambda: ServerPool({"-": server()}))
     model = get_model("ecso-server/scripted", upstream="-", variant=variant, memoize=False)
     assert asyncio.run(model.generate("What is this?")).completion == GOOD_ANSWER
 
