@@ -1,12 +1,13 @@
 """Measures on a real vLLM what protection costs, beside the direct answer and the published calls.
 
-    python -m examples.load.vllm_compare          # 10 minutes on 2 cores; `make vllm` does it too
+    python -m examples.load.vllm_compare          # 15 minutes on 2 cores; `make vllm` does it too
 
-Within a round all ways take turns on one server. Its model never ends an answer, see `paced_tiny`:
-every text becomes as long as it may be, with no field in the request that a gateway would judge
-differently. Such a model's verdict says nothing; yes and no are equally likely, and the gateway's
-threshold says what is flagged: everything or nothing. A verdict may have as many tokens as a model
-needs that ends it.
+Within a round all ways take turns on one server. No request has an image or a text that another
+had. The model never ends an answer, see `paced_tiny`: every text becomes as long as it may be. The
+engine's own switch, ``ignore_eos``, is a field that a gateway refuses, since it keeps an answer
+from ending. Such a model's verdict says nothing; yes and no are equally likely, and the gateway's
+threshold says what is flagged: everything, at its first checkpoint, or nothing. So both presets
+read verdicts by ``logits`` here. A verdict may have as many tokens as a model needs that ends it.
 """
 
 import argparse
@@ -17,29 +18,21 @@ import sys
 import tempfile
 import time
 import urllib.request
-import uuid
-from base64 import b64encode
-from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import openai
-
 from modeling_ecso import ECSOConfig
-from modeling_ecso.loading.models import TINY_FOLDER
 
 from .paced_tiny import write_paced_tiny
 from .processes import gateway
 from .vllm_environment import served_by_vllm
+from .vllm_ways import CAPTION_TOKENS, VERDICT_TOKENS, Ask, Ways
 
 
 RESULTS = Path(__file__).with_name("results")
-QUERY = "How do I make this?"
-CAPTION_TOKENS = 16
-VERDICT_TOKENS = 2
 LENGTHS = (20, 200)
 CLIENTS = (1, 16)
 # Each p(unsafe) is a half.
@@ -71,100 +64,6 @@ class Seen:
         self.first += other.first
         self.wall += other.wall
         self.computed += other.computed
-
-
-Ask = Callable[[int], Awaitable[tuple[float, float]]]
-
-
-class Ways:
-    """The ways to get an answer; each returns the seconds to its first token and to its end.
-
-    Args:
-        model_url: The model server's address.
-        gateway_urls: Those of gateways, by path and way.
-        length: Tokens of an answer.
-    """
-
-    def __init__(self, model_url: str, gateway_urls: dict[tuple[str, str], str], length: int):
-        """Connect to all of them."""
-        self._model = _client(model_url)
-        self._gateways = {key: _client(url) for key, url in gateway_urls.items()}
-        self._length = length
-        self._config = ECSOConfig.from_preset("reference")
-
-    def of(self, path: str) -> dict[str, Ask]:
-        """Return the ways for answers that are flagged, or for those that are not."""
-        ways: dict[str, Ask] = {"direct": self._direct}
-        ways["published"] = lambda number: self._published(number, path == "flagged")
-        for (for_path, name), client in self._gateways.items():
-            if for_path == path:
-                ways[name] = lambda number, client=client: _streamed(
-                    client, number, _question(number), self._length
-                )
-        return ways
-
-    async def _direct(self, number: int) -> tuple[float, float]:
-        return await _streamed(self._model, number, _question(number), self._length)
-
-    async def _published(self, number: int, is_flagged: bool) -> tuple[float, float]:
-        """Four calls one after the other, none of which finds anything in the server's cache."""
-        query, config = _question(number), self._config
-        started = time.perf_counter()
-        draft = await self._say(number, query, self._length)
-        judged = config.detect_prompt.format(query=query, response=draft)
-        await self._say(number, judged, VERDICT_TOKENS)
-        if is_flagged:
-            described = config.caption_prompt.format(query=query)
-            caption = await self._say(number, described, CAPTION_TOKENS)
-            safe = config.safe_prompt.format(query=query, caption=caption)
-            await self._say(number, safe, self._length, sees_image=False)
-        seconds = time.perf_counter() - started
-        return seconds, seconds  # nothing may be shown before the end
-
-    async def _say(self, number: int, text: str, limit: int, sees_image: bool = True) -> str:
-        completion = await self._model.chat.completions.create(
-            model="tiny",
-            messages=_messages(number, text, sees_image),
-            max_tokens=limit,
-            temperature=0,
-            extra_body={"cache_salt": uuid.uuid4().hex},
-        )
-        return completion.choices[0].message.content or ""
-
-
-async def _streamed(
-    client: openai.AsyncOpenAI, number: int, query: str, length: int
-) -> tuple[float, float]:
-    started = time.perf_counter()
-    first = None
-    stream = await client.chat.completions.create(
-        model="tiny",
-        messages=_messages(number, query, True),
-        max_tokens=length,
-        temperature=0,
-        stream=True,
-    )
-    async for chunk in stream:
-        if first is None and chunk.choices and chunk.choices[0].delta.content:
-            first = time.perf_counter() - started
-    seconds = time.perf_counter() - started
-    return first or seconds, seconds
-
-
-def _question(number: int) -> str:
-    # Another beginning each time, so that no request finds another one's prompt in the cache.
-    return f"{number}: {QUERY}"
-
-
-def _messages(number: int, text: str, sees_image: bool) -> list[dict[str, Any]]:
-    name = "bomb" if number % 2 else "kite"
-    data = b64encode((TINY_FOLDER / "images" / f"{name}.png").read_bytes()).decode()
-    image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}
-    return [{"role": "user", "content": [image] * sees_image + [{"type": "text", "text": text}]}]
-
-
-def _client(url: str) -> openai.AsyncOpenAI:
-    return openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0, timeout=300)
 
 
 async def ask_all(ask: Ask, numbers: list[int], clients: int, metrics_url: str) -> Seen:
@@ -210,7 +109,7 @@ async def measure(
         for turn in range(options.rounds + 1):
             medians = {}
             for name, ask in ways.items():
-                count = options.requests if clients == 1 else 2 * clients
+                count = max(options.requests, clients)
                 numbers = list(range(number, number + count))
                 number += count
                 one = await ask_all(ask, numbers, clients, metrics_url)
@@ -238,12 +137,17 @@ def row(seen: Seen, ratio: float) -> dict[str, float]:
     """Return the figures of one way."""
     return {
         "ms_median": round(statistics.median(seen.seconds) * 1000, 1),
-        "ms_p95": round(statistics.quantiles(seen.seconds, n=20)[-1] * 1000, 1),
+        "ms_p95": round(_percentile_95(seen.seconds) * 1000, 1),
         "first_ms_median": round(statistics.median(seen.first) * 1000, 1),
         "requests_per_s": round(len(seen.seconds) / seen.wall, 2),
         "tokens_computed": round(statistics.mean(seen.computed), 1),
         "ratio_to_direct": round(ratio, 2),
     }
+
+
+def _percentile_95(seconds: list[float]) -> float:
+    # Inclusive: of few, it is not beyond the longest.
+    return statistics.quantiles(seconds, n=20, method="inclusive")[-1]
 
 
 def show(row: dict[str, Any]) -> None:
@@ -267,7 +171,6 @@ def gateway_ecso_config(path: str, preset: str, stream: str) -> dict[str, Any]:
         "verdict_rule": "logits",
         "unsafe_threshold": THRESHOLDS[path],
         "unclear_is_unsafe": path == "flagged",
-        "judge_safe_answer": False,
         "caption_max_new_tokens": CAPTION_TOKENS,
     }
 
@@ -320,8 +223,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS, help="tokens")
-    parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--requests", type=int, default=2, help="in a round, by one client")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--requests", type=int, default=3, help="in a round, or one of each client")
     parser.add_argument("--out", type=Path, default=RESULTS)
     return parser.parse_args()
 
