@@ -5,11 +5,12 @@ fails is passed by for a while, and the answer is begun anew at another; what fa
 Not covered: servers that differ; how many answers are asked for at a time.
 """
 
+import asyncio
 import importlib.util
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 from ..errors_ecso import ECSOInputError, ECSOStepError
 from .model_server import ModelServer, ModelServerError
@@ -113,6 +114,22 @@ class ServerPool:
     async def __aexit__(self, *exception: object) -> None:
         """Close all connections."""
         await self.close()
+
+
+def run_together(work: Coroutine[Any, Any, Result]) -> Result:
+    """Return what work of many tasks comes to, in an event loop of its own.
+
+    Raises:
+        Exception: What ended it first, as it is and not in a group.
+    """
+    failed: Exception
+    try:
+        return asyncio.run(work)
+    except* Exception as group:
+        failed = group
+    while isinstance(failed, ExceptionGroup):
+        failed = failed.exceptions[0]
+    raise failed
 
 
 async def run_to_end(run: EndpointRun) -> None:

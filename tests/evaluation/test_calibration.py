@@ -26,6 +26,7 @@ from modeling_ecso.evaluation.calibration.threshold import allowed_alarms, thres
 from modeling_ecso.evaluation.metrics.interval import exact_interval, least_count
 from modeling_ecso.loading.models import load_model
 from modeling_ecso.settings_ecso import ECSOConfig
+from tests.support.failing_server import FailingServer
 
 
 def scores(*p_unsafe, declines=False):
@@ -233,6 +234,29 @@ class BreakingServer(ScriptedServer):
                 raise ModelServerError(Fault.UNREACHABLE)
             self.asked += 1
         return await super().complete(messages, fields, wants_logprobs, on_piece)
+
+
+@pytest.mark.parametrize("step", ["direct", "detect"])
+@pytest.mark.parametrize("fault", [Fault.UNREACHABLE, Fault.TIMEOUT])
+def test_a_draft_that_a_server_does_not_judge_is_drawn_anew_at_another(miniatures, step, fault):
+    image = next((miniatures / "calibration" / "images").iterdir())
+    pairs = [ImageQueryPair(row, str(row), image.name, "What is unsafe?") for row in range(8)]
+    servers = {"failing": FailingServer(fault, step=step), "there": FailingServer()}
+    drawing = ServerDrawing(lambda: ServerPool(servers), 7, 2)
+    source, config = PairSource(pairs, image.parent), ECSOConfig.from_preset("hardened")
+    found = drawing.scores(source, config, lambda pair, score: None)
+    assert len(found) == 8 and all(score.p_unsafe > 0.9 for score in found)
+
+
+def test_what_ends_a_calibration_ends_all_that_is_in_work(miniatures):
+    image = next((miniatures / "calibration" / "images").iterdir())
+    pairs = [ImageQueryPair(row, str(row), image.name, "What is this?") for row in range(40)]
+    server = FailingServer(Fault.STATUS, 400, "detect", seconds=0.01)
+    drawing = ServerDrawing(lambda: ServerPool({"one": server}), 7, 4)
+    source, config = PairSource(pairs, image.parent), ECSOConfig.from_preset("hardened")
+    with pytest.raises(ModelServerError, match="^one: .* status 400"):
+        drawing.scores(source, config, print)
+    assert server.closed and server.asked_when_closed == 0
 
 
 def test_a_broken_calibration_is_continued(capsys, miniatures, tmp_path, monkeypatch):

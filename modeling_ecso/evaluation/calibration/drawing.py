@@ -20,7 +20,7 @@ from ...endpoint.chat import Chat
 from ...endpoint.model_server import Completion, ModelServer
 from ...endpoint.run import EndpointRun
 from ...endpoint.sampling import Sampling
-from ...endpoint.server_pool import ServerPool
+from ...endpoint.server_pool import ServerPool, run_to_end, run_together
 from ...errors_ecso import ECSOInputError
 from ...events_ecso import Step, Trace
 from ...loading.images import data_uri_of, open_image
@@ -180,7 +180,7 @@ class ServerDrawing:
             found[pair.row] = _score(text, trace, 1)
             on_drawn(pair, found[pair.row])
 
-        asyncio.run(self._all(source, judging_config(ecso_config), keep, self._connections))
+        run_together(self._all(source, judging_config(ecso_config), keep, self._connections))
         return [found[pair.row] for pair in source.pairs]
 
     def traces(self, source: PairSource, ecso_config: ECSOConfig) -> list[Trace]:
@@ -190,7 +190,7 @@ class ServerDrawing:
         def keep(pair: ImageQueryPair, text: str, trace: Trace) -> None:
             found.append(trace)
 
-        asyncio.run(self._all(source, ecso_config, keep, None))
+        run_together(self._all(source, ecso_config, keep, None))
         return found
 
     def content_free(self, ecso_config: ECSOConfig) -> float | None:
@@ -205,7 +205,7 @@ class ServerDrawing:
             async with self._connect() as pool:
                 return await pool.answered(ask)
 
-        return asyncio.run(ask_one()).p_unsafe
+        return run_together(ask_one()).p_unsafe
 
     async def _all(
         self,
@@ -224,7 +224,9 @@ class ServerDrawing:
                     answered = await pool.answered(partial(self._draw, chat, ecso_config))
                 on_answered(pair, *answered)
 
-            await asyncio.gather(*(one(pair) for pair in source.pairs))
+            async with asyncio.TaskGroup() as group:
+                for pair in source.pairs:
+                    group.create_task(one(pair))
 
     async def _draw(
         self, chat: Chat, ecso_config: ECSOConfig, server: ModelServer
@@ -235,8 +237,7 @@ class ServerDrawing:
                 "start it so that it gives 20 at each token"
             )
         run = EndpointRun(server, chat, ecso_config, Sampling(self._max_new_tokens, temperature=0))
-        async for _ in run:
-            pass
+        await run_to_end(run)
         return run.answer.text, run.trace
 
 
