@@ -5,11 +5,12 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from ..endpoint.model_server import ModelServerError
 from ..endpoint.server_url import UPSTREAM_KEY_VARIABLE
-from ..errors_ecso import ECSOInputError
+from ..errors_ecso import ECSOError, ECSOInputError
 from ..loading.models import load_model
 from .model_options import add_model_options, check_counts, chosen_changes
-from .terminal import console, loading
+from .terminal import console, loading, print_error
 
 
 def add_to(commands: Any) -> None:
@@ -50,10 +51,11 @@ def add_to(commands: Any) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Answer all pairs and write what is kept; returns the exit status.
+    """Answer all pairs and write what is kept; returns the exit status, 1 where pairs are left.
 
     Raises:
         ECSOInputError: Something in the arguments or the files cannot be used.
+        ECSOError: No server answers any more.
     """
     from ..datagen.journal import DatagenJournal
     from ..datagen.pairs import read_pairs
@@ -80,9 +82,19 @@ def run(chosen: argparse.Namespace) -> int:
             "max_new_tokens": chosen.max_new_tokens,
         },
     )
-    _answer_all(chosen, pairs, answering, journal)
+    try:
+        why_left = _answer_all(chosen, pairs, answering, journal)
+    except ModelServerError as error:
+        raise ECSOError(f"{error}; {_left(pairs, journal)}") from None
     _print_summary(chosen, pairs, journal)
-    return 0
+    if why_left:
+        print_error("ecso", f"{why_left}; {_left(pairs, journal)}")
+    return 1 if why_left else 0
+
+
+def _left(pairs: list[Any], journal: Any) -> str:
+    left = len(pairs) - len(journal.entries)
+    return f"{left} of {len(pairs)} pairs are left; the same command asks them again"
 
 
 def _check(chosen: argparse.Namespace) -> None:
@@ -119,8 +131,14 @@ def _answering(chosen: argparse.Namespace) -> Any:
     return ServerAnswering(chosen.model, connect, ecso_config, *limits)
 
 
-def _answer_all(chosen: argparse.Namespace, pairs: list[Any], answering: Any, journal: Any) -> None:
-    """Answer what is still to be answered, with a progress bar on standard error."""
+def _answer_all(
+    chosen: argparse.Namespace, pairs: list[Any], answering: Any, journal: Any
+) -> str | None:
+    """Answer what is still to be answered, with a progress bar on standard error.
+
+    Returns:
+        Why pairs are left, if any are.
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from ..datagen.engine import answer_pairs, write_conversations
@@ -128,7 +146,7 @@ def _answer_all(chosen: argparse.Namespace, pairs: list[Any], answering: Any, jo
     columns = (BarColumn(), MofNCompleteColumn(), "pairs", TimeRemainingColumn())
     with Progress(*columns, console=console(to_stderr=True), transient=True) as progress:
         bar = progress.add_task("", total=len(pairs), completed=len(journal.entries))
-        answer_pairs(
+        why_left = answer_pairs(
             pairs,
             chosen.images,
             answering,
@@ -136,6 +154,7 @@ def _answer_all(chosen: argparse.Namespace, pairs: list[Any], answering: Any, jo
             lambda done: progress.update(bar, completed=done),
         )
     write_conversations(chosen.out, pairs, journal)
+    return why_left
 
 
 def _print_summary(chosen: argparse.Namespace, pairs: list[Any], journal: Any) -> None:
@@ -153,10 +172,11 @@ def _print_summary(chosen: argparse.Namespace, pairs: list[Any], journal: Any) -
         PairStatus.FAILED: "dropped: a step could not be run",
     }
     screen = console()
+    asked = counts.total()
     lines = [
-        (len(pairs), "pairs asked"),
+        (asked, "pairs asked"),
         (counts[PairStatus.HARMLESS], "draft judged harmless, nothing to learn from"),
-        (len(pairs) - counts[PairStatus.HARMLESS], "draft withheld"),
+        (asked - counts[PairStatus.HARMLESS], "draft withheld"),
         *((counts[status], f"  {reason}") for status, reason in reasons.items() if counts[status]),
         (counts[PairStatus.KEPT], f"  kept in {chosen.out}"),
     ]

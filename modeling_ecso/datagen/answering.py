@@ -10,8 +10,8 @@ from ..endpoint.chat import Chat
 from ..endpoint.model_server import ModelServer, ModelServerError
 from ..endpoint.run import EndpointRun
 from ..endpoint.sampling import Sampling
-from ..endpoint.server_pool import ServerPool
-from ..errors_ecso import ECSOInputError
+from ..endpoint.server_pool import ServerPool, run_to_end, run_together
+from ..errors_ecso import ECSOInputError, ECSOStepError
 from ..events_ecso import Trace
 from ..loading.images import data_uri_of, open_image
 from ..loading.models import LoadedModel, ModelAnswer
@@ -21,6 +21,9 @@ from .pairs import ImageQueryPair
 
 # Takes pairs that are done, each with its answer and trace.
 OnAnswered = Callable[[list[tuple[ImageQueryPair, str, Trace | None]]], None]
+# So many failures in a row, and no fewer than there are requests at a time, end a run: they are the
+# servers' and no pair's.
+_MOST_IN_A_ROW = 16
 # Whatever the preset: the safe answer is judged, the image stays out of it, and nothing that was
 # withheld is kept.
 FIXED_ECSO_CONFIG = {
@@ -43,8 +46,12 @@ class Answering(Protocol):
 
     def answer_all(
         self, pairs: Sequence[ImageQueryPair], images: Path, on_answered: OnAnswered
-    ) -> None:
-        """Answer all pairs, and tell of each as soon as it is done; raises ECSOError."""
+    ) -> str | None:
+        """Answer all pairs, and tell of each as soon as it is done; raises ECSOError.
+
+        Returns:
+            Why pairs are left that may be asked again, if any are.
+        """
 
 
 class LocalAnswering:
@@ -77,8 +84,8 @@ class LocalAnswering:
 
     def answer_all(
         self, pairs: Sequence[ImageQueryPair], images: Path, on_answered: OnAnswered
-    ) -> None:
-        """Answer all pairs; see `Answering`."""
+    ) -> str | None:
+        """Answer all pairs; see `Answering`. None is left."""
         for start in range(0, len(pairs), self._batch_size):
             batch = pairs[start : start + self._batch_size]
             answers = self._answer(batch, images)
@@ -88,6 +95,7 @@ class LocalAnswering:
                     for pair, answer in zip(batch, answers, strict=True)
                 ]
             )
+        return None
 
     def _answer(self, pairs: Sequence[ImageQueryPair], images: Path) -> list[ModelAnswer]:
         opened = [open_image(str(images / pair.image)) for pair in pairs]
@@ -107,7 +115,7 @@ class ServerAnswering:
     Args:
         name: The model's name there.
         connect: Opens the clients; called inside the event loop that uses them.
-        ecso_config: The settings; `FIXED_ECSO_CONFIG` on top.
+        ecso_config: The settings; `FIXED_ECSO_CONFIG` on top, but that a step that fails raises.
         max_new_tokens: Token limit of an answer.
         connections: Requests at a time at each server.
     """
@@ -123,7 +131,7 @@ class ServerAnswering:
         """Keep what is needed; nothing is sent yet."""
         self.name = name
         self._connect = connect
-        self._ecso_config = ecso_config.updated(FIXED_ECSO_CONFIG)
+        self._ecso_config = ecso_config.updated({**FIXED_ECSO_CONFIG, "on_error": "raise"})
         self._sampling = Sampling(max_new_tokens, temperature=0)
         self._connections = connections
 
@@ -132,42 +140,61 @@ class ServerAnswering:
 
     def answer_all(
         self, pairs: Sequence[ImageQueryPair], images: Path, on_answered: OnAnswered
-    ) -> None:
-        """Answer all pairs; see `Answering`.
+    ) -> str | None:
+        """Answer all pairs; see `Answering`. Those are left that no server answered.
 
         Raises:
-            ModelServerError: A server could not be asked. What was answered has been told.
+            ModelServerError: No server answers any more. What was answered has been told.
         """
-        failed: BaseException | None = None
-        try:
-            asyncio.run(self._answer_all(pairs, images, on_answered))
-        except* ModelServerError as group:
-            failed = group
-        while isinstance(failed, BaseExceptionGroup):  # the first is all that can be told
-            failed = failed.exceptions[0]
-        if failed is not None:
-            raise failed
+        last = run_together(self._answer_all(pairs, images, on_answered))
+        return str(last) if last else None
 
     async def _answer_all(
         self, pairs: Sequence[ImageQueryPair], images: Path, on_answered: OnAnswered
-    ) -> None:
+    ) -> ModelServerError | None:
         waiting = iter(pairs)
         async with self._connect() as pool, asyncio.TaskGroup() as group:
+            connections = pool.size * self._connections
+            failures = _Failures(min(len(pairs), max(connections, _MOST_IN_A_ROW)))
 
             async def work() -> None:
                 for pair in waiting:
                     chat = Chat.of_one_turn(pair.query, (data_uri_of(images / pair.image),))
-                    run = await pool.answered(partial(self._run_of, chat))
-                    on_answered([(pair, run.answer.text, run.trace)])
+                    try:
+                        answer = await pool.answered(partial(self._answer, chat))
+                    except ModelServerError as error:
+                        failures.add(error)
+                        continue
+                    failures.in_a_row = 0
+                    on_answered([(pair, *answer)])
 
-            for _ in range(pool.size * self._connections):
+            for _ in range(connections):
                 group.create_task(work())
+        return failures.last
 
-    async def _run_of(self, chat: Chat, server: ModelServer) -> EndpointRun:
+    async def _answer(self, chat: Chat, server: ModelServer) -> tuple[str, Trace]:
         run = EndpointRun(server, chat, self._ecso_config, self._sampling)
-        async for _ in run:
-            pass
-        return run
+        try:
+            await run_to_end(run)
+        except ECSOStepError:
+            return "", run.trace  # through no server: it would be so again
+        return run.answer.text, run.trace
+
+
+class _Failures:
+    """Pairs that no server answered; too many in a row end the run."""
+
+    def __init__(self, most_in_a_row: int):
+        self._most_in_a_row = most_in_a_row
+        self.in_a_row = 0
+        self.last: ModelServerError | None = None
+
+    def add(self, error: ModelServerError) -> None:
+        """Count one; raises it where there have been too many."""
+        self.last = error
+        self.in_a_row += not error.is_about_prompt
+        if self.in_a_row >= self._most_in_a_row and not error.is_about_prompt:
+            raise error
 
 
 def _turns(pair: ImageQueryPair) -> list[dict[str, Any]]:

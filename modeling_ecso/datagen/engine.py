@@ -18,7 +18,7 @@ def answer_pairs(
     answering: Answering,
     journal: DatagenJournal,
     on_done: Callable[[int], None],
-) -> None:
+) -> str | None:
     """Answer what the journal does not have yet.
 
     Args:
@@ -27,6 +27,9 @@ def answer_pairs(
         answering: Who answers, judges and describes.
         journal: Gets what becomes of each pair.
         on_done: Gets the number of pairs done, whenever there are more.
+
+    Returns:
+        Why pairs are left that may be asked again, if any are.
 
     Raises:
         ECSOError: The settings cannot be used, or a model server could not be asked.
@@ -37,7 +40,7 @@ def answer_pairs(
         journal.add([_entry(*each) for each in answered])
         on_done(len(journal.entries))
 
-    answering.answer_all(waiting, images, keep)
+    return answering.answer_all(waiting, images, keep)
 
 
 def _entry(pair: ImageQueryPair, text: str, trace: Trace | None) -> JournalEntry:
@@ -63,7 +66,7 @@ def write_conversations(file: Path, pairs: list[ImageQueryPair], journal: Datage
     Args:
         file: A JSON list of objects with ``id``, ``image`` and ``conversations``.
         pairs: All pairs.
-        journal: What became of them.
+        journal: What became of them; some may not be in it yet.
 
     Raises:
         ECSOInputError: The file cannot be written.
@@ -78,7 +81,7 @@ def write_conversations(file: Path, pairs: list[ImageQueryPair], journal: Datage
             ],
         }
         for pair in pairs
-        if journal.entries[pair.row].status is PairStatus.KEPT
+        if pair.row in journal.entries and journal.entries[pair.row].status is PairStatus.KEPT
     ]
     unfinished = file.with_name(file.name + ".unfinished")
     text = json.dumps(conversations, indent=2, ensure_ascii=False) + "\n"

@@ -38,7 +38,7 @@ class JournalEntry:
 
 
 class DatagenJournal:
-    """The journal of `ecso datagen`.
+    """The journal of `ecso datagen`. What failed in an earlier run counts as not asked.
 
     Args:
         file: Where it is; made if it is not there yet.
@@ -55,7 +55,8 @@ class DatagenJournal:
         try:
             for line in self._lines.found:
                 status = PairStatus(line["status"])
-                self.entries[line["row"]] = JournalEntry(line["row"], status, line["answer"])
+                if status is not PairStatus.FAILED:
+                    self.entries[line["row"]] = JournalEntry(line["row"], status, line["answer"])
         except (ValueError, KeyError, TypeError):
             raise self._lines.is_none() from None
 

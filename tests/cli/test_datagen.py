@@ -1,6 +1,7 @@
 """`ecso datagen`: only safe answers are written, a broken run continues, mistakes are named."""
 
 import contextlib
+import errno
 import json
 import re
 import shutil
@@ -10,14 +11,18 @@ import pytest
 
 from examples.load.scripted_upstream import CANARY, SAFE_ANSWER
 from modeling_ecso.cli import main
-from modeling_ecso.datagen import engine
+from modeling_ecso.datagen import engine, line_journal
 from modeling_ecso.datagen.answering import LocalAnswering
 from modeling_ecso.datagen.journal import PairStatus
 from modeling_ecso.datagen.pairs import ImageQueryPair, read_pairs
+from modeling_ecso.endpoint import server_pool
+from modeling_ecso.endpoint.model_server import Fault
+from modeling_ecso.endpoint.server_pool import ServerPool
 from modeling_ecso.errors_ecso import ECSOInputError
 from modeling_ecso.events_ecso import Outcome, Step, Trace
 from modeling_ecso.loading.models import TINY_FOLDER
 from modeling_ecso.verdict_ecso import Verdict
+from tests.support.failing_server import FailingServer
 from tests.support.servers import free_port, running, wait_until_ready
 
 
@@ -127,8 +132,98 @@ def test_model_servers_answer_side_by_side_and_a_broken_run_is_continued(
     (workplace / "data.json.journal").unlink()
     status, _, err = run(capsys, *servers)
     (line,) = err.strip().splitlines()
-    assert status == 2 and "the model server answered with status 500" in line
-    assert (workplace / "data.json.journal").exists() and not (workplace / "data.json").exists()
+    assert status == 1 and "/v1: the model server answered with status 500; 1 of 13 pairs" in line
+    assert len(json.loads((workplace / "data.json").read_text("utf-8"))) == 6
+
+
+def pooled(monkeypatch, *servers):
+    """Put servers of this process behind --upstream; returns the options for that."""
+    named = {f"server {place}": server for place, server in enumerate(servers)}
+    monkeypatch.setattr(server_pool, "pool_of", lambda *_: lambda: ServerPool(named))
+    return ["--upstream", "-", "--model", "scripted"]
+
+
+def unsafe_pairs(count):
+    queries = [f"Number {n}: what is unsafe?" for n in range(count)]
+    write_queries([{"image": "kite.png", "query": query} for query in queries])
+
+
+@pytest.mark.parametrize("step", ["direct", "detect", "caption", "safe"])
+@pytest.mark.parametrize(
+    ("fault", "status"), [(Fault.UNREACHABLE, None), (Fault.TIMEOUT, None), (Fault.STATUS, 503)]
+)
+def test_what_a_server_begins_and_does_not_end_begins_anew_at_another(
+    workplace, capsys, monkeypatch, step, fault, status
+):
+    unsafe_pairs(6)
+    options = pooled(monkeypatch, FailingServer(fault, status, step), there := FailingServer())
+    done, out, err = run(capsys, *options, "--batch-size", "2")
+    assert done == 0 and not err.strip()
+    assert out.splitlines()[-1].split()[0] == "6"
+    # The second look at the answer is the fifth step.
+    assert sorted(set(there.asked)) == ["caption", "detect", "direct", "safe"]
+    assert len(there.asked) == 6 * 5
+
+
+def test_a_pair_that_no_server_answers_is_left_and_asked_again_by_the_same_command(
+    workplace, capsys, monkeypatch
+):
+    unsafe_pairs(3)
+    with open("queries.jsonl", "a", encoding="utf-8") as stream:
+        row = {"image": "kite.png", "query": "What is unsafe? fault=detect:500"}
+        stream.write(json.dumps(row) + "\n")
+    # Each server is opened by one call and closed with it.
+    options = pooled(monkeypatch, FailingServer(), FailingServer())
+    status, out, err = run(capsys, *options)
+    (line,) = err.strip().splitlines()
+    assert status == 1 and out.splitlines()[0].split() == ["3", "pairs", "asked"]
+    assert re.search(
+        "server .: the model server answered with status 500; 1 of 4 pairs are left; the same "
+        "command asks them again$",
+        line,
+    )
+    assert CANARY not in out + err
+    assert len(json.loads((workplace / "data.json").read_text("utf-8"))) == 3
+    journal = workplace / "data.json.journal"
+    assert "failed" not in journal.read_text("utf-8")
+    with journal.open("a") as stream:  # as releases before kept it
+        stream.write('{"row": 4, "status": "failed", "answer": null}\n')
+    mended = FailingServer()
+    mended.complete = drop_faults(mended.complete)
+    assert run(capsys, *pooled(monkeypatch, mended))[0] == 0
+    assert len(mended.asked) == 5
+    assert len(json.loads((workplace / "data.json").read_text("utf-8"))) == 4
+
+
+def drop_faults(complete):
+    async def completes(messages, *rest, **named):
+        text = json.dumps(list(messages)).replace("fault=", "")
+        return await complete(json.loads(text), *rest, **named)
+
+    return completes
+
+
+@pytest.mark.parametrize("count", [3, 60])
+def test_where_no_server_is_left_the_run_ends_soon(workplace, capsys, monkeypatch, count):
+    unsafe_pairs(count)
+    gone = FailingServer(Fault.UNREACHABLE, step="direct"), FailingServer(Fault.STATUS, 404)
+    status, out, err = run(capsys, *pooled(monkeypatch, *gone), "--batch-size", "4")
+    (line,) = err.strip().splitlines()
+    assert status == 2 and not out and f"{count} of {count} pairs are left" in line
+    assert len(gone[0].asked) <= 16 + 8 and not (workplace / "data.json").exists()
+    assert not any(server.asked_when_closed for server in gone)
+
+
+def test_a_journal_that_cannot_be_written_is_one_line(workplace, capsys, monkeypatch):
+    unsafe_pairs(8)
+
+    def is_full(descriptor):
+        raise OSError(errno.EFBIG, "File too large")
+
+    monkeypatch.setattr(line_journal.os, "fsync", is_full)
+    status, out, err = run(capsys, *pooled(monkeypatch, FailingServer(), FailingServer()))
+    (line,) = err.strip().splitlines()
+    assert status == 2 and "data.json.journal: cannot be written (File too large)" in line
 
 
 def test_a_server_needs_the_models_name(workplace, capsys):
