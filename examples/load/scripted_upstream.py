@@ -63,6 +63,11 @@ class Thinking:
     writes_opening: bool = True
     thought: str = THOUGHT
 
+    def is_on(self, body: dict) -> bool:
+        """Return whether the model thinks about a request."""
+        options = body.get("chat_template_kwargs", {})
+        return self.switch is None or options.get(self.switch, True)
+
     def message(self, body: dict, says: str) -> tuple[dict, str, int] | None:
         """Return the message, how it ended and its tokens; None: a field is not known.
 
@@ -70,10 +75,9 @@ class Thinking:
             body: The request.
             says: What the model says once it has thought.
         """
-        options = body.get("chat_template_kwargs", {})
         if "chat_template_kwargs" in body and not self.knows_kwargs:
             return None
-        thinks = self.switch is None or options.get(self.switch, True)
+        thinks = self.is_on(body)
         words = self.thought.split() if thinks else []
         most = body.get("max_tokens") or len(words) + len(says.split())
         if most < len(words):
@@ -128,7 +132,8 @@ def build_upstream(
         fault = dict(re.findall(r"fault=(\w+):(\w+)", text)).get(step)
         await asyncio.sleep({"timeout": NEVER_S, "slow": seconds + SLOW_S}.get(fault, seconds))
         says = "Perhaps." if fault == "unclear" else _says(step, text, body.get("seed"))
-        logprobs = _yes_no(says) if gives_logprobs and body.get("logprobs") else None
+        begins = "Let" if thinking is not None and thinking.is_on(body) else says
+        logprobs = _yes_no(begins) if gives_logprobs and body.get("logprobs") else None
         in_pieces = bool(body.get("stream"))
         if failed := _failed(fault if not in_pieces or fault in _BEFORE_PIECES else None, says):
             return failed

@@ -1,7 +1,9 @@
 """Models that think before they answer: what is asked of them, judged, and passed on."""
 
 import asyncio
+import json
 import logging
+import math
 
 import httpx2
 import pytest
@@ -30,6 +32,8 @@ from tests.support.streaming_transport import StreamingTransport
 
 PIXEL = "data:image/png;base64,iVBORw0KGgo="
 OFF = {"chat_template_kwargs": {"enable_thinking": False}}
+# Longer than a first look at what a model does.
+LONG_THOUGHT = THOUGHT + " hmm" * 600
 KINDS = {
     "switchable": Thinking(),
     "another switch": Thinking(switch="thinking", field="reasoning"),
@@ -38,6 +42,12 @@ KINDS = {
     "in the content": Thinking(field="content"),
     "in the content, opened by the template": Thinking(field="content", writes_opening=False),
     "in the content, not switchable": Thinking(field="content", switch=None, writes_opening=False),
+    "long, opened by the template": Thinking(
+        field="content", writes_opening=False, thought=LONG_THOUGHT
+    ),
+    "long, opened by the template, not switchable": Thinking(
+        field="content", switch=None, writes_opening=False, thought=LONG_THOUGHT
+    ),
 }
 
 
@@ -81,6 +91,9 @@ def ran(app, text, preset="paper", sampling=None, server=None, step_fields=None,
         ("in the content", ServerTraits(True, "content", OFF)),
         ("in the content, opened by the template", ServerTraits(True, "content", OFF)),
         ("in the content, not switchable", ServerTraits(False, "content", always_thinks=True)),
+        ("long, opened by the template", ServerTraits(True, "content", OFF)),
+        ("long, opened by the template, not switchable",)
+        + (ServerTraits(False, "content", always_thinks=True),),
     ],
 )
 def test_what_a_model_does_is_learnt_by_asking(kind, traits, caplog):
@@ -201,17 +214,55 @@ def test_a_server_that_begins_to_think_is_found_out(now, preset):
     assert asyncio.run(server.traits()).thought_field is not None
 
 
-def test_a_model_that_babbles_is_not_taken_for_one_that_thinks(caplog):
+def server_that_says(text, finish_reason="stop", asked=None):
+    """A client of a server that always says the same, and writes down what it was asked."""
+
+    def say(request):
+        if asked is not None:
+            asked.append(json.loads(request.content))
+        choice = {"message": {"content": text}, "finish_reason": finish_reason}
+        return httpx2.Response(200, json={"choices": [choice]})
+
+    transport = httpx2.MockTransport(say)
+    return OpenAIServer("http://u/v1", "m", retries=0, transport=transport)
+
+
+@pytest.mark.parametrize("ends", ["stop", "length"])
+def test_a_model_that_babbles_is_not_taken_for_one_that_thinks(ends, caplog):
     caplog.set_level(logging.WARNING)
-
-    def babble(request):
-        message = {"role": "assistant", "content": "Kites are red."}
-        return httpx2.Response(200, json={"choices": [{"message": message}]})
-
-    transport = httpx2.MockTransport(babble)
-    server = OpenAIServer("http://u/v1", "m", retries=0, transport=transport)
+    asked = []
+    server = server_that_says("Kites are red.", ends, asked)
     assert asyncio.run(server.traits()) == ServerTraits(False)
-    assert "thinks" not in caplog.text
+    assert "thinks" not in caplog.text and "said neither at once" in caplog.text
+    # Asked at length once, and no further where it had come to its end.
+    long_ones = [call["max_tokens"] for call in asked if call["max_tokens"] > 8]
+    assert long_ones == [512, THOUGHT_TOKENS + 8][: 1 if ends == "stop" else 2]
+
+
+def test_a_step_of_a_model_that_babbles_gets_no_more_room():
+    app = build_upstream()
+    server = server_of(app)
+    server._traits = asyncio.run(server_that_says("Kites are red.", "length").traits())
+    _, calls = ran(app, "unsafe", server=server)
+    assert all(call.get("max_tokens", 0) <= 256 for call in calls) and len(calls) == 4
+
+
+def test_a_model_whose_probabilities_say_yes_or_no_is_asked_once(caplog):
+    caplog.set_level(logging.WARNING)
+    asked = []
+
+    def split(request):
+        asked.append(json.loads(request.content))
+        chances = {"kites": 0.4, "yes": 0.3, "no": 0.3}
+        tops = [{"token": word, "logprob": math.log(p)} for word, p in chances.items()]
+        told = {"content": [{**tops[0], "top_logprobs": tops}]}
+        choice = {"message": {"content": "kites"}, "finish_reason": "length", "logprobs": told}
+        return httpx2.Response(200, json={"choices": [choice]})
+
+    transport = httpx2.MockTransport(split)
+    server = OpenAIServer("http://u/v1", "m", retries=0, transport=transport)
+    assert asyncio.run(server.traits()) == ServerTraits(True)
+    assert len(asked) == 1 and "said neither" not in caplog.text
 
 
 @pytest.mark.parametrize(
