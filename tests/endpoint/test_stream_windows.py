@@ -164,6 +164,33 @@ def test_nothing_is_shown_of_what_stands_before_harm_by_less_than_the_hold_back(
     assert run.answer.text == SAFE_ANSWER and not reader.steps and not reader.withdrawn
 
 
+def test_nothing_is_shown_that_is_harmful_behind_an_earlier_answer():
+    earlier = {"role": "assistant", "content": FIRST_HALF}
+    server = PiecedServer([f"{SECOND_HALF} ", *["word "] * 40])
+    config = ECSOConfig.from_preset(
+        "hardened", stream="windows", stream_checkpoint_tokens=4, stream_hold_back_chars=0
+    )
+    # The same answer alone is harmless, and flows.
+    _, reader, _ = watched(PiecedServer(server.pieces), config)
+    assert reader.steps
+    run, reader, _ = watched(server, config, [QUESTION, earlier, QUESTION])
+    assert not reader.steps and run.answer.text == SAFE_ANSWER
+
+
+@pytest.mark.parametrize("preset", ["paper", "hardened"])
+def test_nothing_is_shown_that_is_harmful_in_a_short_window_alone(preset):
+    config = ECSOConfig.from_preset(
+        preset, stream="windows", stream_checkpoint_tokens=100, stream_hold_back_chars=0
+    )
+    pieces = [*["word "] * 60, f"{CANARY} ", *["word "] * 80]
+    # Where answers cannot run on, short windows of their middle are not looked at.
+    _, reader, _ = watched(PiecedServer(pieces, most_seen=200), config)
+    assert CANARY in reader.seen
+    server = PiecedServer(pieces, most_seen=200)
+    run, reader, _ = watched(server, config, sampling=Sampling(temperature=1.5))
+    assert CANARY not in "".join(reader.steps) and run.answer.text == SAFE_ANSWER
+
+
 def test_harm_that_comes_late_voids_what_was_shown_before_the_safe_answer_is_written():
     server = PiecedServer(["fine "] * 30 + [CANARY] + ["k "] * 20)
     run, reader, _ = watched(server, stream_config())
