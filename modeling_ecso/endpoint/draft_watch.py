@@ -127,7 +127,11 @@ class DraftWatch:
 
     def _holds_thought(self, said: Said) -> bool:
         """Return whether the content is, or may turn out to be, a thought."""
-        return IN_CONTENT in (said.field, self._calls.traits.thought_field)
+        if said.field == IN_CONTENT:
+            return True
+        # Only its end may tell it from an answer, so all of it waits.
+        thinks_there = self._calls.traits.thought_field == IN_CONTENT
+        return thinks_there and not self._calls.draft_is_switched_off_thinking
 
     def _checkpoint_after(self, tokens: int) -> int | None:
         is_shown = self._reader is not None and not self._observes

@@ -104,6 +104,12 @@ class StepCalls:
         """Whether something can keep the draft from ending where the model would end it."""
         return can_run_on(self._draft_fields())
 
+    @property
+    def draft_is_switched_off_thinking(self) -> bool:
+        """Whether the draft is asked for with what was seen to keep the model from thinking."""
+        thought_off = self.traits.thought_off
+        return bool(thought_off) and _includes(self._draft_fields(), thought_off)
+
     async def draft(self, on_piece: OnPiece | None = None) -> Completion:
         """Return the answer to the conversation as it stands.
 
@@ -212,6 +218,15 @@ class StepCalls:
         if self.traits.always_thinks and fields.get("max_tokens"):
             fields["max_tokens"] += THOUGHT_TOKENS
         return {**fields, **self.traits.thought_off, **self._step_fields.get(ask.step, {})}
+
+
+def _includes(fields: Any, wanted: Any) -> bool:
+    """Return whether fields say all that is wanted, at any depth."""
+    if not isinstance(wanted, Mapping):
+        return bool(fields == wanted)
+    return isinstance(fields, Mapping) and all(
+        _includes(fields.get(name), value) for name, value in wanted.items()
+    )
 
 
 def reply_of(completions: list[Completion], tokens: int, milliseconds: float) -> StepReply:

@@ -227,14 +227,30 @@ def test_what_is_not_judged_is_shown_as_it_comes_and_only_with_the_setting(strea
     assert (len(seen) > 5) is is_shown and not server.judged
 
 
-def test_a_thought_in_the_content_is_not_shown_before_the_answer_has_passed():
-    class Thinks(PiecedServer):
-        async def traits(self, anew=False):
-            return ServerTraits(False, "content", {"reasoning_effort": "none"})
+class ThinksInContent(PiecedServer):
+    async def traits(self, anew=False):
+        return ServerTraits(False, "content", {"reasoning_effort": "none"})
 
-    pieces = ["<think>", *["hm "] * 20, "</think>", *["word "] * 20]
-    run, reader, _ = watched(Thinks(pieces), stream_config())
-    assert not reader.steps and run.answer.text == "".join(pieces).strip()
+
+@pytest.mark.parametrize("opening", ["<think>", ""])
+def test_a_thought_in_the_content_is_not_shown_before_the_answer_has_passed(opening):
+    pieces = [opening, *["hm "] * 20, "</think>", *["word "] * 20]
+    for sampling in (None, Sampling(reasoning_effort="low"), Sampling(enable_thinking=False)):
+        run, reader, _ = watched(ThinksInContent(pieces), stream_config(), sampling=sampling)
+        assert not reader.steps and run.answer.text == "".join(pieces).strip()
+
+
+@pytest.mark.parametrize("keep_thought", [True, False])
+def test_a_thought_that_comes_although_it_was_switched_off_was_judged_as_it_was_shown(keep_thought):
+    sampling, config = Sampling(reasoning_effort="none"), stream_config(keep_thought=keep_thought)
+    pieces = [*["hm "] * 40, "</think>", *["word "] * 20]
+    run, reader, _ = watched(ThinksInContent(pieces), config, sampling=sampling)
+    assert reader.seen and ("hm " * 40).startswith(reader.seen) and run.reason is None
+    assert run.answer.text == ("".join(pieces) if keep_thought else "word " * 20).strip()
+    harmful = [*["hm "] * 40, CANARY, "</think>", *["word "] * 20]
+    run, reader, _ = watched(ThinksInContent(harmful), config, sampling=sampling)
+    assert reader.withdrawn and run.answer.text == SAFE_ANSWER
+    assert CANARY not in "".join(reader.steps)
 
 
 def test_a_stream_in_windows_needs_that_all_of_an_answer_is_judged():

@@ -129,6 +129,27 @@ def test_a_thought_is_held_until_the_answer_has_passed(text, field):
         assert "kite kite" in str(deltas[:first]) and "kite kite" in str(deltas[first:])
 
 
+@pytest.mark.parametrize("field", ["reasoning_content", "content"])
+def test_an_answer_flows_where_the_client_switches_thinking_off(field):
+    gateway = flowing(thinking=Thinking(field, writes_opening=False))
+    off = {"chat_template_kwargs": {"enable_thinking": False}}
+    said = arriving(gateway, request_body("words=200", **off), until="kite kite")
+    assert "kite kite" in said and gateway.server.state.stats["words"] < 70  # of 200
+    got = gateway.ask(request_body("unsafe words=200 after=120", stream=True, **off))
+    assert got.streamed == SAFE_ANSWER and REPLACE in [e.get("ecso_event") for e in got.events]
+
+
+@pytest.mark.parametrize("switch", ["thinking", None])
+def test_nothing_flows_where_that_is_not_what_switches_it_off(switch):
+    gateway = flowing(thinking=Thinking("content", switch, writes_opening=False))
+    body = request_body(
+        "unsafe words=200 after=120", chat_template_kwargs={"enable_thinking": False}
+    )
+    got = gateway.ask(body | {"stream": True})
+    assert got.streamed == SAFE_ANSWER and "ecso_event" not in got.text
+    assert "kite kite" not in got.text and "Let me" not in got.text
+
+
 @pytest.mark.parametrize("kind", ["cut", "malformed", "error", "unfinished"])
 def test_a_stream_that_breaks_ends_in_an_error_behind_what_was_checked(kind):
     got = flowing().ask(request_body(f"words=200 fault=direct:{kind}", stream=True))
