@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from ..endpoint.server_pool import check_alike
 from ..evaluation.agreement import agreements
 from ..evaluation.answering import Watcher
 from ..evaluation.benchmark import Benchmark
@@ -124,6 +125,8 @@ def _why(run: EvalRun) -> str:
 def made_runs(chosen: argparse.Namespace, console: Console) -> list[EvalRun]:
     """Make all runs of a benchmark, or finish them, with a bar for each."""
     to_make = plans(chosen)
+    if chosen.upstream:
+        check_alike(chosen.upstream, chosen.model)
     columns = [
         TextColumn("{task.description}"),
         BarColumn(),

@@ -154,6 +154,7 @@ class ServerAnswering:
     ) -> ModelServerError | None:
         waiting = iter(pairs)
         async with self._connect() as pool, asyncio.TaskGroup() as group:
+            await pool.check_alike()
             connections = pool.size * self._connections
             failures = _Failures(min(len(pairs), max(connections, _MOST_IN_A_ROW)))
 

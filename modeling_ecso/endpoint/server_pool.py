@@ -1,11 +1,13 @@
 """Several model servers that hold the same model: each answer is asked of the least busy one.
 
 Covered: all steps of an answer meet the same server, whose prefix cache they share; a server that
-fails is passed by for a while, and the answer is begun anew at another; what failed names it.
-Not covered: servers that differ; how many answers are asked for at a time.
+fails is passed by for a while, and the answer is begun anew at another; what failed names it;
+servers that differ in how verdicts are read are refused.
+Not covered: servers of different models; how many answers are asked for at a time.
 """
 
 import asyncio
+import contextlib
 import importlib.util
 import os
 import time
@@ -13,7 +15,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from ..errors_ecso import ECSOInputError, ECSOStepError
-from .model_server import ModelServer, ModelServerError
+from .model_server import Fault, ModelServer, ModelServerError, ServerTraits
 from .run import EndpointRun
 from .server_url import UPSTREAM_KEY_VARIABLE, read_server_url
 
@@ -24,6 +26,8 @@ _REST_S = 30.0
 # Nobody waits for one of these answers, and a busy server takes its time; to be there takes none.
 _TIMEOUT_S = 600.0
 _CONNECT_TIMEOUT_S = 10.0
+# How long a run waits at its start to hear what a server does.
+_CHECK_S = 30.0
 _NEEDED = ("openai", "httpx2")
 
 
@@ -41,6 +45,7 @@ class _Member:
         self.server = server
         self.name = name
         self.in_work = 0
+        self.traits: ServerTraits | None = None
         self._rests_until = 0.0
         self._has_failed = False
 
@@ -90,17 +95,55 @@ class ServerPool:
 
         Raises:
             ModelServerError: All failed, or one cannot take what was asked; its name stands first.
+            ECSOInputError: The server does other things than another.
             Whatever else ``ask`` raises.
         """
+
+        async def ask_one_alike(server: PooledServer) -> Result:
+            await self._check(member)
+            return await ask(server)
+
         untried = list(self._members)
         while True:
             member = min(untried, key=_Member.priority)
             untried.remove(member)
             try:
-                return await member.answered(ask)
+                return await member.answered(ask_one_alike)
             except ModelServerError as error:
                 if error.is_about_prompt or not untried:
                     raise
+
+    async def check_alike(self) -> None:
+        """Refuse servers that differ; those that fail or are late are checked when they answer.
+
+        Raises:
+            ECSOInputError: Two differ, so that verdicts would be read in two ways.
+        """
+
+        async def check(member: _Member) -> None:
+            async def ask(server: PooledServer) -> None:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_CHECK_S):
+                        return await self._check(member)
+                raise ModelServerError(Fault.TIMEOUT)
+
+            with contextlib.suppress(ModelServerError):
+                await member.answered(ask)
+
+        async with asyncio.TaskGroup() as group:
+            for member in self._members:
+                group.create_task(check(member))
+
+    async def _check(self, member: _Member) -> None:
+        """Compare a server with those known so far; one alone need not be known."""
+        if len(self._members) == 1:
+            return
+        member.traits = await member.server.traits()
+        for other in self._members:
+            if other.traits is not None and (found := _difference(member, other)):
+                raise ECSOInputError(
+                    f"{found}; give --upstream servers of the same model that are started alike"
+                )
 
     async def close(self) -> None:
         """Close all connections."""
@@ -150,6 +193,36 @@ async def run_to_end(run: EndpointRun) -> None:
         failure = run.failure or error
     if failure is not None:  # raised out here, so that it has no context
         raise failure
+
+
+def check_alike(urls: Sequence[str], model: str) -> None:
+    """Refuse servers that differ, before anything is asked; arguments as for `pool_of`.
+
+    Raises:
+        ECSOInputError: Two differ, or as for `pool_of`.
+    """
+    connect = pool_of(urls, model)
+
+    async def check() -> None:
+        async with connect() as pool:
+            await pool.check_alike()
+
+    run_together(check())
+
+
+def _difference(one: _Member, other: _Member) -> str | None:
+    """Return what one server does and the other does not."""
+    if one.traits is None or other.traits is None:
+        return None
+    for does, first, second in (
+        ("thinks whatever it is told", one.traits.always_thinks, other.traits.always_thinks),
+        ("thinks", bool(one.traits.thought_field), bool(other.traits.thought_field)),
+        ("gives log-probabilities", one.traits.gives_logprobs, other.traits.gives_logprobs),
+    ):
+        if first != second:
+            it, not_it = (one, other) if first else (other, one)
+            return f"{it.name} {does}, {not_it.name} does not"
+    return None
 
 
 def pool_of(urls: Sequence[str], model: str) -> Callable[[], ServerPool]:

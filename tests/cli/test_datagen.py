@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from examples.load.scripted_upstream import CANARY, SAFE_ANSWER
+from examples.load.scripted_upstream import CANARY, SAFE_ANSWER, Thinking
 from modeling_ecso.cli import main
 from modeling_ecso.datagen import engine, line_journal
 from modeling_ecso.datagen.answering import LocalAnswering
@@ -212,6 +212,15 @@ def test_where_no_server_is_left_the_run_ends_soon(workplace, capsys, monkeypatc
     assert status == 2 and not out and f"{count} of {count} pairs are left" in line
     assert len(gone[0].asked) <= 16 + 8 and not (workplace / "data.json").exists()
     assert not any(server.asked_when_closed for server in gone)
+
+
+def test_servers_that_differ_are_refused_in_one_line(workplace, capsys, monkeypatch):
+    unsafe_pairs(3)
+    servers = FailingServer(thinking=Thinking()), FailingServer()
+    status, out, err = run(capsys, *pooled(monkeypatch, *servers))
+    (line,) = err.strip().splitlines()
+    assert status == 2 and not out and "server 0 thinks, server 1 does not" in line
+    assert not any(server.asked for server in servers)
 
 
 def test_a_journal_that_cannot_be_written_is_one_line(workplace, capsys, monkeypatch):

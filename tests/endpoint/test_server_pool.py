@@ -2,16 +2,19 @@
 
 import asyncio
 import contextlib
+import math
 from collections import Counter
 
 import httpx2
 import pytest
 
+from examples.load.scripted_upstream import Thinking
 from modeling_ecso.endpoint import openai_server, server_pool
-from modeling_ecso.endpoint.model_server import Fault, ModelServerError
+from modeling_ecso.endpoint.model_server import Fault, ModelServerError, ServerTraits
 from modeling_ecso.endpoint.openai_server import OpenAIServer
-from modeling_ecso.endpoint.server_pool import ServerPool, pool_of
+from modeling_ecso.endpoint.server_pool import ServerPool, pool_of, run_together
 from modeling_ecso.errors_ecso import ECSOInputError
+from tests.support.failing_server import FailingServer
 
 
 class NamedServer:
@@ -30,6 +33,9 @@ class NamedServer:
             return self.name
         finally:
             self.now -= 1
+
+    async def traits(self, anew=False):
+        return ServerTraits(True)
 
     async def close(self):
         self.is_closed = True
@@ -162,6 +168,55 @@ def test_what_one_prompt_did_does_not_make_a_server_rest():
 
     asyncio.run(one_after_the_other())
     assert [server.asked for server in servers] == [6, 0]
+
+
+ALWAYS = Thinking(switch=None)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "says"),
+    [
+        ({}, {"gives_logprobs": False}, "a gives log-probabilities, b does not; give --upstream"),
+        ({"gives_logprobs": False}, {}, "b gives log-probabilities, a does not"),
+        ({"thinking": Thinking()}, {}, "a thinks, b does not"),
+        ({}, {"thinking": ALWAYS}, "b thinks whatever it is told, a does not"),
+        ({"thinking": Thinking()}, {"thinking": ALWAYS}, "b thinks whatever it is told, a does"),
+    ],
+)
+def test_servers_that_differ_are_refused_at_the_start_and_later(one, other, says):
+    async def checked():
+        async with ServerPool({"a": FailingServer(**one), "b": FailingServer(**other)}) as pool:
+            await pool.check_alike()
+
+    with pytest.raises(ECSOInputError, match=says):
+        run_together(checked())
+
+    async def answered(late):
+        async with ServerPool({"a": FailingServer(**one), "b": late}) as pool:
+            await pool.check_alike()  # b cannot be asked yet
+            late.fault = None
+            pool._members[0]._rests_until = math.inf
+            pool._members[1]._rests_until = 0.0
+            for _ in range(2):
+                with pytest.raises(ECSOInputError, match=says):
+                    await pool.answered(lambda server: server.complete([], {}))
+
+    asyncio.run(answered(FailingServer(Fault.UNREACHABLE, **other)))
+
+
+def test_servers_that_are_alike_or_alone_or_gone_are_not_refused(monkeypatch):
+    monkeypatch.setattr(server_pool, "_CHECK_S", 0.05)
+    silent = FailingServer(gives_logprobs=False, seconds=3600.0)
+
+    async def check(**servers):
+        async with ServerPool(servers) as pool:
+            await pool.check_alike()
+
+    asyncio.run(check(a=FailingServer(), b=FailingServer()))
+    asyncio.run(check(a=FailingServer(gives_logprobs=False), b=FailingServer(gives_logprobs=False)))
+    asyncio.run(check(a=FailingServer(gives_logprobs=False)))
+    asyncio.run(check(a=FailingServer(), b=FailingServer(Fault.UNREACHABLE)))
+    asyncio.run(check(a=FailingServer(), b=silent))
 
 
 def test_an_error_names_the_server_and_no_password(monkeypatch):

@@ -248,6 +248,16 @@ def test_a_draft_that_a_server_does_not_judge_is_drawn_anew_at_another(miniature
     assert len(found) == 8 and all(score.p_unsafe > 0.9 for score in found)
 
 
+def test_servers_that_differ_are_not_calibrated_together(miniatures):
+    image = next((miniatures / "calibration" / "images").iterdir())
+    source = PairSource([ImageQueryPair(1, "1", image.name, "What is this?")], image.parent)
+    servers = {"a": FailingServer(), "b": FailingServer(gives_logprobs=False)}
+    drawing = ServerDrawing(lambda: ServerPool(servers), 7, 4)
+    with pytest.raises(ECSOInputError, match="a gives log-probabilities, b does not"):
+        drawing.scores(source, ECSOConfig.from_preset("hardened"), print)
+    assert not any(server.asked for server in servers.values())
+
+
 def test_what_ends_a_calibration_ends_all_that_is_in_work(miniatures):
     image = next((miniatures / "calibration" / "images").iterdir())
     pairs = [ImageQueryPair(row, str(row), image.name, "What is this?") for row in range(40)]

@@ -23,12 +23,14 @@ from examples.load.scripted_upstream import (
     build_upstream,
 )
 from modeling_ecso.cli import main
+from modeling_ecso.endpoint import server_pool
 from modeling_ecso.endpoint.openai_server import OpenAIServer
 from modeling_ecso.endpoint.server_pool import ServerPool
 from modeling_ecso.evaluation import server_provider
 from modeling_ecso.evaluation.logs import log_files, read_run
 from modeling_ecso.evaluation.prerequisite import PrerequisiteError
 from modeling_ecso.evaluation.side_by_side import read_runs
+from tests.support.failing_server import FailingServer
 from tests.support.servers import free_port, running, wait_until_ready
 
 
@@ -147,6 +149,19 @@ def test_a_server_that_is_gone_is_passed_by(capsys, pairs):
     with scripted_servers(1) as urls:
         assert ecso(capsys, *evaluation(pairs(), [gone, *urls]))[0] == 0
         assert ecso(capsys, *evaluation(pairs(), [gone]))[0] == 1
+
+
+@pytest.mark.parametrize("command", ["eval", "attack"])
+def test_servers_that_differ_are_refused_in_one_line_before_anything_is_asked(
+    capsys, pairs, monkeypatch, command
+):
+    servers = {"http://a": FailingServer(), "http://b": FailingServer(gives_logprobs=False)}
+    monkeypatch.setattr(server_pool, "pool_of", lambda *_: lambda: ServerPool(servers))
+    _, *options = evaluation(pairs(), ["http://a/v1", "http://b/v1"], "--preset", "hardened")
+    status, _, err = ecso(capsys, command, *options)
+    (line,) = err.strip().splitlines()
+    assert status == 2 and "http://a gives log-probabilities, http://b does not" in line
+    assert not any(server.asked for server in servers.values())
 
 
 def test_attacks_are_run_on_servers(capsys, pairs):

@@ -171,7 +171,7 @@ class ServerDrawing:
         """Return the score of each pair's draft; arguments and errors as for `LocalDrawing`.
 
         Raises:
-            ECSOInputError: A server gives no log-probabilities.
+            ECSOInputError: A server gives no log-probabilities, or servers differ.
             ModelServerError: None could be asked.
         """
         found: dict[int, DraftScore] = {}
@@ -216,6 +216,7 @@ class ServerDrawing:
     ) -> None:
         """Answer all pairs; without ``connections`` one after the other, in their order."""
         async with self._connect() as pool:
+            await pool.check_alike()
             free = asyncio.Semaphore(connections * pool.size if connections else 1)
 
             async def one(pair: ImageQueryPair) -> None:
