@@ -225,6 +225,11 @@ class SentResponse(_Sent):
     instructions: str | None
     output: list[SentItem]
     usage: dict[str, Any]
+    """Tokens; those of a thought are among `output_tokens`, and not counted apart."""
+    metadata: dict[str, str]
+    """As it was sent."""
+    parallel_tool_calls: bool
+    """As it was sent; there are no tools."""
     store: Literal[False]
     """Nothing is kept."""
     ecso: list[SentAnswerTrace] | list[SentReason] | list[SentObserved]

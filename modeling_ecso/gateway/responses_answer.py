@@ -65,6 +65,7 @@ class ResponseAnswer:
                 "input_tokens": usage["prompt_tokens"],
                 "input_tokens_details": {"cached_tokens": 0},
                 "output_tokens": usage["completion_tokens"],
+                # Those of a thought are among them; servers of chat completions count none apart.
                 "output_tokens_details": {"reasoning_tokens": 0},
                 "total_tokens": usage["total_tokens"],
             },
@@ -103,11 +104,11 @@ class ResponseAnswer:
             "truncation": "disabled",
             "tools": [],
             "tool_choice": "auto",
-            "parallel_tool_calls": True,
+            "parallel_tool_calls": self._asked.parallel_tool_calls,
             "previous_response_id": None,
             "store": False,
             "background": False,
-            "metadata": {},
+            "metadata": self._asked.metadata,
             "error": None,
         }
 

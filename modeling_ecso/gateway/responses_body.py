@@ -1,12 +1,13 @@
 """The body of a responses request, and the chat request that it stands for.
 
 Covered: a text or messages as input, with texts and images; instructions; reasoning effort; what
-asks for nothing, as everywhere.
+asks for nothing, as everywhere; what comes back as it was sent, within the API's limits.
 Not covered, and refused by name: whatever this server would have to keep (``store``,
 ``previous_response_id``, ``conversation``, ``background``), tools, files, structured outputs.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
@@ -36,6 +37,8 @@ def _refuse_state(value: Any) -> None:
 
 
 _State = Annotated[None, BeforeValidator(_refuse_state)]
+_Name = Annotated[String, Field(max_length=64)]
+_Note = Annotated[String, Field(max_length=512)]
 
 
 class ItemRead(MessageRead):
@@ -81,8 +84,9 @@ class _Reasoning(ReadObject):
 class ResponsesBody(ReadObject):
     """A whole request for `/v1/responses`."""
 
-    ignored = RequestBody.ignored
+    ignored = RequestBody.ignored - {"metadata", "parallel_tool_calls"}
     neutral = {
+        "stream_options": ({"include_obfuscation": True}, {"include_obfuscation": False}),
         "truncation": ("disabled",),
         "tool_choice": ("none", "auto"),
         "top_logprobs": (0,),
@@ -101,6 +105,8 @@ class ResponsesBody(ReadObject):
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
     reasoning: _Reasoning = _Reasoning()
+    metadata: dict[_Name, _Note] = Field({}, max_length=16)
+    parallel_tool_calls: bool = True
     store: _State = None
     previous_response_id: _State = None
     conversation: _State = None
@@ -129,9 +135,13 @@ class ResponsesRequest(ChatRequest):
 
     Args:
         instructions: What was said to the model in front of the conversation.
+        metadata: The client's own; it goes to nobody else.
+        parallel_tool_calls: As it was sent; there are no tools.
     """
 
     instructions: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    parallel_tool_calls: bool = True
 
 
 def read_responses_request(content: bytes, served_name: str, limits: Limits) -> ResponsesRequest:
@@ -161,8 +171,13 @@ def read_responses_request(content: bytes, served_name: str, limits: Limits) -> 
         "reasoning_effort": body.reasoning.effort,
     }
     asked = chat_request(RequestBody.model_validate(same), served_name, limits, at="input")
-    kept = {field.name: getattr(asked, field.name) for field in fields(asked)}
+    kept = {each.name: getattr(asked, each.name) for each in fields(asked)}
     if body.instructions:
         first = {"role": "system", "content": body.instructions}
         kept["messages"] = [first, *asked.messages]
-    return ResponsesRequest(**kept, instructions=body.instructions)
+    return ResponsesRequest(
+        **kept,
+        instructions=body.instructions,
+        metadata=body.metadata,
+        parallel_tool_calls=body.parallel_tool_calls,
+    )

@@ -103,6 +103,10 @@ def test_a_thought_is_an_item_of_its_own():
         ({"input": [{"role": "assistant", "content": "Yes."}]}, "input: the last must be"),
         ({"max_output_tokens": 10**9}, "max_output_tokens: must be at most"),
         ({"model": "other"}, "model: this server has"),
+        ({"stream_options": {"include_usage": True}}, "stream_options: this field is not"),
+        ({"metadata": {"a": 1}}, "metadata.a: "),
+        ({"metadata": {"a": "b" * 513}}, "metadata.a: "),
+        ({"metadata": {str(each): "" for each in range(17)}}, "metadata: "),
     ],
 )
 def test_what_it_cannot_do_is_refused_by_name(fields, named):
@@ -113,7 +117,24 @@ def test_what_it_cannot_do_is_refused_by_name(fields, named):
 def test_what_asks_for_nothing_is_taken():
     fields = {"store": False, "truncation": "disabled", "tools": [], "metadata": {"a": "b"}}
     fields |= {"text": {"format": {"type": "text"}}, "include": [], "previous_response_id": None}
+    fields |= {"stream_options": {"include_obfuscation": False}}
     assert Gateway().respond({**asked(), **fields}).status == 200
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_is_not_for_the_model_comes_back_as_it_was_sent(stream):
+    sent = {"metadata": {"trace": "kïte"}, "parallel_tool_calls": False}
+    gateway = Gateway()
+    for fields, told in ((sent, sent), ({}, {"metadata": {}, "parallel_tool_calls": True})):
+        got = gateway.respond(asked(stream=stream, **fields))
+        responses = [e["response"] for e in got.events if "response" in e] if stream else [got.json]
+        assert all(told.items() <= response.items() for response in responses) and responses
+    assert "kïte" not in str(gateway.calls)
+
+
+def test_metadata_with_half_a_character_is_refused():
+    got = Gateway().respond(asked(metadata={"a": "\ud800"}))
+    assert got.status == 400 and got.json["error"]["message"].startswith("metadata.a: ")
 
 
 @pytest.mark.parametrize("stream", [False, True])
