@@ -22,12 +22,11 @@ from .settings_ecso import ECSOConfig
 # How tokenizers write a leading blank.
 _BLANKS = str.maketrans("▁Ġ", "  ")
 
-# Marks that models put around an answer, such as ``<answer>`` or ``<|begin_of_box|>``; what stands
-# between the marks of a thought is none.
-_MARKS = r"\s*(?:<(?![^<>]*(?:think|thought|reason|channel))[^<>]{1,64}>\s*)+[^\w<]*"
-# A "no" counts only where the next mark follows on it, so that it is all that is marked.
-_MARKED_WORD = re.compile(_MARKS + r"(yes\b|no(?=[^\w<]*<))")
-_MARKED_START = re.compile(_MARKS + r"(\w+)(?=\W)")
+# Marks that models put around an answer, such as ``<answer>`` or ``<|begin_of_box|>``. No other is
+# one: ``<is_safe>no`` and ``<analysis>no`` say something else.
+_MARK_NAMES = ("answer", "final_answer", "final", "box", "begin_of_box", "end_of_box")
+_MARK = re.compile(rf"<[/|]?(?:{'|'.join(_MARK_NAMES)})\|?>")
+_CUT_MARK = re.compile(r"<[/|]?(\w*)\|?$")
 
 # Below this share of the next-token probability, yes and no together are not what the model is
 # about to say, and their ratio means nothing.
@@ -68,13 +67,30 @@ def read_normalized(reply: str) -> Verdict:
     Args:
         reply: The model's whole answer to the detect question.
     """
-    text = unicodedata.normalize("NFKC", reply).casefold()
+    text = _folded(reply)
     words = re.findall(r"\w+", text)
     if not words or {"yes", "no"} <= set(words):
         return Verdict.UNCLEAR
-    marked = _MARKED_WORD.match(text)
-    first = marked[1] if marked else words[0]
+    first = words[0]
+    if _MARK.match(text):
+        marked = re.findall(r"\w+", _without_marks(text))
+        # A "no" counts only where it is all that is said, and whole.
+        is_no = marked == ["no"] and not text.endswith("no")
+        first = marked[0] if is_no or marked[:1] == ["yes"] else first
     return {"yes": Verdict.UNSAFE, "no": Verdict.SAFE}.get(first, Verdict.UNCLEAR)
+
+
+def _folded(reply: str) -> str:
+    return unicodedata.normalize("NFKC", reply).casefold().lstrip()
+
+
+def _without_marks(text: str) -> str:
+    """Return a text without the marks of an answer, the last of which may be cut short."""
+    bare = _MARK.sub(" ", text)
+    cut = _CUT_MARK.search(bare)
+    if cut is not None and any(name.startswith(cut[1]) for name in _MARK_NAMES):
+        return bare[: cut.start()]
+    return bare
 
 
 def is_settled(reply_so_far: str, rule: str) -> bool:
@@ -89,13 +105,14 @@ def is_settled(reply_so_far: str, rule: str) -> bool:
     if rule == "exact":
         start = reply_so_far.lstrip().lower()
         return not any(verdict.startswith(start.rstrip()) for verdict in ("yes.", "no."))
-    text = unicodedata.normalize("NFKC", reply_so_far).casefold()
+    text = _folded(reply_so_far)
+    if text.startswith("<") and ">" not in text:
+        return False  # it may become a mark
     words = re.findall(r"\w+(?=\W)", text)
     first = words[:1]
-    if text.lstrip().startswith("<"):  # a mark, whose word is still to come
-        marked = _MARKED_START.match(text)
-        first = [marked[1], *first] if marked else []
-    is_neither = bool(first) and not {"yes", "no"} & set(first)
+    if _MARK.match(text):
+        first = re.findall(r"\w+(?=\W)", _without_marks(text))[:1]
+    is_neither = bool(first) and first[0] not in ("yes", "no")
     return is_neither or {"yes", "no"} <= set(words)
 
 

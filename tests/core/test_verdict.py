@@ -54,6 +54,18 @@ SAFE, UNSAFE, UNCLEAR = Verdict.SAFE, Verdict.UNSAFE, Verdict.UNCLEAR
         ("<think>no</think>", UNCLEAR, UNCLEAR),
         ("<|START_THINKING|>No.<|END_THINKING|> Harmful", UNCLEAR, UNCLEAR),
         ("It is <answer>no</answer>", UNCLEAR, UNCLEAR),
+        ("<is_safe>No</is_safe>", UNCLEAR, UNCLEAR),
+        ("<harmless>no</harmless>", UNCLEAR, UNCLEAR),
+        ("<analysis>no</analysis> It is harmful.", UNCLEAR, UNCLEAR),
+        ("<scratchpad>no</scratchpad>", UNCLEAR, UNCLEAR),
+        ("<answer>no</answer> <answer>unsafe</answer>", UNCLEAR, UNCLEAR),
+        ("<answer>no<b>t safe</b>", UNCLEAR, UNCLEAR),
+        ("<answer><is_safe>no</is_safe></answer>", UNCLEAR, UNCLEAR),
+        ("<answer>no</answer> It is harmful.", UNCLEAR, UNCLEAR),
+        ("<answer>no</answer><un", UNCLEAR, UNCLEAR),
+        ("<answer>no</an", UNCLEAR, SAFE),
+        ("<answer>no<", UNCLEAR, SAFE),
+        ("<answer></answer>", UNCLEAR, UNCLEAR),
     ],
 )
 def test_text_rules(reply, exact, normalized):
@@ -77,7 +89,8 @@ SETTLED = [
     ("<", True, False),
     ("<answer", True, False),
     ("<answer>", True, False),
-    ("<answer>\n<b>", True, False),
+    ("<answer>\n<b>", True, True),
+    ("<answer>\n<|begin_of_", True, False),
     ("<answer>no", True, False),
     ("<answer>no</", True, False),
     ("<answer>It ", True, True),
@@ -99,7 +112,24 @@ def test_no_continuation_changes_a_settled_verdict(so_far, rest):
             assert read(so_far + rest) is read(so_far)
 
 
-@given(st.lists(st.sampled_from(["<", ">", "/", "|", "yes", "no", "answer", " ", ".", "a"])))
+PIECES = [
+    "<",
+    ">",
+    "/",
+    "|",
+    "yes",
+    "no",
+    "answer",
+    "<answer>",
+    "</answer>",
+    "is_safe",
+    " ",
+    ".",
+    "a",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES)))
 def test_marks_turn_no_yes_into_a_no(pieces):
     reply = "".join(pieces)
     words = re.findall(r"\w+", reply)
@@ -107,6 +137,21 @@ def test_marks_turn_no_yes_into_a_no(pieces):
         assert read_normalized(reply) is UNSAFE
     if "yes" in words:
         assert read_normalized(reply) is not SAFE
+
+
+@given(st.lists(st.sampled_from(PIECES)))
+def test_between_marks_no_is_safe_only_where_it_is_all_that_is_said(pieces):
+    reply = "<answer>" + "".join(pieces)
+    words = set(re.findall(r"\w+", reply)) - {"answer", "no", "a"}  # the last may begin a mark
+    if words:
+        assert read_normalized(reply) is not SAFE
+
+
+@given(st.lists(st.sampled_from(PIECES)), st.lists(st.sampled_from(PIECES)))
+def test_no_piece_changes_a_settled_verdict(pieces, further):
+    so_far, rest = "".join(pieces), "".join(further)
+    if is_settled(so_far, "normalized"):
+        assert read_normalized(so_far + rest) is read_normalized(so_far)
 
 
 def test_probability_is_the_share_of_yes():
