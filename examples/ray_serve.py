@@ -1,6 +1,6 @@
 """The gateway as a Ray Serve deployment: as many replicas of it as a Ray cluster has room for.
 
-pip install "ray[serve]" "ecso-llava[serve]"
+pip install "ray[serve]" ".[serve]"   # in a clone
 serve run ray_serve:gateway upstream=http://127.0.0.1:8000/v1 model=NAME replicas=2
 """
 

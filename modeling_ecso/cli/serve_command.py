@@ -24,8 +24,9 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "serve",
         help="protect an OpenAI-compatible server",
-        description="Answer the OpenAI chat completions API with the protocol in front of a vision "
-        "model that vLLM, SGLang, transformers serve or another server answers for.",
+        description="Answer OpenAI's chat completions and responses APIs (/v1/chat/completions and "
+        "/v1/responses) with the protocol in front of a vision model that vLLM, SGLang, "
+        "transformers serve or another server answers for.",
     )
     parser.add_argument(
         "--upstream", required=True, metavar="URL", help="that server, such as http://HOST:8000/v1"

@@ -11,6 +11,7 @@ from docs.generate.pages import generated_files
 from docs.generate.transitions import explored_transitions
 from hub_upload import command as hub_command
 from modeling_ecso import cli
+from modeling_ecso.gateway.app import ANSWER_ROUTES
 from tests.families.builders import WITHOUT_TORCHVISION
 
 
@@ -86,6 +87,22 @@ def test_the_commands_for_evaluations_are_understood(command, monkeypatch):
     chosen = checked[0]
     chosen.judge_prompts = None  # a file to be downloaded
     eval_command._check(chosen)
+
+
+def test_the_blocks_install_nothing_that_is_not_on_the_package_index_yet():
+    lines = [line for page in PAGES.values() for line in page.splitlines()]
+    installs = [line for line in lines if line.startswith(("pip install", "$ pip install"))]
+    assert len(installs) >= 4
+    if "is not on the package index yet" in PAGES["README.md"]:
+        assert not [line for line in installs if re.search(r"install .*ecso-llava", line)]
+
+
+@pytest.mark.parametrize("route", ANSWER_ROUTES)
+def test_page_and_help_of_the_gateway_name_what_it_answers(route):
+    _, section = PAGES["deployment.md"].split("## What clients may send\n")
+    assert f"`{route}`" in section.split("\n## ")[0]
+    command = PAGES["commands.md"].split("usage: ecso serve")[1].split("usage: ")[0]
+    assert re.search(rf"{route}\b", command)
 
 
 def test_the_targets_of_make_are_there():
