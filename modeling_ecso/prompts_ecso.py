@@ -204,7 +204,10 @@ def _split(
     template = form.template
     step_frame = form.image_frame if IMAGE_MARK in text else template.frame
     own_frames = [(form.image_frame, form.image_frame)]
-    own_frames += [(frame, template.frame) for frame in form.frames]
+    # What stands there because the model was to think opens no step: those do not think.
+    own_frames += [
+        (frame, frame if frame == template.frame else step_frame) for frame in form.frames
+    ]
     if has_bos:  # which may be the one that the template writes
         own_frames += [
             (frame.removeprefix(form.bos), in_step.removeprefix(form.bos))
