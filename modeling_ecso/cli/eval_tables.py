@@ -15,6 +15,7 @@ from ..evaluation.summary import (
     gaps_of,
     guard_of,
     mixed_judges_of,
+    read_as_text_of,
     rows_of,
     title_of,
     variants_of,
@@ -134,6 +135,7 @@ def notes(runs: list[EvalRun], benign: list[EvalRun]) -> list[str]:
     """
     lines = [line for benchmark in all_benchmarks() for line in _counted_notes(benchmark, runs)]
     lines += gaps_of([*runs, *benign])
+    lines += read_as_text_of(runs)
     lines += [line] if (line := mixed_judges_of(runs)) else []
     judges = sorted({run.judge for run in runs if run.judge})
     if judges:

@@ -17,6 +17,7 @@ from ..endpoint.model_server import Completion
 from ..endpoint.run import EndpointRun
 from ..endpoint.sampling import Sampling
 from ..events_ecso import Step
+from .samples import READ_AS_TEXT
 
 
 _ROLES = ("system", "user", "assistant")
@@ -74,6 +75,8 @@ def protected_output(
         draft: The draft, where it was written before, for the time that took.
     """
     trace = run.trace.to_dict()
+    if run.reads_text_instead:
+        trace[READ_AS_TEXT] = True
     if draft is not None:
         for step in trace["steps"]:
             if step["step"] == Step.DIRECT:

@@ -8,6 +8,10 @@ from .metrics.over_refusal import GuardRecord
 from .refusal_rules import refuses
 
 
+# Beside a trace in a log: the settings want verdicts from log-probabilities, and there were none.
+READ_AS_TEXT = "verdicts_read_as_text"
+
+
 @dataclass(frozen=True)
 class SampleResult:
     """One sample of a run.

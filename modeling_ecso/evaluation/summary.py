@@ -9,7 +9,7 @@ from .benchmarks import all_benchmarks, get_benchmark, names_of
 from .eval_run import DIRECT, EvalRun, in_order
 from .metrics.figure import Figure
 from .metrics.over_refusal import GuardFigures, guard_figures
-from .samples import guard_record
+from .samples import READ_AS_TEXT, guard_record
 
 
 BENIGN = "benign"
@@ -123,6 +123,19 @@ def gaps_of(runs: list[EvalRun]) -> list[str]:
             of = "" if len(variants) == len(row.figures) else f", {', '.join(variants)}"
             lines.append(f"{title_of(row.benchmark)}, {row.name}{of}: {part}")
     return list(dict.fromkeys(lines))
+
+
+def read_as_text_of(runs: list[EvalRun]) -> list[str]:
+    """Say in which runs verdicts were read as text for want of log-probabilities."""
+    lines = []
+    for run in runs:
+        count = sum(bool(sample.trace and sample.trace.get(READ_AS_TEXT)) for sample in run.samples)
+        if count:
+            lines.append(
+                f"{title_of_run(run)}, {run.variant}: the model gave no log-probabilities for "
+                f"{count} of {len(run.samples)} answers, whose verdicts were read as text"
+            )
+    return lines
 
 
 def mixed_judges_of(runs: list[EvalRun]) -> str:

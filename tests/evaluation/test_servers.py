@@ -164,6 +164,26 @@ def test_servers_that_differ_are_refused_in_one_line_before_anything_is_asked(
     assert not any(server.asked for server in servers.values())
 
 
+@pytest.mark.parametrize("gives_logprobs", [True, False])
+def test_verdicts_that_are_read_as_text_are_said(capsys, pairs, monkeypatch, gives_logprobs):
+    def connect():
+        return ServerPool({"a": FailingServer(gives_logprobs=gives_logprobs)})
+
+    monkeypatch.setattr(server_provider, "pool_of", lambda *_: connect)
+    url = f"http://{gives_logprobs}/v1"  # Inspect keeps a model of the same arguments
+    command = evaluation(pairs(), [url], "--preset", "paper", "hardened")
+    status, out, _ = ecso(capsys, *command)
+    line = (
+        "hardened: the model gave no log-probabilities for 8 of 8 answers, whose verdicts were "
+        "read as text"
+    )
+    assert status == 0 and (line in " ".join(out.split())) is not gives_logprobs
+    assert "paper: the model gave no" not in " ".join(out.split())
+    assert ecso(capsys, "report", "logs", "--out", "page", "--model", "scripted")[0] == 0
+    page = " ".join(Path("page/index.html").read_text("utf-8").split())
+    assert (line in page) is not gives_logprobs
+
+
 def test_attacks_are_run_on_servers(capsys, pairs):
     with scripted_servers(1) as urls:
         _, *options = evaluation(pairs(), urls, "--limit", 2, "--attack", "rot13")
