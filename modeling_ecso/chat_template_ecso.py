@@ -147,16 +147,20 @@ def read_template(render: Render, special_token: re.Pattern[str], bos: str) -> C
 def read_image_frame(render: Render, template: ChatTemplate) -> str:
     """Return what a template writes in front of the first turn where that shows an image.
 
-    Some write a system turn only where there is none. What cannot be told from the turn is the
-    frame of a conversation without images; where that is wrong, `probe_images` says so.
+    Some write a system turn only where there is none, or only where there is one. What cannot be
+    told from the turn is the frame of a conversation without images; where that is wrong,
+    `probe_images` says so.
     """
     probe = _PROBES[0]
-    rendered = _rendered(render, [message("user", probe, images=1)])
-    frame, marker, turn = rendered.partition(template.user_marker)
-    is_first_turn = marker and probe in turn and not template.role_marker.search(frame)
-    if rendered.startswith(template.frame) or not is_first_turn:
-        return template.frame
-    return frame
+    lead, marker, _ = template.user_opening.partition(template.user_marker)
+    frames = set()
+    for images in (1, 2):
+        rendered = _rendered(render, [message("user", probe, images)])
+        frame, found, turn = rendered.partition(lead + marker)
+        is_first_turn = found and probe in turn and not template.turn_marker.search(frame)
+        # An image may stand in front of what opens the turn: then there are two with two.
+        frames.add(frame if is_first_turn else template.frame)
+    return frames.pop() if len(frames) == 1 else template.frame
 
 
 def message(role: str, text: str, images: int = 0) -> dict[str, Any]:

@@ -101,6 +101,17 @@ class ConversationReader:
             if said.query != PROBE or written.ids != probe:
                 what = "an image" if with_images else "a text"
                 raise cannot_be_framed(f"{what} is not written as it is read")
+        user_marker = self._format.turns.template.user_marker
+        for probe in self._format.placements:
+            said = self.read(probe)
+            alone = self.read(self._format.images.probes[bool(said.images)])
+            before, found, _ = said.query.partition(PROBE)
+            before = before.removeprefix("Earlier turns:\n").removeprefix(user_marker).strip()
+            if before or not found or said.begun.strip() or said.system != alone.system:
+                raise cannot_be_framed(
+                    "what its chat template writes around the turns depends on where an image "
+                    "stands or on thinking, and cannot be told from the user's text"
+                )
 
     def fits(self, processor: Any, image_token_id: int | None) -> bool:
         """Return whether this reads for a processor as it is now.
@@ -184,25 +195,26 @@ class ConversationReader:
         blocks = conversation.images if with_images else ()
         content = [{"type": "image"}] * bool(blocks)
         content += [{"type": "text", "text": self._as_plain_text(prompt)}]
-        turn = self._first_turn(render([{"role": "user", "content": content}], True))
-        form = self._images
+        form, turns = self._images, self._format.turns
+        frame = turns.image_frame if blocks else turns.template.frame
+        turn = self._first_turn(render([{"role": "user", "content": content}], True), frame)
         if blocks:
             if not turn.startswith(form.placed_opening):
                 raise ECSOProtocolError("the step's prompt does not begin with its images")
             marks = (self._tokenizer.convert_ids_to_tokens(block.mark) for block in blocks)
             shown = form.between.join("".join(map(str, mark)) for mark in marks)
             turn = form.opening + shown + form.gap + turn[len(form.placed_opening) :]
-        system, turns = conversation.system, self._format.turns
+        system = conversation.system
         if conversation.images and not blocks and turns.image_frame != turns.template.frame:
             system = turns.opening_without_images(system)
         ids = self._tokenizer(system + turn + end, add_special_tokens=False).input_ids
         start = [self._tokenizer.bos_token_id] if conversation.starts_with_bos else []
         return self._with_blocks([*start, *ids], blocks)
 
-    def _first_turn(self, rendered: str) -> str:
+    def _first_turn(self, rendered: str, frame: str) -> str:
         """Return a rendered conversation without what the template writes in front of it."""
-        if rendered.startswith(self._format.turns.template.frame):
-            return rendered[len(self._format.turns.template.frame) :]
+        if rendered.startswith(frame):
+            return rendered[len(frame) :]
         return rendered[max(rendered.find(self._format.turns.template.user_marker), 0) :]
 
     def _with_blocks(self, ids: list[int], blocks: tuple[ImageBlock, ...]) -> WrittenPrompt:

@@ -7,7 +7,8 @@ the caller's prompt as they stand.
 
 Covered: markers in any number and order, also ones that no grey image shows (another row, another
 tile); plain words between markers; text that template or processor put around images.
-Not covered, and refused: a processor that writes different words around different images.
+Not covered, and refused: a processor that writes different words around different images; a
+template that writes different text in front by where an image stands.
 """
 
 import functools
@@ -26,6 +27,8 @@ from .vision_ecso import ImageFormat, with_like_numbers
 
 # What the probes ask; plain words, which every tokenizer gives back as they were.
 PROBE = "Which colour is it"
+# What comes behind it in probes of several turns.
+_ANSWER, _LATER = "It is grey", "What else is there"
 # Large enough that processors which cut images into tiles do so; height and width.
 _SQUARE, _WIDE = (336, 336), (600, 1200)
 
@@ -99,6 +102,35 @@ def probe_images(
     )
     fillings = {nameless.filling(run) for each in shown for run in each.fillings}
     return replace(nameless, fillings=frozenset(fillings))
+
+
+def probe_placements(processor: Any, renders: Iterable[Render]) -> tuple[list[int], ...]:
+    """Return prompts whose image stands elsewhere than in front of a single turn, as ids.
+
+    The first text in each is `PROBE`. What the processor does not write is left out: no caller
+    can have it either.
+
+    Args:
+        processor: The processor.
+        renders: The ways in which a caller may have it render messages.
+    """
+    text_first = message("user", PROBE)
+    text_first["content"].append({"type": "image"})
+    answer = message("assistant", _ANSWER)
+    conversations = (
+        [text_first],
+        [message("user", PROBE, 1), answer, message("user", _LATER)],
+        [message("user", PROBE), answer, message("user", _LATER, 1)],
+    )
+    prompts: dict[str, list[int]] = {}
+    for render, turns in itertools.product(renders, conversations):
+        try:
+            text = render(turns, True)
+            if text not in prompts:
+                prompts[text] = _ids(processor, text, [_SQUARE])
+        except Exception:  # templates raise whatever they like for turns they do not take
+            continue
+    return tuple(prompts.values())
 
 
 def _rendered(render: Render, messages: list[dict[str, Any]]) -> str:

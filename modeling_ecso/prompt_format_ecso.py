@@ -4,13 +4,14 @@ What is found is tried at once by the reader of `conversation_ecso.py`: every pr
 from must be read and written as it was, or the processor is refused.
 """
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import Any
 
 from .chat_template_ecso import Render, TurnFormat, any_of, read_image_frame, read_template
-from .image_format_ecso import probe_images
-from .thought_ecso import Thoughts, learn_thoughts
+from .image_format_ecso import probe_images, probe_placements
+from .thought_ecso import RenderWith, Thoughts, learn_thoughts
 from .verdict_ecso import word_of_token
 from .vision_ecso import ImageFormat
 
@@ -28,6 +29,7 @@ class PromptFormat:
         yes_ids: Every single token that says yes.
         no_ids: Every single token that says no.
         render: Renders a conversation as a step does, without thoughts that the template writes.
+        placements: Prompts whose image stands elsewhere than in front of a single turn.
     """
 
     turns: TurnFormat
@@ -38,6 +40,7 @@ class PromptFormat:
     yes_ids: list[int]
     no_ids: list[int]
     render: Render
+    placements: tuple[list[int], ...]
 
 
 def learn_format(processor: Any, image_token_id: int | None) -> PromptFormat:
@@ -77,6 +80,9 @@ def learn_format(processor: Any, image_token_id: int | None) -> PromptFormat:
         end_id = tokenizer.convert_tokens_to_ids(template.answer_end)
     frames = (template.frame, *(each.removesuffix(template.user_opening) for each in others))
     image_frame = read_image_frame(render, template)
+    switches = thoughts.switches if thoughts else ({},)
+    rendered_with: RenderWith = render_with
+    renders = [functools.partial(rendered_with, **switch) for switch in switches]
     images = probe_images(processor, render, image_token_id, specials, image_frame)
     return PromptFormat(
         turns=TurnFormat(template, frames, image_frame, bos, images.opening, images.gap),
@@ -87,6 +93,7 @@ def learn_format(processor: Any, image_token_id: int | None) -> PromptFormat:
         yes_ids=_word_ids(tokenizer, "yes"),
         no_ids=_word_ids(tokenizer, "no"),
         render=render,
+        placements=probe_placements(processor, renders),
     )
 
 

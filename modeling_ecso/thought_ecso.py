@@ -44,6 +44,7 @@ class Thoughts:
         closing: The mark that ends one.
         tails: What may stand at the end of a prompt behind the opening of an answer, longest first.
         frames: What may stand in front of the first turn besides what stands there in a step.
+        switches: Arguments of the template that a caller may give.
         switched_off: Arguments of the template by which a step does without.
         suffix: What a step's prompt ends with besides what the template renders then.
     """
@@ -52,6 +53,7 @@ class Thoughts:
     closing: str
     tails: tuple[str, ...]
     frames: tuple[str, ...]
+    switches: tuple[dict[str, bool], ...]
     switched_off: dict[str, bool]
     suffix: str
 
@@ -122,12 +124,13 @@ def learn_thoughts(render: RenderWith, source: str) -> Thoughts | None:
     ]
     off = dict.fromkeys(switches, False)
     in_step = frame_and_tail(**off)
-    ways = {frame_and_tail(), frame_and_tail(**dict.fromkeys(switches, True)), in_step}
+    ways = {frame_and_tail(**switch) for switch in ({}, dict.fromkeys(switches, True), off)}
     thoughts = Thoughts(
         opening=opening,
         closing=closing,
         tails=tuple(sorted({tail for _, tail in ways} - {""}, key=len, reverse=True)),
         frames=tuple({frame for frame, _ in ways} - {in_step[0]}),
+        switches=({}, dict.fromkeys(switches, True), off),
         switched_off=off,
         suffix="",
     )

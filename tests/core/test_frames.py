@@ -2,6 +2,7 @@
 
 import pytest
 
+from modeling_ecso import ECSOProcessorError
 from modeling_ecso.conversation_ecso import ConversationReader
 from tests.support.chat_formats import turn
 from tests.support.tiny_random import image, make_processor, make_tokenizer
@@ -87,3 +88,20 @@ def test_what_a_template_writes_to_think_opens_no_step_that_shows_images(own, ch
         f"{{% elif not seen.images %}}{own(OWN_TEXT)}{{% endif %}}{THINKING_TURNS}"
     )
     check(template, chat, **switch)
+
+
+ONLY_WITH_IMAGES = f"{WHERE_AN_IMAGE_IS}{{% if seen.images %}}{{}}{{% endif %}}{TURNS}"
+
+
+@pytest.mark.parametrize("own", [system(), f"{OWN_TEXT}\n"])
+def test_what_stands_only_in_front_of_images_is_not_the_users(own, chat):
+    check(ONLY_WITH_IMAGES.replace("{}", own, 1), chat)
+
+
+@pytest.mark.parametrize("place", ["[0]", "[-1]"])
+@pytest.mark.parametrize("own", [system(), f"{OWN_TEXT}\n"])
+def test_a_template_that_looks_where_an_image_stands_is_refused(own, place):
+    no_image_there = f"messages{place}.content[0].type != 'image'"
+    processor = processor_of(f"{{% if {no_image_there} %}}{own}{{% endif %}}{TURNS}")
+    with pytest.raises(ECSOProcessorError, match="where an image stands"):
+        ConversationReader(processor, processor.image_token_id)
