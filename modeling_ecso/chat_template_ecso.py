@@ -64,6 +64,8 @@ class TurnFormat:
         bos: The start token's text; may be empty.
         image_opening: What stands between the beginning of the first turn and its first image.
         image_gap: What stands between the last image and the text.
+        answer_openings: What may stand between the end of a user's text and the answer, the
+            longest first.
     """
 
     template: ChatTemplate
@@ -72,6 +74,7 @@ class TurnFormat:
     bos: str
     image_opening: str
     image_gap: str
+    answer_openings: tuple[str, ...]
 
     def opening_without_images(self, system: str) -> str:
         """Return what opens a step without images, by what opens those that show them."""

@@ -13,7 +13,7 @@ is said in `prompts_ecso.py`.
 Not covered: hiding inside the image.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from .chat_template_ecso import Render, message
@@ -102,12 +102,13 @@ class ConversationReader:
                 what = "an image" if with_images else "a text"
                 raise cannot_be_framed(f"{what} is not written as it is read")
         user_marker = self._format.turns.template.user_marker
-        for probe in self._format.placements:
+        for probe in (*self._format.renderings, *self._format.placements):
             said = self.read(probe)
             alone = self.read(self._format.images.probes[bool(said.images)])
-            before, found, _ = said.query.partition(PROBE)
+            before, found, behind = said.query.partition(PROBE)
             before = before.removeprefix("Earlier turns:\n").removeprefix(user_marker).strip()
-            if before or not found or said.begun.strip() or said.system != alone.system:
+            is_foreign = before or (behind and probe in self._format.renderings)
+            if is_foreign or not found or said.begun.strip() or said.system != alone.system:
                 raise cannot_be_framed(
                     "what its chat template writes around the turns depends on where an image "
                     "stands or on thinking, and cannot be told from the user's text"
@@ -149,9 +150,12 @@ class ConversationReader:
         starts_with_bos = bos is not None and ids[:1] == [bos]
         images = self._images.blocks(ids)
         text, tail, thoughts = self._decode(ids, images, int(starts_with_bos)), "", self._thoughts
+        form = self._format.turns
         if thoughts:
             text, tail = thoughts.without_tail(text)
-        turns = read_turns(self._format.turns, text, starts_with_bos, trust_system_text)
+            openings = thoughts.openings_before(tail) or form.answer_openings
+            form = replace(form, answer_openings=openings)
+        turns = read_turns(form, text, starts_with_bos, trust_system_text)
         return Conversation(
             *turns,
             images=images,

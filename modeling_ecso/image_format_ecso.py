@@ -117,17 +117,39 @@ def probe_placements(processor: Any, renders: Iterable[Render]) -> tuple[list[in
     text_first = message("user", PROBE)
     text_first["content"].append({"type": "image"})
     answer = message("assistant", _ANSWER)
-    conversations = (
+    conversations = [
         [text_first],
         [message("user", PROBE, 1), answer, message("user", _LATER)],
         [message("user", PROBE), answer, message("user", _LATER, 1)],
-    )
+    ]
+    return _all_prompts(processor, renders, conversations, 1)
+
+
+def probe_renderings(processor: Any, renders: Iterable[Render]) -> tuple[list[int], ...]:
+    """Return prompts of a single turn, without and with an image in front, in ways to render them.
+
+    Args:
+        processor: The processor.
+        renders: As for `probe_placements`.
+    """
+    without, one = ([[message("user", PROBE, images)]] for images in range(2))
+    prompts = _all_prompts(processor, renders, without, 0)
+    return prompts + _all_prompts(processor, renders, one, 1)
+
+
+def _all_prompts(
+    processor: Any,
+    renders: Iterable[Render],
+    conversations: list[list[dict[str, Any]]],
+    images: int,
+) -> tuple[list[int], ...]:
+    """Return each prompt that the processor writes of conversations, once."""
     prompts: dict[str, list[int]] = {}
     for render, turns in itertools.product(renders, conversations):
         try:
             text = render(turns, True)
             if text not in prompts:
-                prompts[text] = _ids(processor, text, [_SQUARE])
+                prompts[text] = _ids(processor, text, [_SQUARE] * images)
         except Exception:  # templates raise whatever they like for turns they do not take
             continue
     return tuple(prompts.values())

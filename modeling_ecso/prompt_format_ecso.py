@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .chat_template_ecso import Render, TurnFormat, any_of, read_image_frame, read_template
-from .image_format_ecso import probe_images, probe_placements
+from .image_format_ecso import probe_images, probe_placements, probe_renderings
 from .thought_ecso import RenderWith, Thoughts, learn_thoughts
 from .verdict_ecso import word_of_token
 from .vision_ecso import ImageFormat
@@ -30,6 +30,7 @@ class PromptFormat:
         no_ids: Every single token that says no.
         render: Renders a conversation as a step does, without thoughts that the template writes.
         placements: Prompts whose image stands elsewhere than in front of a single turn.
+        renderings: Prompts of a single turn, as a caller may have them who switches thinking.
     """
 
     turns: TurnFormat
@@ -41,6 +42,7 @@ class PromptFormat:
     no_ids: list[int]
     render: Render
     placements: tuple[list[int], ...]
+    renderings: tuple[list[int], ...]
 
 
 def learn_format(processor: Any, image_token_id: int | None) -> PromptFormat:
@@ -85,7 +87,15 @@ def learn_format(processor: Any, image_token_id: int | None) -> PromptFormat:
     renders = [functools.partial(rendered_with, **switch) for switch in switches]
     images = probe_images(processor, render, image_token_id, specials, image_frame)
     return PromptFormat(
-        turns=TurnFormat(template, frames, image_frame, bos, images.opening, images.gap),
+        turns=TurnFormat(
+            template,
+            frames,
+            image_frame,
+            bos,
+            image_opening=images.opening,
+            image_gap=images.gap,
+            answer_openings=(template.answer_opening,),
+        ),
         images=images,
         thoughts=thoughts,
         special_text=special_text,
@@ -94,6 +104,7 @@ def learn_format(processor: Any, image_token_id: int | None) -> PromptFormat:
         no_ids=_word_ids(tokenizer, "no"),
         render=render,
         placements=probe_placements(processor, renders),
+        renderings=probe_renderings(processor, renders) if thoughts else (),
     )
 
 

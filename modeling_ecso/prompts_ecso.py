@@ -275,10 +275,13 @@ def _query(form: TurnFormat, turns: str) -> str:
         body = turns[len(template.user_opening) :]
     else:
         body = turns.removeprefix(template.user_marker)
-    if body.endswith(template.answer_opening):
-        body = body[: -len(template.answer_opening)]
+    for opening in form.answer_openings:
+        if body.endswith(opening):
+            body = body[: -len(opening)]
+            break
     else:
-        for opening in (template.answer_opening.rstrip(), template.answer_marker):
+        cut = (opening.rstrip() for opening in form.answer_openings)
+        for opening in (*cut, template.answer_marker):
             if body.rstrip().endswith(opening):
                 body = body.rstrip().removesuffix(opening).rstrip()
                 break

@@ -44,6 +44,7 @@ class Thoughts:
         closing: The mark that ends one.
         tails: What may stand at the end of a prompt behind the opening of an answer, longest first.
         frames: What may stand in front of the first turn besides what stands there in a step.
+        openings: What opens an answer, each with the tail behind it, which may be empty.
         switches: Arguments of the template that a caller may give.
         switched_off: Arguments of the template by which a step does without.
         suffix: What a step's prompt ends with besides what the template renders then.
@@ -53,6 +54,7 @@ class Thoughts:
     closing: str
     tails: tuple[str, ...]
     frames: tuple[str, ...]
+    openings: tuple[tuple[str, str], ...]
     switches: tuple[dict[str, bool], ...]
     switched_off: dict[str, bool]
     suffix: str
@@ -64,6 +66,14 @@ class Thoughts:
             if rest != prompt.rstrip():
                 return rest, tail
         return prompt, ""
+
+    def openings_before(self, tail: str) -> tuple[str, ...]:
+        """Return what may open an answer in front of a thought, longest first; see `without_tail`.
+
+        Where no thought stands at the end, as in an answer that is begun, it may be any.
+        """
+        known = {opening for opening, behind in self.openings if not tail or behind == tail}
+        return tuple(sorted(known, key=len, reverse=True))
 
     def closing_of(self, end: str) -> str:
         """Return what closes the thought that the end of a prompt has opened; empty for none."""
@@ -108,33 +118,34 @@ def learn_thoughts(render: RenderWith, source: str) -> Thoughts | None:
         return None
     opening, closing = known[0]
 
-    def frame_and_tail(**switch: bool) -> tuple[str, str]:
+    def parts(**switch: bool) -> tuple[str, str, str]:
+        """Return what stands in front of a text, what opens an answer, the thought behind that."""
         try:
             frame, _, end = render([message("user", _PROBE)], True, **switch).partition(_PROBE)
         except Exception:  # a template that cannot be used is reported where it is read
-            return "", ""
-        start = end.find(opening)
-        return frame, end[start:] if start >= 0 else ""
+            return "", "", ""
+        before, mark, behind = end.partition(opening)
+        return frame, before, mark + behind
 
     switches = [
         name
         for name in _SWITCHES
-        if re.search(rf"\b{name}\b", source)
-        and frame_and_tail(**{name: True}) != frame_and_tail(**{name: False})
+        if re.search(rf"\b{name}\b", source) and parts(**{name: True}) != parts(**{name: False})
     ]
     off = dict.fromkeys(switches, False)
-    in_step = frame_and_tail(**off)
-    ways = {frame_and_tail(**switch) for switch in ({}, dict.fromkeys(switches, True), off)}
+    in_step = parts(**off)
+    ways = {parts(**switch) for switch in ({}, dict.fromkeys(switches, True), off)}
     thoughts = Thoughts(
         opening=opening,
         closing=closing,
-        tails=tuple(sorted({tail for _, tail in ways} - {""}, key=len, reverse=True)),
-        frames=tuple({frame for frame, _ in ways} - {in_step[0]}),
+        tails=tuple(sorted({tail for *_, tail in ways} - {""}, key=len, reverse=True)),
+        frames=tuple({frame for frame, *_ in ways} - {in_step[0]}),
+        openings=tuple((before, tail) for _, before, tail in ways if before),
         switches=({}, dict.fromkeys(switches, True), off),
         switched_off=off,
         suffix="",
     )
-    suffix = thoughts.closing_of(in_step[1])
-    if not switches and not in_step[1]:
+    suffix = thoughts.closing_of(in_step[2])
+    if not switches and not in_step[2]:
         suffix = f"{opening}\n\n{closing}\n\n"  # the model thinks by itself
     return replace(thoughts, suffix=suffix)

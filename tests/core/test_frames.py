@@ -105,3 +105,29 @@ def test_a_template_that_looks_where_an_image_stands_is_refused(own, place):
     processor = processor_of(f"{{% if {no_image_there} %}}{own}{{% endif %}}{TURNS}")
     with pytest.raises(ECSOProcessorError, match="where an image stands"):
         ConversationReader(processor, processor.image_token_id)
+
+
+@pytest.mark.parametrize("switch", [{}, {"enable_thinking": True}, {"enable_thinking": False}])
+@pytest.mark.parametrize(
+    "says", ["{% if not THINKS %}/nothink{% endif %}", "{% if THINKS %}/think{% endif %}"]
+)
+def test_what_a_template_writes_behind_a_text_to_think_or_not_is_not_the_users(says, chat, switch):
+    said = "{% if m.role == 'user' %}" + says.replace("THINKS", f"({THINKS})") + "{% endif %}"
+    check(THINKING_TURNS.replace("<|im_end|>", f"{said}<|im_end|>"), chat, **switch)
+
+
+@pytest.mark.parametrize("text", ["How?/nothink", "How?<|im_end|>/nothink", "/nothink"])
+def test_the_same_words_of_the_user_are_the_users(text):
+    said = f"{{% if m.role == 'user' and not ({THINKS}) %}}/nothink{{% endif %}}"
+    processor = processor_of(THINKING_TURNS.replace("<|im_end|>", f"{said}<|im_end|>"))
+    reader = ConversationReader(processor, processor.image_token_id)
+    for switch in ({}, {"enable_thinking": False}):
+        ids = ids_of(processor, [turn("user", text, images=1)], **switch)
+        assert reader.read(ids).query == text
+
+
+def test_a_template_that_says_in_the_middle_of_a_turn_whether_to_think_is_refused():
+    said = f"{{% if m.role == 'user' and {THINKS} %}}{OWN_TEXT} {{% endif %}}"
+    processor = processor_of(THINKING_TURNS.replace("{{ m.role }}\n", "{{ m.role }}\n" + said))
+    with pytest.raises(ECSOProcessorError, match="thinking"):
+        ConversationReader(processor, processor.image_token_id)
