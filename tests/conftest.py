@@ -51,6 +51,14 @@ def _no_network(monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", loopback_only)
 
 
+@pytest.fixture(autouse=True)
+def _level_of_logs():
+    """Take back what a test's commands have set: Inspect's hides warnings from later tests."""
+    level = logging.getLogger().level
+    yield
+    logging.getLogger().setLevel(level)
+
+
 @pytest.fixture
 def logs():
     """What is logged, at every level, while a test runs."""
