@@ -79,11 +79,11 @@ def check_fit(folder: Path, base: Path, names: FamilyNames) -> None:
         config: Any = classes.config.from_pretrained(folder, local_files_only=True)
         check_stock_class(classes.stock_model, config.is_encoder_decoder)
     if has_llava_processor(read_json(folder / "config.json")):
-        _check_llava(folder, base, names, config)
-        return
-    with _in_one_line(folder, base, "processor", PROCESSOR_REMEDY):
-        name_tokenizer_class(folder, names)
-        processor = same_processor(folder, base, names)
+        processor = _llava_processor(folder, base, names, config)
+    else:
+        with _in_one_line(folder, base, "processor", PROCESSOR_REMEDY):
+            name_tokenizer_class(folder, names)
+            processor = same_processor(folder, base, names)
     from modeling_ecso.conversation_ecso import ConversationReader
 
     # The same that `generate()` does before its first draft.
@@ -91,7 +91,8 @@ def check_fit(folder: Path, base: Path, names: FamilyNames) -> None:
         ConversationReader(processor, getattr(config, "image_token_id", None))
 
 
-def _check_llava(folder: Path, base: Path, names: FamilyNames, config: Any) -> None:
+def _llava_processor(folder: Path, base: Path, names: FamilyNames, config: Any) -> Any:
+    """Return the processor of LLaVA files whose words and template are the model's."""
     from transformers import LlavaProcessor
 
     with _in_one_line(folder, base, "processor", PROCESSOR_REMEDY):
@@ -104,6 +105,7 @@ def _check_llava(folder: Path, base: Path, names: FamilyNames, config: Any) -> N
     with _in_one_line(folder, base, "chat template", "it must take a turn of an image and a text"):
         prompt = processor.apply_chat_template(turns, add_generation_prompt=True)
     _check_words(config, processor, prompt, base)
+    return processor
 
 
 @contextmanager

@@ -57,6 +57,12 @@ def unknown_tower(base):
     change(base / "config.json", vision_config={"patch_size": 12})
 
 
+def looks_where_an_image_stands(base):
+    template = base / "chat_template.jinja"
+    own = "{% if messages[0].content[0].type != 'image' %}No images. {% endif %}"
+    template.write_text(own + template.read_text("utf-8"), "utf-8")
+
+
 TOO_SIMPLE = "{% for m in messages %}{{ m.role + ': ' + m.content }}{% endfor %}"
 IMAGELESS = "{% for m in messages %}{% for c in m.content %}{{ c.text }}{% endfor %}{% endfor %}"
 
@@ -84,6 +90,7 @@ BROKEN = {
     "template wants strings": (write("chat_template.jinja", TOO_SIMPLE), "its chat template"),
     "template drops images": (write("chat_template.jinja", IMAGELESS), "loses the image"),
     "template is broken": (write("chat_template.jinja", "{% for %}"), "its chat template"),
+    "template cannot be read back": (looks_where_an_image_stands, "cannot be framed"),
     "unknown tower": (unknown_tower, "no num_additional_image_tokens, and config.json does not"),
     "wrong values": (
         lambda base: change(base / "config.json", text_config={"hidden_size": "many"}),
