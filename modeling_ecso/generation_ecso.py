@@ -138,7 +138,7 @@ class Protection:
             ECSOProcessorError: There is no processor, or none that prompts can be read with.
         """
         kept, config = _kept_readers.get(self.model), self.model.config
-        image_token_id = _image_token_id(config)
+        image_token_id = image_token_id_of(config)
         if kept is not None and kept.fits(passed, image_token_id):
             return kept
         found = find_processor(
@@ -156,7 +156,7 @@ class Protection:
         return kept
 
 
-def _image_token_id(config: Any) -> int | None:
+def image_token_id_of(config: Any) -> int | None:
     """Return the id that stands for image features; some keep it with the image encoder."""
     holders = (config, getattr(config, "vision_config", None))
     ids = (getattr(holder, "image_token_id", None) for holder in holders)

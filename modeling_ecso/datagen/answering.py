@@ -75,11 +75,10 @@ class LocalAnswering:
         self._batch_size = batch_size
 
     def check(self, pair: ImageQueryPair) -> None:
-        """Refuse a query that spells out the image token; raises ECSOInputError."""
-        if self._loaded.spells_image_token(pair.query):
+        """Refuse a query that spells out a token of an image or a video; raises ECSOInputError."""
+        if found := self._loaded.spelled_token(pair.query):
             raise ECSOInputError(
-                "the query spells out the model's image token; leave it out, the image goes in "
-                "front by itself"
+                f"the query spells out {found}; leave it out, the image goes in front by itself"
             )
 
     def answer_all(

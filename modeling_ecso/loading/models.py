@@ -61,12 +61,13 @@ class LoadedModel(NamedTuple):
             max_new_tokens: Token limit of the answer, where it is known.
 
         Raises:
-            ECSOInputError: The query spells out the model's image token, or is longer than the
-                model reads; or the model's own settings want a longer answer than the limit.
+            ECSOInputError: The query spells out a token that stands for an image, a video or a
+                sound, or is longer than the model reads; or the model's own settings want a longer
+                answer than the limit.
         """
-        if self.spells_image_token(query):
+        if found := self.spelled_token(query):
             raise ECSOInputError(
-                "the query spells out the model's image token without an image for it; leave it out"
+                f"the query spells out {found}; leave it out, images go in front by themselves"
             )
         content = [{"type": "image"}] * len(images) + [{"type": "text", "text": query}]
         inputs = self._inputs([[{"role": "user", "content": content}]], images)
@@ -80,10 +81,21 @@ class LoadedModel(NamedTuple):
         check_answer_length(self.model.generation_config, tokens, max_new_tokens)
         return inputs
 
-    def spells_image_token(self, query: str) -> bool:
-        """Return whether a query spells out the token that stands for an image."""
-        token = getattr(self.processor, "image_token", None)
-        return isinstance(token, str) and token in query
+    def spelled_token(self, query: str) -> str | None:
+        """Return which token of an image, a video or a sound a query spells out; None for none."""
+        from ..generation_ecso import image_token_id_of
+
+        processor = self.processor
+        kinds = ("image", "video", "audio")
+        named = [(kind, getattr(processor, f"{kind}_token", None)) for kind in kinds]
+        # The processor may write the model's token in place of the one that it is asked for.
+        of_model = image_token_id_of(self.model.config)
+        if of_model is not None:
+            named.append(("image", processor.tokenizer.convert_ids_to_tokens(of_model)))
+        for kind, token in named:
+            if isinstance(token, str) and token in query:
+                return f"the model's {kind} token, {token}"
+        return None
 
     def _inputs(self, conversations: list[list[dict[str, Any]]], images: list[Any]) -> Any:
         """Return the model's inputs for conversations; see `answers`.

@@ -4,6 +4,7 @@ Tiles (LLaVA-NeXT), rows (Idefics3), image tokens that see each other (Gemma 3),
 positions in three dimensions (Qwen2.5-VL), and a state in place of keys and values (Qwen3.5).
 """
 
+import copy
 import gc
 
 import pytest
@@ -11,7 +12,8 @@ import torch
 from transformers import AutoModelForImageTextToText
 from transformers.generation.streamers import BaseStreamer
 
-from modeling_ecso import protect, verdict_ecso
+from modeling_ecso import ECSOInputError, protect, verdict_ecso
+from modeling_ecso.loading.models import LoadedModel
 from tests.families.mixed_batch import (
     CAPTION_TOKENS,
     CLOSES_THOUGHT,
@@ -255,3 +257,36 @@ def without_marks(text, tokenizer):
     for mark in tokenizer.added_tokens_decoder.values():
         text = text.replace(mark.content, f"{mark.content[0]} {mark.content[1:]}")
     return text
+
+
+SPELLED = [
+    (name, token, kind)
+    for name, token, kind in (
+        ("llava", "<image>", "image"),
+        ("gemma3", "<start_of_image>", "image"),
+        ("gemma3", "<image_soft_token>", "image"),
+        ("ovis2", "<IMG_ATOM>", "image"),
+        ("qwen3_5", "<|image_pad|>", "image"),
+        ("qwen3_5", "<|video_pad|>", "video"),
+    )
+    if name in FAMILIES
+]
+
+
+@pytest.mark.parametrize("name, token, kind", SPELLED)
+def test_a_query_of_a_command_that_spells_out_a_token_of_media_is_refused_by_its_name(
+    name, token, kind
+):
+    loaded = LoadedModel(*built(name), name)
+    with pytest.raises(ECSOInputError) as refusal:
+        loaded.inputs_for(f"{token} hi", [])
+    assert f"the model's {kind} token, {token};" in str(refusal.value)
+
+
+def test_a_query_that_spells_out_a_token_of_sound_is_refused_by_its_name():
+    model, processor = built("llava")
+    processor = copy.copy(processor)
+    processor.audio_token = "<|sound|>"
+    loaded = LoadedModel(model, processor, "llava")
+    assert loaded.spelled_token("What is a sound?") is None
+    assert loaded.spelled_token("a <|sound|>") == "the model's audio token, <|sound|>"
