@@ -1,7 +1,7 @@
 """One tiny random model with its processor for each family; a family is one small function.
 
 Those in `WITHOUT_TORCHVISION` run in every test run. The others' processors need torchvision; see
-`prepare.py` and ``make families``.
+`environment.py` and ``make families``.
 """
 
 from collections.abc import Callable
