@@ -104,15 +104,20 @@ def variants(bench: Bench, cell: Cell, is_brief: bool = False) -> dict[str, Run]
     return chosen
 
 
-def measure(cell: Cell, runs: dict[str, Run], rounds: int, stop: Stop) -> list[dict]:
-    """Return one row of results for each variant of a cell; none where it is stopped midway."""
+def measure(
+    cell: Cell, runs: dict[str, Run], rounds: int, stop: Stop, is_brief: bool = False
+) -> list[dict]:
+    """Return one row of results for each variant of a cell; none where it is stopped midway.
+
+    In brief without peaks of memory: for one row alone those of a process tell no variants apart.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     peaks: dict[str, float | None] = {}
     for _ in range(rounds):
         for name, run in runs.items():
             if stop.is_wanted:
                 return []
-            started_anew = _start_peak_anew()
+            started_anew = not is_brief and _start_peak_anew()
             seconds[name].append(_timed(run, cell.job))
             peaks[name] = max(peaks.get(name) or 0, _peak_mb()) if started_anew else None
     return [
@@ -125,7 +130,7 @@ def measure(cell: Cell, runs: dict[str, Run], rounds: int, stop: Stop) -> list[d
             "rounds": rounds,
             "ms": round(statistics.median(seconds[name]) * 1000, 1),
             **_ratios(seconds, name),
-            "peak_mb": peaks[name],
+            **({} if is_brief else {"peak_mb": peaks[name]}),
         }
         for name in runs
     ]
@@ -207,7 +212,7 @@ def main() -> int:
             if stop.is_wanted or clock.is_over(cell, options.minutes):
                 break
             runs = variants(bench, cell, options.brief)
-            rows = measure(cell, runs, options.rounds, stop)
+            rows = measure(cell, runs, options.rounds, stop, options.brief)
             kept.add(cell, rows)
             clock.done(cell)
             title = f"shape {options.shape}, {cell.path}: median of ratios within a round"

@@ -15,7 +15,8 @@ def show(rows: list[dict], title: str) -> None:
     table = Table(title=title, title_justify="left")
     for column in ("path", "preset", "tokens", "batch", "variant", "ms"):
         table.add_column(column)
-    for column in ("/ direct", "spread", "/ published", "/ floor", "peak MB"):
+    has_peaks = any("peak_mb" in row for row in rows)
+    for column in ("/ direct", "spread", "/ published", "/ floor", *["peak MB"] * has_peaks):
         table.add_column(column, justify="right")
     for row in rows:
         low, high = row["ratio_to_direct_spread"]
@@ -25,7 +26,7 @@ def show(rows: list[dict], title: str) -> None:
             f"{low:.2f}-{high:.2f}",
             f"{row['ratio_to_published']:.2f}",
             f"{row['ratio_to_floor']:.2f}" if "ratio_to_floor" in row else "-",
-            str(row["peak_mb"]),
+            *[str(row.get("peak_mb", "-"))] * has_peaks,
         )
     Console(width=130).print(table)
 

@@ -31,11 +31,16 @@ def bench(request, monkeypatch):
 
 def test_every_way_is_measured_and_shown_without_a_floor(bench, capsys):
     for cell in cells([3], 8, is_brief=True):
-        rows = measure(cell, variants(bench, cell, is_brief=True), 1, Stop())
+        rows = measure(cell, variants(bench, cell, is_brief=True), 1, Stop(), is_brief=True)
         assert [row["variant"] for row in rows] == ["direct", "published", "ours", UNSHARED]
         assert not any("ratio_to_floor" in row for row in rows)
+        assert not any("peak_mb" in row for row in rows)
         show(rows, cell.path)
-    assert capsys.readouterr().out.count("published") >= 2
+    out = capsys.readouterr().out
+    assert out.count("published") >= 2 and "peak MB" not in out
+    show([{**row, "peak_mb": 987.6} for row in rows], "all of it")
+    out = capsys.readouterr().out
+    assert "peak MB" in out and out.count("987.6") == 4
     assert "floor" not in variants(bench, cell)
 
 
