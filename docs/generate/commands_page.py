@@ -22,6 +22,7 @@ _HEAD = """# Commands
 | 1 | something broke on the way, or a check failed; what was said before says what |
 | 2 | arguments, files, model or settings cannot be used; one line says which and what to do |
 | 130 | interrupted |
+| 143 | a server was told to end by SIGTERM, and has finished what ran |
 """
 _WIDTH = "96"
 

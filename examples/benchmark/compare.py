@@ -1,6 +1,6 @@
 """Compares the speed of this checkout with that of another one, in one run on one machine.
 
-    git worktree add ../before v0.1.0
+    git worktree add ../before COMMIT
     python -m examples.benchmark.compare ../before --shape llava-1.5 --lengths 8 64
 
 Each checkout answers in a process of its own, with its own package and its own benchmark; round
