@@ -4,12 +4,16 @@ Covered: files that a download left out, cut short or put a pointer in place of;
 other libraries; models that are no transformers model yet. Asked only after loading has failed.
 """
 
+import importlib
+import importlib.util
 import json
 import textwrap
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import torch
 
 
 _GIT_LFS = b"version https://git-lfs"
@@ -66,14 +70,33 @@ def fault_of_error(error: Exception) -> str:
     """Return an error of a library as one line; for errors that no conversation has gone into."""
     said = textwrap.shorten(str(error), 200, placeholder=" …")
     if isinstance(error, ImportError):
+        if not _torchvision_loads():
+            return (
+                "torchvision does not load beside torch here; install the build of it that belongs "
+                f"to torch {torch.__version__}, or none"
+            )
         if "Torchvision" in said:  # which most families' processors want; transformers names a page
-            return "its processor needs torchvision, which is missing here; pip install torchvision"
+            return (
+                "its processor needs torchvision, which is missing here; install the build of it "
+                f"that belongs to torch {torch.__version__}"
+            )
         return f"it needs a package that is missing here: {said}"
     kind = type(error).__name__
     return (
         f"no model could be loaded from there ({kind}{': ' if said else ''}{said}); give the "
         "folder or Hub id of a vision-language model with its processor"
     )
+
+
+def _torchvision_loads() -> bool:
+    """Return whether torchvision loads, where it is installed at all."""
+    if importlib.util.find_spec("torchvision") is None:
+        return True
+    try:
+        importlib.import_module("torchvision")
+    except Exception:  # a build for another torch fails as it registers its operators
+        return False
+    return True
 
 
 def _unreadable(folder: Path) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import sys
 
 import pytest
 import torch
@@ -103,4 +104,13 @@ def test_a_whole_folder_is_loaded_without_a_word(folder, capfd):
 
 def test_a_processor_that_wants_torchvision_says_how_to_get_it():
     error = ImportError(TORCHVISION_IMPORT_ERROR.format("Qwen2VLVideoProcessor"))
-    assert fault_of_error(error).endswith("pip install torchvision")
+    assert f"the build of it that belongs to torch {torch.__version__}" in fault_of_error(error)
+
+
+def test_a_torchvision_that_does_not_fit_is_told(tmp_path, monkeypatch):
+    broken = "raise RuntimeError('operator torchvision::nms does not exist')"
+    (tmp_path / "torchvision.py").write_text(broken)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "torchvision", raising=False)
+    error = ImportError("Could not import module 'AutoProcessor'.")
+    assert "torchvision does not load beside torch" in fault_of_error(error)
