@@ -136,10 +136,15 @@ def _push(chosen: argparse.Namespace) -> int:
 
 
 def _build_space(chosen: argparse.Namespace) -> int:
-    from .space import write_space
+    from .space import default_requirement, write_space
 
     write_space(chosen.out, requirement=chosen.requirement, model=chosen.model)
     print(f"wrote {chosen.out}")
+    if chosen.requirement is None:
+        print(
+            f"note: it installs {default_requirement()} from the package index; this package is "
+            "not there yet, so give --requirement"
+        )
     return 0
 
 

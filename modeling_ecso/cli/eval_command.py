@@ -8,6 +8,7 @@ from typing import Any
 from ..errors_ecso import ECSOInputError
 from ..evaluation.benchmark import Benchmark
 from ..evaluation.benchmarks import all_benchmarks, get_benchmark, listed, names_of
+from ..evaluation.source import DataSource
 from .eval_options import (
     RULES,
     add_what_to_run,
@@ -151,6 +152,8 @@ def _check(chosen: argparse.Namespace) -> None:
         raise ECSOInputError(
             "--data is missing; give the folder of the data or hub:OWNER/NAME@COMMIT"
         )
+    if chosen.data is not None:
+        DataSource.parse(chosen.data)  # before a model is loaded
     if chosen.score_again:
         for option in _OF_RUNS:
             if getattr(chosen, option):

@@ -123,3 +123,9 @@ def test_an_interrupted_run_goes_on_with_resume(miniatures, folder):
     done = subprocess.run(again, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "28/28" in done.stdout
+
+
+def test_data_that_are_nowhere_are_told_before_a_model_is_loaded(capsys):
+    asked = ["eval", "vlsafe", "--data", "nowhere", "--model", "no-model-either"]
+    assert main(asked) == 2
+    assert "nowhere: no such folder" in capsys.readouterr().err
