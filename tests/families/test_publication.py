@@ -12,6 +12,8 @@ from tests.families.publication import NOT_PUBLISHED, is_alike, loaded_again, pu
 
 
 PUBLISHED = [name for name in FAMILIES if name not in NOT_PUBLISHED]
+# Their processors need torchvision; `make families` has it.
+REFUSED = sorted(NOT_PUBLISHED & FAMILIES.keys())
 
 
 @pytest.mark.parametrize("weights", ["copy", "thin"])
@@ -44,8 +46,10 @@ def test_other_weights_and_other_settings_would_be_seen(tmp_path):
     assert says("llava_next", other, processor, unclear_is_unsafe=True) != answers[0]
 
 
-@pytest.mark.parametrize("name", sorted(NOT_PUBLISHED & FAMILIES.keys()))
-def test_what_no_auto_class_for_images_knows_is_not_published(name, tmp_path):
-    with pytest.raises(ECSOInputError, match="AutoModelForImageTextToText does not know"):
-        publish(name, tmp_path)
-    assert [each.name for each in tmp_path.iterdir()] == ["base"]
+if REFUSED:
+
+    @pytest.mark.parametrize("name", REFUSED)
+    def test_what_no_auto_class_for_images_knows_is_not_published(name, tmp_path):
+        with pytest.raises(ECSOInputError, match="AutoModelForImageTextToText does not know"):
+            publish(name, tmp_path)
+        assert [each.name for each in tmp_path.iterdir()] == ["base"]

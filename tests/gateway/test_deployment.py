@@ -11,7 +11,11 @@ PROJECT = Path(__file__).parents[2]
 PAGE = (PROJECT / "docs" / "deployment.md").read_text("utf-8")
 
 
-OF_MODEL_SERVERS = {"--disable-radix-cache", "--max-logprobs", "--return-tokens-as-token-ids"}
+OF_MODEL_SERVERS = {
+    *("--block-size", "--enable-prefix-caching", "--limit-mm-per-prompt", "--max-logprobs"),
+    *("--chat-template-content-format", "--reasoning-parser", "--return-tokens-as-token-ids"),
+    *("--shutdown-timeout", "--disable-radix-cache", "--limit-mm-data-per-request"),
+}
 
 
 def test_the_cost_table_follows_from_the_formulas():

@@ -229,8 +229,8 @@ MUTANTS = (
     Mutant(
         "the reader is kept whatever changes",
         "conversation_ecso.py",
-        "return is_same and self._vocabulary == self._vocabulary_now()",
-        "return is_same",
+        "is_same = is_same and self._vocabulary == self._vocabulary_now()",
+        "is_same = bool(is_same)",
         CHATS,
     ),
 )
