@@ -79,7 +79,7 @@ clients: $(TOOLS)  ## Real client libraries, Ray Serve and LiteLLM's proxy; inst
 inspect-evals: $(TOOLS)  ## Three tasks of inspect-evals with our providers; installs them apart
 	@$(BIN)/python -m tests.inspect_evals.run
 
-vllm: $(TOOLS)  ## The gateway before a real vLLM: tests, then a table; 2.5 GB, 15 to 30 minutes
+vllm: $(TOOLS)  ## The gateway before a real vLLM: tests, then a table; 2.5 GB on disk, 20 to 35 minutes
 	@$(BIN)/python -m examples.load.vllm_environment
 	@$(BIN)/python -m pytest --quiet tests/engines/vllm_checks.py
 	@$(BIN)/python -m examples.load.vllm_compare --out build/vllm

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from modeling_ecso.loading.models import TINY_FOLDER
 
+from .vllm_table import vllm_table
+
 
 _PROJECT = Path(__file__).parents[2]
 _RESULTS = _PROJECT / "examples" / "benchmark" / "results"
@@ -34,6 +36,7 @@ def with_figures(page: str) -> str:
         ("cost", _cost_table),
         ("cost of families", _brief_cost_table),
         ("figures", _held_out_table),
+        ("vllm", lambda _: vllm_table()),
     ):
         comment = f"<!-- {mark} -->"
         if comment in page:

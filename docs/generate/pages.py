@@ -16,7 +16,10 @@ PROJECT = Path(__file__).parents[2]
 DOCS = PROJECT / "docs"
 
 # The pages that hold figures between marks.
-_WITH_FIGURES = (PROJECT / "README.md", DOCS / "cost.md", DOCS / "tiny-model.md")
+_WITH_FIGURES = (
+    PROJECT / "README.md",
+    *(DOCS / f"{name}.md" for name in ("cost", "deployment", "tiny-model")),
+)
 
 
 def generated_files() -> dict[Path, str]:
