@@ -13,8 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 
 _GIT_LFS = b"version https://git-lfs"
 _INDEX = "model.safetensors.index.json"
@@ -73,12 +71,12 @@ def fault_of_error(error: Exception) -> str:
         if not _torchvision_loads():
             return (
                 "torchvision does not load beside torch here; install the build of it that belongs "
-                f"to torch {torch.__version__}, or none"
+                f"to torch {version('torch')}, or none"
             )
         if "Torchvision" in said:  # which most families' processors want; transformers names a page
             return (
                 "its processor needs torchvision, which is missing here; install the build of it "
-                f"that belongs to torch {torch.__version__}"
+                f"that belongs to torch {version('torch')}"
             )
         return f"it needs a package that is missing here: {said}"
     kind = type(error).__name__

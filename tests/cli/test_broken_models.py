@@ -104,7 +104,7 @@ def test_a_whole_folder_is_loaded_without_a_word(folder, capfd):
 
 def test_a_processor_that_wants_torchvision_says_how_to_get_it():
     error = ImportError(TORCHVISION_IMPORT_ERROR.format("Qwen2VLVideoProcessor"))
-    assert f"the build of it that belongs to torch {torch.__version__}" in fault_of_error(error)
+    assert "the build of it that belongs to torch 2." in fault_of_error(error)
 
 
 def test_a_torchvision_that_does_not_fit_is_told(tmp_path, monkeypatch):
