@@ -85,7 +85,9 @@ def test_the_commands_for_evaluations_are_understood(command, monkeypatch):
     monkeypatch.setattr(eval_command, "run", lambda chosen: checked.append(chosen) or 0)
     assert cli.main(shlex.split(command.replace("\\\n", " "))[1:]) == 0
     chosen = checked[0]
-    chosen.judge_prompts = None  # a file to be downloaded
+    chosen.judge_prompts = None  # a file to be downloaded, as are the data
+    if chosen.data and not chosen.data.startswith("hub:"):
+        chosen.data = str(PROJECT)
     eval_command._check(chosen)
 
 
