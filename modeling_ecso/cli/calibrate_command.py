@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..endpoint.server_url import UPSTREAM_KEY_VARIABLE
 from ..errors_ecso import ECSOInputError
-from .model_options import check_counts, check_preset
+from .model_options import add_upstream_option, check_counts, check_preset
 from .terminal import console, loading
 
 
@@ -46,14 +45,7 @@ def add_to(commands: Any) -> None:
         metavar="DIR_OR_ID",
         help="folder or Hub id (default: the embedded one); with --upstream its name there",
     )
-    parser.add_argument(
-        "--upstream",
-        action="append",
-        default=[],
-        metavar="URL",
-        help="an OpenAI-compatible server that answers, such as http://HOST:8000/v1; may be "
-        f"repeated; the key is taken from ${UPSTREAM_KEY_VARIABLE}",
-    )
+    add_upstream_option(parser)
     parser.add_argument(
         "--preset",
         default="hardened",

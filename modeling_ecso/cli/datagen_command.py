@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from ..endpoint.model_server import ModelServerError
-from ..endpoint.server_url import UPSTREAM_KEY_VARIABLE
 from ..errors_ecso import ECSOError, ECSOInputError
 from ..loading.models import load_model
-from .model_options import add_model_options, check_counts, chosen_changes
+from .model_options import add_model_options, add_upstream_option, check_counts, chosen_changes
 from .terminal import console, loading, print_error
 
 
@@ -32,14 +31,7 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="JSON to write")
     add_model_options(parser)
-    parser.add_argument(
-        "--upstream",
-        action="append",
-        default=[],
-        metavar="URL",
-        help="an OpenAI-compatible server that answers, with --model as its name there; may be "
-        f"repeated; the key is taken from ${UPSTREAM_KEY_VARIABLE}",
-    )
+    add_upstream_option(parser)
     parser.add_argument(
         "--batch-size",
         type=int,

@@ -2,10 +2,11 @@
 
 import argparse
 
-from ..endpoint.server_url import UPSTREAM_KEY_VARIABLE, read_server_url
+from ..endpoint.server_url import read_server_url
 from ..errors_ecso import ECSOInputError
 from ..evaluation.benchmark import Benchmark, Option
 from ..evaluation.benchmarks import all_benchmarks
+from .model_options import add_upstream_option
 
 
 RULES = "rules"
@@ -21,14 +22,7 @@ def add_what_to_run(parser: argparse.ArgumentParser) -> None:
         metavar="DIR_OR_ID",
         help="folder or Hub id; inspect:PROVIDER/NAME for any other (default: the embedded one)",
     )
-    parser.add_argument(
-        "--upstream",
-        action="append",
-        default=[],
-        metavar="URL",
-        help="an OpenAI-compatible server that answers, with --model as its name there; may be "
-        f"repeated; the key is taken from ${UPSTREAM_KEY_VARIABLE}",
-    )
+    add_upstream_option(parser)
     for declared in _declared_options().values():
         _add_option(parser, declared)
     parser.add_argument(

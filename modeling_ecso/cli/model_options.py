@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
+from ..endpoint.server_url import UPSTREAM_KEY_VARIABLE
 from ..errors_ecso import ECSOInputError
 
 
@@ -31,6 +32,18 @@ def add_ecso_config_option(parser: ArgumentParser) -> None:
         "--ecso-config",
         metavar="FILE",
         help="settings of the protocol, such as ecso calibrate writes; its preset is the base",
+    )
+
+
+def add_upstream_option(parser: ArgumentParser) -> None:
+    """Add the option that names the servers that answer in place of a model here."""
+    parser.add_argument(
+        "--upstream",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="an OpenAI-compatible server that answers, with --model as its name there; may be "
+        f"repeated; the key is taken from ${UPSTREAM_KEY_VARIABLE}",
     )
 
 
