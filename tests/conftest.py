@@ -53,7 +53,7 @@ def _no_network(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _level_of_logs():
-    """Take back what a test's commands have set: Inspect's hides warnings from later tests."""
+    """Take back what a test has set: the level of Inspect's commands hides later warnings."""
     level = logging.getLogger().level
     yield
     logging.getLogger().setLevel(level)
@@ -65,12 +65,10 @@ def logs():
     from tests.support.log_reader import LogReader
 
     reader, logger = LogReader(), logging.getLogger()
-    level = logger.level
     logger.addHandler(reader)
     logger.setLevel(logging.DEBUG)
     yield reader.said
     logger.removeHandler(reader)
-    logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")
