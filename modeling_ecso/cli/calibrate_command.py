@@ -1,7 +1,6 @@
 """`ecso calibrate`: the threshold that keeps false alarms within a budget, and what it finds."""
 
 import argparse
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -156,21 +155,18 @@ def _drawing(chosen: argparse.Namespace) -> tuple[str, Any]:
 
 def _journal(chosen: argparse.Namespace, name: str) -> Any:
     """Return what keeps the scores of a calibration until it is whole."""
+    from ..datagen.line_journal import digest_of
     from ..evaluation.calibration.score_journal import ScoreJournal
 
     run = {
-        "benign": _digest(chosen.benign),
-        "harmful": _digest(chosen.harmful) if chosen.harmful else None,
+        "benign": digest_of(chosen.benign),
+        "harmful": digest_of(chosen.harmful) if chosen.harmful else None,
         "images": chosen.images and str(chosen.images.resolve()),
         "model": name,
         "preset": chosen.preset,
         "max_new_tokens": chosen.max_new_tokens,
     }
     return ScoreJournal(chosen.out / "calibration.journal", run)
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _scores(drawing: Any, source: Any, ecso_config: Any, kind: str, journal: Any) -> list[Any]:

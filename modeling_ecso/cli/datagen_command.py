@@ -1,7 +1,6 @@
 """`ecso datagen`: fine-tuning data from pairs that the model answers unsafely."""
 
 import argparse
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +49,7 @@ def run(chosen: argparse.Namespace) -> int:
         ECSOError: No server answers any more.
     """
     from ..datagen.journal import DatagenJournal
+    from ..datagen.line_journal import digest_of
     from ..datagen.pairs import read_pairs
 
     _check(chosen)
@@ -66,7 +66,7 @@ def run(chosen: argparse.Namespace) -> int:
     journal = DatagenJournal(
         journal_file,
         {
-            "queries": hashlib.sha256(chosen.queries.read_bytes()).hexdigest(),
+            "queries": digest_of(chosen.queries),
             "images": str(chosen.images.resolve()),
             "model": answering.name,
             "preset": chosen.preset,

@@ -3,6 +3,7 @@
 A broken run continues where it was: a line that was begun and not finished does not count.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,11 @@ def writing(file: Path) -> Iterator[None]:
         raise ECSOInputError(
             f"{file}: cannot be written ({error.strerror}); make room for it, or give another --out"
         ) from None
+
+
+def digest_of(file: Path) -> str:
+    """Return what tells the content of a file that a run reads from another; 64 digits."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 class LineJournal:
